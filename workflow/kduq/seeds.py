@@ -1,0 +1,68 @@
+"""One tree of seeds: root -> experiment, family, dataset -> replicate -> role.
+
+Every random number of a study comes from this tree, so different replicates never share a
+stream, and the same replicate draws the same numbers whatever block, job or core computes it.
+Conditions of an experiment (alpha, k, method, initialisation noise, sample fraction) are not
+levels of the tree: within a replicate they share their random numbers, so that conditions are
+compared on the same draws (common random numbers).
+"""
+
+import hashlib
+
+import numpy as np
+
+#: What a stream is used for. The numbers are part of the contract: changing one changes results.
+ROLES = {"noise": 0, "init": 1, "init_noise": 2, "bootstrap": 3, "decoding": 4, "split": 5}
+
+
+def _word(name: str) -> int:
+    """Map a name to 32 bits that are the same in every process (``hash`` is salted)."""
+    return int.from_bytes(hashlib.sha256(name.encode()).digest()[:4], "big")
+
+
+def replicate_seed(root: int, path: tuple[str, ...], replicate: int) -> int:
+    """Seed of one replicate.
+
+    Parameters
+    ----------
+    root : int
+        The study's seed, non-negative.
+    path : tuple of str
+        Names from the root to the run: experiment, family, dataset.
+    replicate : int
+        Number of the replicate, non-negative.
+
+    Returns
+    -------
+    int
+        A 63-bit seed, stored in the students' table; `generator` turns it into streams.
+    """
+    key = (*(_word(name) for name in path), replicate)
+    state = np.random.SeedSequence(entropy=root, spawn_key=key).generate_state(1, np.uint64)
+    return int(state[0] >> np.uint64(1))
+
+
+def generator(seed: int, role: str, index: int = 0) -> np.random.Generator:
+    """Random stream of one role of one replicate.
+
+    Parameters
+    ----------
+    seed : int
+        A seed from `replicate_seed`.
+    role : str
+        A key of `ROLES`.
+    index : int
+        Number of the stream within the role, for example of a response or a pilot student.
+
+    Returns
+    -------
+    numpy.random.Generator
+        A fresh generator at the start of the stream.
+
+    Raises
+    ------
+    KeyError
+        If the role is unknown.
+    """
+    sequence = np.random.SeedSequence(entropy=seed, spawn_key=(ROLES[role], index))
+    return np.random.Generator(np.random.PCG64(sequence))

@@ -1,0 +1,268 @@
+"""Estimators of variance and their intervals.
+
+Notation: f(s, j, x) is draw j of student s at input x. Inter-student variance is Var_s E_j f,
+intra-student variance E_s Var_j f, both averaged over inputs. Students are the independent unit,
+so every interval is a jackknife over students, and a bootstrap over replicates where several
+cells that share random numbers enter one statistic.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """An estimate with its interval; NaN stands for "cannot be had from so few students".
+
+    Attributes
+    ----------
+    value, se, low, high : float
+        Point estimate, standard error and confidence limits, in the unit of the statistic.
+    n : int
+        Number of independent students behind it.
+    """
+
+    value: float
+    se: float
+    low: float
+    high: float
+    n: int
+
+
+def from_leave_one_out(value: float, left_out: np.ndarray, confidence: float) -> Estimate:
+    """Interval from the leave-one-out values of a statistic.
+
+    Parameters
+    ----------
+    value : float
+        The statistic on all students.
+    left_out : ndarray of shape (S,)
+        The statistic without student s.
+    confidence : float
+        Coverage of the interval, for example 0.95.
+
+    Returns
+    -------
+    Estimate
+        With se² = (S-1)/S · Σ (left_out - mean)², the jackknife (Efron & Stein 1981), and limits
+        from Student's t with S - 1 degrees of freedom.
+    """
+    n = len(left_out)
+    if n < 2 or not np.isfinite(left_out).all():
+        return Estimate(value, np.nan, np.nan, np.nan, n)
+    se = float(np.sqrt((n - 1) / n * np.sum((left_out - left_out.mean()) ** 2)))
+    half = float(stats.t.ppf(0.5 + confidence / 2, n - 1)) * se
+    return Estimate(value, se, value - half, value + half, n)
+
+
+def mean(values: np.ndarray, confidence: float) -> Estimate:
+    """Mean over students.
+
+    Parameters
+    ----------
+    values : ndarray of shape (S,)
+        One value a student.
+    confidence : float
+        Coverage of the interval.
+
+    Returns
+    -------
+    Estimate
+        The jackknife of a mean is its ordinary standard error.
+    """
+    n = len(values)
+    if n == 0:
+        return Estimate(np.nan, np.nan, np.nan, np.nan, 0)
+    total = values.sum()
+    left_out = (total - values) / (n - 1) if n > 1 else np.full(1, np.nan)
+    return from_leave_one_out(float(total / n), left_out, confidence)
+
+
+def variance(values: np.ndarray, confidence: float) -> Estimate:
+    """Unbiased variance over students of one value each.
+
+    Parameters
+    ----------
+    values : ndarray of shape (S,)
+        One value a student.
+    confidence : float
+        Coverage of the interval.
+
+    Returns
+    -------
+    Estimate
+        The variance with ddof = 1.
+    """
+    return inter_student_variance(values[:, None, None], confidence)
+
+
+def anova(draws: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean squares between and within students of the one-way random-effects layout.
+
+    Parameters
+    ----------
+    draws : ndarray of shape (S, J, X)
+        Draw j of student s at input x.
+
+    Returns
+    -------
+    between, within : ndarray of shape (X,)
+        J · Var_s(mean_j f) with ddof = 1, and the mean over students of Var_j f with ddof = 1
+        (zero for J = 1, where there is nothing within). E[between] = J·inter + intra and
+        E[within] = intra (Searle, Casella & McCulloch 1992, ch. 3).
+    """
+    _, n_draws, _ = draws.shape
+    between = n_draws * draws.mean(axis=1).var(axis=0, ddof=1)
+    if n_draws == 1:
+        return between, np.zeros_like(between)
+    return between, draws.var(axis=1, ddof=1).mean(axis=0)
+
+
+def inter_student_variance(draws: np.ndarray, confidence: float) -> Estimate:
+    """Inter-student variance, corrected for the finite number of draws a student.
+
+    Parameters
+    ----------
+    draws : ndarray of shape (S, J, X)
+        Draw j of student s at input x; J = 1 for a student that answers without randomness.
+    confidence : float
+        Coverage of the interval.
+
+    Returns
+    -------
+    Estimate
+        (between - within) / J averaged over inputs, in squared units of f. Unbiased, so it may
+        come out negative when students do not differ.
+    """
+    n, n_draws, _ = draws.shape
+    if n < 2:
+        return Estimate(np.nan, np.nan, np.nan, np.nan, n)
+    centred = draws - draws.mean(axis=(0, 1))
+    means = centred.mean(axis=1)
+    squared = (means**2).mean(axis=1)
+    within = centred.var(axis=1, ddof=1).mean(axis=1) if n_draws > 1 else np.zeros(n)
+    value = squared.sum() / (n - 1) - within.mean() / n_draws
+    if n < 3:
+        return Estimate(float(value), np.nan, np.nan, np.nan, n)
+    # Leaving student s out of a sum of squares around the mean takes n/(n-1) times its own
+    # squared deviation from the full mean with it.
+    left_out = (squared.sum() - n / (n - 1) * squared) / (n - 2)
+    left_out -= (within.sum() - within) / (n - 1) / n_draws
+    return from_leave_one_out(float(value), left_out, confidence)
+
+
+def intra_student_variance(draws: np.ndarray, confidence: float) -> Estimate:
+    """Intra-student variance: mean over students of the variance of their own draws.
+
+    Parameters
+    ----------
+    draws : ndarray of shape (S, J, X)
+        Draw j of student s at input x, J at least 2.
+    confidence : float
+        Coverage of the interval.
+
+    Returns
+    -------
+    Estimate
+        In squared units of f.
+
+    Raises
+    ------
+    ValueError
+        If there is one draw a student only.
+    """
+    if draws.shape[1] < 2:
+        raise ValueError("intra-student variance needs at least two draws a student")
+    return mean(draws.var(axis=1, ddof=1).mean(axis=1), confidence)
+
+
+def replicate_weights(n_replicates: int, draws: int, generator: np.random.Generator) -> np.ndarray:
+    """Weights of a bootstrap over replicates.
+
+    Parameters
+    ----------
+    n_replicates : int
+        Number of replicates of a run.
+    draws : int
+        Number of bootstrap samples.
+    generator : numpy.random.Generator
+        Source of the resampling.
+
+    Returns
+    -------
+    ndarray of shape (draws, n_replicates)
+        How often each replicate is in each sample. One set of weights serves all cells of a run,
+        so that what replicates share across cells stays together.
+    """
+    share = np.full(n_replicates, 1 / n_replicates)
+    return generator.multinomial(n_replicates, share, size=draws).astype(np.float64)
+
+
+def weighted_variance(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Variance across replicates in each bootstrap sample, averaged over inputs.
+
+    Parameters
+    ----------
+    values : ndarray of shape (R, X)
+        One row a replicate. A row that is not finite takes no part.
+    weights : ndarray of shape (D, R)
+        From `replicate_weights`.
+
+    Returns
+    -------
+    ndarray of shape (D,)
+        mean_x Σ_r w_r (f_rx - f̄_x)² / (Σ_r w_r - 1), times m/(m - 1) with m replicates: a
+        bootstrap sample of m rows is drawn from m, and its expected variance is (m-1)/m of the
+        sample's own.
+    """
+    good = np.isfinite(values).all(axis=1)
+    values, weights = values[good], weights[:, good]
+    values = values - values.mean(axis=0)
+    total = weights.sum(axis=1)
+    second = weights @ (values**2).mean(axis=1)
+    first = ((weights @ values) ** 2).mean(axis=1)
+    n = good.sum()
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return (second - first / total) / (total - 1) * n / (n - 1)
+
+
+def weighted_mean(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Mean over replicates in each bootstrap sample.
+
+    Parameters
+    ----------
+    values : ndarray of shape (R,)
+        One value a replicate; one that is not finite takes no part.
+    weights : ndarray of shape (D, R)
+        From `replicate_weights`.
+
+    Returns
+    -------
+    ndarray of shape (D,)
+        The means.
+    """
+    good = np.isfinite(values)
+    return weights[:, good] @ values[good] / weights[:, good].sum(axis=1)
+
+
+def log_log_slope(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Least-squares slope of log y on log x.
+
+    Parameters
+    ----------
+    x : ndarray of shape (C,)
+        Positive abscissae.
+    y : ndarray of shape (..., C)
+        Positive ordinates; where one is not positive the slope is NaN.
+
+    Returns
+    -------
+    ndarray of shape (...)
+        The slopes.
+    """
+    log_x = np.log(x)
+    centred = log_x - log_x.mean()
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.log(y) @ centred / (centred @ centred)

@@ -1,0 +1,275 @@
+"""Stage ``students``: distilled models, all replicates of a chunk trained at once."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from kduq import families, seeds
+
+#: A condition: what an experiment varies between students. Keys are the condition columns.
+Condition = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Teaching:
+    """What the students of a run learn from.
+
+    Attributes
+    ----------
+    problem : Problem
+        Inputs and truth.
+    test_y : ndarray of shape (m,)
+        True targets of the test rows.
+    teacher_mean : ndarray of shape (n,)
+        The teacher's mean prediction on the training rows.
+    """
+
+    problem: families.Problem
+    test_y: np.ndarray
+    teacher_mean: np.ndarray
+
+
+@dataclass(frozen=True)
+class _Chunk:
+    """The replicates of one aligned chunk; those outside the block are computed and dropped."""
+
+    present: np.ndarray
+    replicates: np.ndarray
+    seeds: np.ndarray
+    noise: np.ndarray
+
+
+class _Labels:
+    """Labels of one chunk at one alpha: what each method makes of the first k responses.
+
+    Parameters
+    ----------
+    model : Family
+        Trains the pilot students.
+    teaching : Teaching
+        What is learnt from.
+    chunk : _Chunk
+        Replicates and noise.
+    alpha : float, optional
+        Noise variance over Var(y_train); None for a teacher that answers its mean.
+    """
+
+    def __init__(
+        self, model: families.Family, teaching: Teaching, chunk: _Chunk, alpha: float | None
+    ) -> None:
+        self._model, self._teaching, self._chunk = model, teaching, chunk
+        self._variance = (alpha or 0.0) * float(teaching.problem.train_y.var())
+        deviation = np.sqrt(self._variance)
+        self._responses = teaching.teacher_mean + deviation * chunk.noise.astype(np.float64)
+        self._pilots: list[np.ndarray] = []
+
+    def _pilot_predictions(self, k: int) -> np.ndarray:
+        """Predictions on training rows of the first k pilots, shape (B, k, n).
+
+        Pilots are nested: pilot j is trained on response j alone, whatever k asks for it.
+        """
+        while len(self._pilots) < k:
+            j = len(self._pilots)
+            batch = families.Batch(self._responses[:, j], self._chunk.seeds, pilot=j)
+            self._pilots.append(self._model.train(batch).train_prediction)
+        return np.stack(self._pilots[:k], axis=1)
+
+    def make(self, method: str | None, k: int) -> np.ndarray:
+        """Labels of shape (B, n).
+
+        Averaging takes the mean of the k responses. Variance weighting mixes that mean T, of
+        variance s²/k, with the mean S of the k pilot students' predictions, whose variance is
+        that across pilots over k, pooled over training rows: (T/v_T + S/v_S)/(1/v_T + 1/v_S).
+        The oracle replaces S by the noiseless teacher. At k = 1 there is no variance to be had
+        and every method is single (PROTOCOL, corrections 1 and 2).
+        """
+        if method in (None, "single") or k == 1:
+            return self._responses[:, 0]
+        average = self._responses[:, :k].mean(axis=1)
+        if method == "averaging":
+            return average
+        pilots = self._pilot_predictions(k)
+        teacher_variance = self._variance / k
+        student_variance = pilots.var(axis=1, ddof=1).mean(axis=1, keepdims=True) / k
+        weight = student_variance / (teacher_variance + student_variance)
+        oracle = method == "variance_weighting_oracle"
+        own = self._teaching.teacher_mean if oracle else pilots.mean(axis=1)
+        return weight * average + (1 - weight) * own
+
+
+def bootstrap_counts(seed: int, n: int, fraction: float) -> np.ndarray:
+    """How often each training row is in a replicate's bootstrap sample.
+
+    Parameters
+    ----------
+    seed : int
+        Seed of the replicate.
+    n : int
+        Training rows.
+    fraction : float
+        Size of the sample over n; samples of one replicate are nested in their size.
+
+    Returns
+    -------
+    ndarray of shape (n,)
+        Counts that sum to round(fraction · n), at least 1.
+    """
+    rows = seeds.generator(seed, "bootstrap").integers(0, n, size=max(n, round(fraction * n)))
+    return np.bincount(rows[: max(1, round(fraction * n))], minlength=n).astype(np.float64)
+
+
+def _chunks(settings: dict[str, Any], width: int, noise: np.ndarray) -> Iterator[_Chunk]:
+    """Cut a block into chunks that start at multiples of their width.
+
+    A replicate then sits at the same place of a chunk of the same shape whatever its block, and
+    its bits do not depend on the blocks.
+    """
+    start, stop = settings["start"], settings["stop"]
+    path = (settings["experiment"], settings["family"], settings["dataset"])
+    for first in range(start // width * width, stop, width):
+        replicates = np.arange(first, first + width)
+        present = (replicates >= start) & (replicates < stop)
+        filled = np.zeros((width, *noise.shape[1:]), np.float32)
+        filled[present] = noise[replicates[present] - start]
+        seed = [seeds.replicate_seed(settings["seed"], path, int(r)) for r in replicates]
+        yield _Chunk(present, replicates, np.array(seed, dtype=np.int64), filled)
+
+
+def train(
+    settings: dict[str, Any],
+    teaching: Teaching,
+    noise: np.ndarray,
+    progress: Callable[[int], None] = lambda students: None,
+) -> dict[str, Any]:
+    """Train the students of one block.
+
+    Parameters
+    ----------
+    settings : dict
+        experiment, family, dataset, seed, model (the family's settings), start and stop (range of
+        replicates), conditions (list of `Condition`) and divergence_factor: a student has
+        diverged if a prediction is not finite or its training error exceeds that many times
+        the variance of the training targets.
+    teaching : Teaching
+        What is learnt from.
+    noise : ndarray of shape (replicates, responses, n)
+        The block's responses.
+    progress : callable
+        Told the number of students after every chunk and condition.
+
+    Returns
+    -------
+    dict of str to array
+        The columns of the artifact, a row a student: by condition, then by replicate.
+    """
+    path = (settings["experiment"], settings["family"], settings["dataset"])
+    model_settings = dict(settings["model"])
+    if model_settings.get("shared_init"):
+        # One draw for the whole run, apart from every replicate's own.
+        model_settings["shared_init"] = seeds.replicate_seed(
+            settings["seed"], (*path, "shared_init"), 0
+        )
+    elif "shared_init" in model_settings:
+        model_settings["shared_init"] = None
+    model = families.family(settings["family"])(teaching.problem, model_settings)
+    limit = settings["divergence_factor"] * teaching.problem.train_y.var()
+    conditions: list[Condition] = settings["conditions"]
+    parts: list[list[dict[str, Any]]] = [[] for _ in conditions]
+    for chunk in _chunks(settings, model.chunk, noise):
+        labels: dict[float | None, _Labels] = {}
+        # Methods that agree at k = 1 share one training.
+        trained: dict[tuple[Any, ...], dict[str, Any]] = {}
+        for index, condition in enumerate(conditions):
+            key = _training_key(condition)
+            if key not in trained:
+                alpha = condition["alpha"]
+                if alpha not in labels:
+                    labels = {alpha: _Labels(model, teaching, chunk, alpha)}
+                batch = _batch(condition, labels[alpha], teaching, chunk)
+                trained[key] = _rows(model.train(batch), teaching, chunk, limit)
+            parts[index].append(trained[key])
+            progress(int(chunk.present.sum()))
+    return _stack(conditions, parts)
+
+
+def _training_key(condition: Condition) -> tuple[Any, ...]:
+    method = "single" if condition["k"] == 1 else condition["method"]
+    rest = [value for name, value in condition.items() if name != "method"]
+    return (method, *rest)
+
+
+def _batch(
+    condition: Condition, labels: _Labels, teaching: Teaching, chunk: _Chunk
+) -> families.Batch:
+    truth = teaching.problem.train_y
+    if condition["label_source"] == "truth":
+        made = np.tile(truth, (len(chunk.seeds), 1))
+    else:
+        made = labels.make(condition["method"], condition["k"] or 1)
+    counts = None
+    if condition["sample_fraction"] is not None:
+        counts = np.stack(
+            [
+                bootstrap_counts(int(seed), len(truth), condition["sample_fraction"])
+                for seed in chunk.seeds
+            ]
+        )
+    return families.Batch(made, chunk.seeds, counts, condition["init_noise"])
+
+
+def _rows(
+    trained: families.Trained, teaching: Teaching, chunk: _Chunk, limit: float
+) -> dict[str, Any]:
+    """Columns of the present replicates of one chunk and condition."""
+    present = chunk.present
+    train = trained.train_prediction[present]
+    test = trained.test_prediction[present]
+    with np.errstate(over="ignore", invalid="ignore"):
+        train_mse = ((train - teaching.problem.train_y) ** 2).mean(axis=1)
+        test_mse = ((test - teaching.test_y) ** 2).mean(axis=1)
+    finite = np.isfinite(train).all(axis=1) & np.isfinite(test).all(axis=1)
+    # A partner that is not in the block was not given its own responses.
+    paired = (present & present[np.arange(len(present)) ^ 1])[present]
+    size = int(present.sum())
+
+    def optional(values: np.ndarray | None, pairs: bool = False) -> np.ndarray | None:
+        if values is None:
+            return None
+        return np.where(paired, values[present], np.nan) if pairs else values[present]
+
+    return {
+        "replicate": chunk.replicates[present].astype(np.int32),
+        "seed": chunk.seeds[present],
+        "diverged": ~finite | (train_mse > limit),
+        "rank_deficient": optional(trained.rank_deficient),
+        "train_mse": train_mse,
+        "test_mse": test_mse,
+        "parameter_distance_before": optional(trained.distance_before, pairs=True),
+        "parameter_distance_after": optional(trained.distance_after, pairs=True),
+        "trajectory": optional(trained.trajectory),
+        "prediction": test.astype(np.float32),
+        "size": size,
+    }
+
+
+def _stack(conditions: list[Condition], parts: list[list[dict[str, Any]]]) -> dict[str, Any]:
+    """One table from the chunks of every condition; a column that no chunk has is null."""
+    ordered = [(c, rows) for c, chunks in zip(conditions, parts, strict=True) for rows in chunks]
+    total = sum(rows["size"] for _, rows in ordered)
+    table: dict[str, Any] = {
+        name: [condition[name] for condition, rows in ordered for _ in range(rows["size"])]
+        for name in conditions[0]
+    }
+    for name in ordered[0][1]:
+        if name == "size":
+            continue
+        values = [rows[name] for _, rows in ordered]
+        if any(v is None for v in values):
+            table[name] = [None] * total
+        elif name == "trajectory":
+            table[name] = [row for v in values for row in v]
+        else:
+            table[name] = np.concatenate(values)
+    return table
