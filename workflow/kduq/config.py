@@ -1,0 +1,431 @@
+"""The configuration: pydantic models that check it and write its JSON schema.
+
+``python -m kduq.config`` writes ``workflow/config.schema.json``, which editors use to complete and
+check config.yaml.
+"""
+
+import difflib
+import json
+import re
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StrictBool,
+    ValidationError,
+    model_validator,
+)
+
+from kduq.errors import UserError
+
+SCHEMA_FILE = Path(__file__).parent.parent / "config.schema.json"
+#: Data sets that need no path.
+BUILT_IN = ("boston_housing", "diabetes")
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
+Count = Annotated[int, Field(gt=0, strict=True)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+Share = Annotated[float, Field(gt=0, le=1)]
+
+
+def _distinct(values: list[Any]) -> list[Any]:
+    if len(set(values)) < len(values):
+        raise ValueError("a value is there twice; name each once")
+    return values
+
+
+def _even(value: int) -> int:
+    if value % 2:
+        raise ValueError("an even number is needed: students are compared in pairs")
+    return value
+
+
+Alphas = Annotated[list[NonNegative], Field(min_length=1), AfterValidator(_distinct)]
+Names = Annotated[list[Name], Field(min_length=1), AfterValidator(_distinct)]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+
+
+class Dataset(_Strict):
+    """A data set for regression."""
+
+    path: str | None = None
+    """CSV or Parquet file, relative to the directory that snakemake runs in; none for a built-in."""
+    target: str | None = None
+    """Name of the target column; none for a built-in."""
+    features: Annotated[list[str], Field(min_length=1), AfterValidator(_distinct)] | None = None
+    """Names of the input columns; none for all but the target."""
+    test_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.2
+    """Share of the rows that is kept for testing."""
+    split_seed: Annotated[int, Field(ge=0, strict=True)] = 0
+    """Seed of the split."""
+
+
+class LinearModel(_Strict):
+    """Least squares with an intercept."""
+
+    family: Literal["linear"]
+    """linear"""
+
+
+class MlpModel(_Strict):
+    """A network with one hidden ReLU layer, trained by Adam on all rows at once."""
+
+    family: Literal["mlp"]
+    """mlp"""
+    hidden: Count
+    """Hidden units."""
+    epochs: Count
+    """Full-batch steps."""
+    learning_rate: Positive
+    """Step size of Adam."""
+    initialisation: Literal["uniform", "he_normal"] = "uniform"
+    """uniform: ±1/sqrt(fan-in), weights and biases; he_normal: N(0, 2/fan-in), zero biases."""
+    shared_init: StrictBool = False
+    """Whether every student starts at the same parameters."""
+    record_every: Annotated[int, Field(ge=0, strict=True)] = 0
+    """Epochs between two recorded values of one weight; 0 for no record."""
+
+
+Model = Annotated[LinearModel | MlpModel, Field(discriminator="family")]
+
+
+class Run(_Strict):
+    """One family in one experiment."""
+
+    teacher: str
+    """A name from teachers."""
+    student: str
+    """A name from students."""
+    replicates: Annotated[int, Field(ge=4, strict=True)]
+    """Students a condition; each is an independent replicate of the distillation."""
+    block: Annotated[int, Field(gt=0, strict=True), AfterValidator(_even)]
+    """Replicates a job. A student does not depend on it."""
+
+
+class _Experiment(_Strict):
+    conditions_key: ClassVar[tuple[str, ...]] = ()
+
+    datasets: Names
+    """Names from datasets."""
+
+
+class _Families(_Strict):
+    linear: Run | None = None
+    """Linear regression; null for none."""
+    mlp: Run | None = None
+    """Networks; null for none."""
+
+
+class _MlpOnly(_Strict):
+    mlp: Run | None = None
+    """Networks; null for none. (Least squares has no initialisation.)"""
+
+
+class TeacherNoise(_Experiment):
+    """Students of a noisy teacher (section 4)."""
+
+    alpha: Alphas
+    """Noise variance of one response over Var(y_train)."""
+    families: _Families
+    """Families that take part."""
+
+
+class StudentInit(_Experiment):
+    """Students that start at perturbed parameters (section 5)."""
+
+    init_noise: Annotated[list[NonNegative], Field(min_length=1), AfterValidator(_distinct)]
+    """Scale s of the perturbation: weights times (1 + s·N(0, 1)), biases plus 0.1·s·N(0, 1)."""
+    families: _MlpOnly
+    """Families that take part."""
+
+
+class Bootstrap(_Experiment):
+    """Students on bootstrap samples (section 5)."""
+
+    sample_fraction: Annotated[
+        list[Annotated[float, Field(gt=0, le=10)]], Field(min_length=1), AfterValidator(_distinct)
+    ]
+    """Size of the bootstrap sample over the number of training rows."""
+    label_source: Annotated[
+        list[Literal["teacher", "truth"]], Field(min_length=1), AfterValidator(_distinct)
+    ]
+    """Who labels the rows."""
+    families: _Families
+    """Families that take part."""
+
+
+class VarianceAware(_Experiment):
+    """The two remedies (section 7)."""
+
+    alpha: Annotated[list[Positive], Field(min_length=1), AfterValidator(_distinct)]
+    """Noise variance of one response over Var(y_train)."""
+    k: Annotated[list[Count], Field(min_length=1), AfterValidator(_distinct)]
+    """Responses an input."""
+    method: Annotated[
+        list[Literal["single", "averaging", "variance_weighting", "variance_weighting_oracle"]],
+        Field(min_length=1),
+        AfterValidator(_distinct),
+    ]
+    """How the k responses become one label; single uses the first of them."""
+    families: _Families
+    """Families that take part."""
+
+
+class Experiments(_Strict):
+    """The grids; null switches an experiment off."""
+
+    teacher_noise: TeacherNoise | None = None
+    """Section 4."""
+    student_init: StudentInit | None = None
+    """Section 5, model-driven."""
+    bootstrap: Bootstrap | None = None
+    """Section 5, data-driven."""
+    variance_aware: VarianceAware | None = None
+    """Section 7."""
+
+
+class Statistics(_Strict):
+    """How estimates are made."""
+
+    confidence: Annotated[float, Field(gt=0.5, lt=1)]
+    """Coverage of every interval."""
+    divergence_factor: Annotated[float, Field(gt=1)]
+    """A student has diverged above this many times Var(y_train) of training error."""
+    bootstrap_draws: Annotated[int, Field(ge=200, strict=True)]
+    """Bootstrap samples of replicates behind slopes, ratios and differences."""
+
+
+class Claims(_Strict):
+    """Thresholds of the verdicts: practical equivalence, chosen before any result was seen."""
+
+    slope_margin: Positive
+    """A log-log slope within this of its value in theory supports the claim."""
+    ratio_margin: Annotated[float, Field(gt=1)]
+    """A ratio between 1/margin and margin counts as 1."""
+    robust_change: Annotated[float, Field(gt=0, lt=1)]
+    """A relative change below this counts as robust."""
+
+
+class Figures(_Strict):
+    """Style of the figures."""
+
+    style: str
+    """A matplotlib style applied on top of the project's own; default for none."""
+    dpi: Annotated[int, Field(ge=50, le=600, strict=True)]
+    """Dots an inch of the PNG files."""
+
+
+class Config(_Strict):
+    """A study."""
+
+    study: Name
+    """Name of the study and of its folder under results/."""
+    seed: Annotated[int, Field(ge=0, strict=True)]
+    """Root of the tree of seeds."""
+    datasets: Annotated[dict[Name, Dataset], Field(min_length=1)]
+    """Data sets by name."""
+    teachers: Annotated[dict[Name, Model], Field(min_length=1)]
+    """Teachers by name."""
+    students: Annotated[dict[Name, Model], Field(min_length=1)]
+    """Students by name."""
+    experiments: Experiments
+    """What to run."""
+    statistics: Statistics
+    """How to estimate."""
+    claims: Claims
+    """How to judge."""
+    figures: Figures
+    """How to draw."""
+
+    @model_validator(mode="after")
+    def _references(self) -> "Config":
+        problems = [*self._dataset_problems(), *self._run_problems()]
+        if problems:
+            raise ValueError("\n".join(problems))
+        return self
+
+    def _dataset_problems(self) -> list[str]:
+        problems = []
+        for name, dataset in self.datasets.items():
+            given = [key for key in ("path", "target") if getattr(dataset, key) is not None]
+            if name in BUILT_IN and given:
+                problems.append(
+                    f"datasets.{name}.{given[0]}: found a value, but {name} is built in; "
+                    "remove the key or give your data set another name"
+                )
+            if name not in BUILT_IN and len(given) < 2:
+                lacking = "target" if "path" in given else "path"
+                problems.append(
+                    f"datasets.{name}.{lacking}: missing; a data set other than "
+                    f"{_alternatives(BUILT_IN)} needs a path and a target"
+                )
+        return problems
+
+    def _run_problems(self) -> list[str]:
+        problems = []
+        for experiment in type(self.experiments).model_fields:
+            grid = getattr(self.experiments, experiment)
+            if grid is None:
+                continue
+            key = f"experiments.{experiment}"
+            for place, name in enumerate(grid.datasets):
+                if name not in self.datasets:
+                    problems.append(
+                        _unknown(f"{key}.datasets.{place}", name, self.datasets, "datasets")
+                    )
+            for family in type(grid.families).model_fields:
+                run = getattr(grid.families, family)
+                if run is None:
+                    continue
+                for role, models in (("teacher", self.teachers), ("student", self.students)):
+                    name = getattr(run, role)
+                    path = f"{key}.families.{family}.{role}"
+                    if name not in models:
+                        problems.append(_unknown(path, name, models, f"{role}s"))
+                    elif models[name].family != family:
+                        problems.append(
+                            f"{path}: found '{name}', which is of family "
+                            f"{models[name].family}; name a {role} of family {family}"
+                        )
+        return problems
+
+
+def _alternatives(names: Any) -> str:
+    return ", ".join(str(name) for name in names)
+
+
+def _unknown(path: str, found: object, allowed: Any, table: str) -> str:
+    return (
+        f"{path}: found '{found}'; allowed: {_alternatives(allowed)}"
+        f"{_suggestion(str(found), allowed)} (names from {table})"
+    )
+
+
+def _suggestion(found: str, allowed: Any) -> str:
+    close = difflib.get_close_matches(found, [str(name) for name in allowed], n=1)
+    return f"; did you mean '{close[0]}'?" if close else ""
+
+
+def _fields_at(location: tuple[int | str, ...]) -> list[str]:
+    """Allowed keys of the model at a location of an error."""
+    schema = Config.model_json_schema()
+    node: dict[str, Any] = schema
+    for part in location:
+        node = _resolve(node, schema, part)
+        properties = node.get("properties", {})
+        if isinstance(part, int):
+            node = node.get("items", {})
+        elif part in properties:
+            node = properties[part]
+        elif isinstance(node.get("additionalProperties"), dict):
+            node = node["additionalProperties"]
+        # Otherwise the part is the tag of a union, which the input does not hold.
+    return list(_resolve(node, schema, None).get("properties", {}))
+
+
+def _resolve(node: dict[str, Any], schema: dict[str, Any], part: object) -> dict[str, Any]:
+    """Follow references, and the alternative of a union that is not null."""
+    while True:
+        if "$ref" in node:
+            node = schema["$defs"][node["$ref"].rsplit("/", 1)[1]]
+        elif "discriminator" in node and part in node["discriminator"]["mapping"]:
+            node = {"$ref": node["discriminator"]["mapping"][part]}
+        elif "anyOf" in node:
+            node = next(n for n in node["anyOf"] if n.get("type") != "null")
+        else:
+            return node
+
+
+def _line(error: Mapping[str, Any]) -> str:
+    """One problem in one line: the key's path, what was found, what is allowed."""
+    location = tuple(error["loc"])
+    tags = {"linear", "mlp"}
+    shown = tuple(
+        part
+        for i, part in enumerate(location)
+        if not (part in tags and i == 2 and location[0] in ("teachers", "students"))
+    )
+    if shown and shown[-1] == "[key]":
+        shown = shown[:-1]
+    path = ".".join(map(str, shown))
+    found, kind, context = error["input"], error["type"], error.get("ctx", {})
+    if kind == "extra_forbidden":
+        allowed = _fields_at(location[:-1])
+        return (
+            f"{path}: unknown key; allowed: {_alternatives(allowed)}"
+            f"{_suggestion(str(location[-1]), allowed)}"
+        )
+    if kind == "missing":
+        return f"{path}: missing; add the key (config.yaml shows every one)"
+    if kind == "union_tag_invalid":
+        return (
+            f"{path}.family: found '{context['tag']}'; allowed: {context['expected_tags']}"
+            f"{_suggestion(str(context['tag']), re.findall(r'[a-z]+', context['expected_tags']))}"
+        )
+    if kind == "union_tag_not_found":
+        return f"{path}.family: missing; allowed: linear, mlp"
+    if kind == "literal_error":
+        allowed = re.findall(r"'([^']*)'", context["expected"])
+        return (
+            f"{path}: found {found!r}; allowed: {_alternatives(allowed)}"
+            f"{_suggestion(str(found), allowed)}"
+        )
+    if kind == "string_pattern_mismatch":
+        return (
+            f"{path}: found {found!r}; allowed: letters, digits, '_', '.' and '-', "
+            "starting with a letter or a digit"
+        )
+    message = error["msg"].removeprefix("Value error, ")
+    return f"{path}: found {found!r}; {message[0].lower()}{message[1:]}"
+
+
+def check(raw: Mapping[str, Any]) -> Config:
+    """Check a configuration.
+
+    Parameters
+    ----------
+    raw : mapping
+        What was read from config.yaml and its overlays.
+
+    Returns
+    -------
+    Config
+        The study.
+
+    Raises
+    ------
+    UserError
+        With one line for each problem: the key's path, what was found and what is allowed.
+    """
+    try:
+        return Config.model_validate(dict(raw))
+    except ValidationError as error:
+        lines: list[str] = []
+        for problem in error.errors():
+            if problem["loc"]:
+                lines.append(_line(problem))
+            elif problem["type"] == "extra_forbidden" or problem["type"] != "value_error":
+                lines.append(f"config: {problem['msg']}")
+            else:
+                lines.extend(problem["msg"].removeprefix("Value error, ").splitlines())
+        raise UserError("\n".join(lines)) from error
+
+
+def schema() -> str:
+    """JSON schema of config.yaml, as text."""
+    return json.dumps(Config.model_json_schema(), indent=1, ensure_ascii=False) + "\n"
+
+
+if __name__ == "__main__":
+    SCHEMA_FILE.write_text(schema(), encoding="utf-8")
+    sys.stdout.write(f"{SCHEMA_FILE}\n")
