@@ -262,6 +262,26 @@ class Artifact:
             return np.array(chunked.to_pylist(), dtype=object)
         return chunked.to_numpy()
 
+    def rows_of(self, conditions: Sequence[Mapping[str, Any]]) -> list[np.ndarray]:
+        """Numbers of the rows of each condition, in the order of the table.
+
+        Parameters
+        ----------
+        conditions : sequence of mapping
+            Each with a value, or None, for every condition column.
+
+        Returns
+        -------
+        list of ndarray
+            One array of row numbers for each condition.
+        """
+        columns = self.table.select(list(CONDITION)).to_pydict()
+        found: dict[tuple[Any, ...], list[int]] = {}
+        for row, key in enumerate(zip(*columns.values(), strict=True)):
+            found.setdefault(key, []).append(row)
+        keys = [tuple(condition[name] for name in CONDITION) for condition in conditions]
+        return [np.array(found.get(key, []), dtype=np.intp) for key in keys]
+
 
 def rebuild_command(path: Path | str) -> str:
     """The command that makes an artifact anew."""

@@ -1,0 +1,212 @@
+"""Check of a study's artifacts against today's configuration and code."""
+
+import base64
+import json
+import re
+import struct
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from kduq import artifacts
+from kduq.errors import ArtifactError
+from kduq.study import Job, Study
+
+#: Stages whose artifacts are Parquet files.
+_TABLES = ("examples", "teacher", "responses", "students", "estimates", "claims")
+#: Kinds of finding; a surplus is no error.
+PROBLEMS = ("missing", "damaged", "stale")
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something to know about one artifact.
+
+    Attributes
+    ----------
+    kind : str
+        missing, damaged, stale or surplus.
+    path : str
+        The file.
+    reason : str
+        What was found.
+    """
+
+    kind: str
+    path: str
+    reason: str
+
+
+def figure_provenance(path: Path) -> dict[str, Any]:
+    """Provenance in a PNG, a PDF or an HTML page.
+
+    Raises
+    ------
+    ArtifactError
+        If the file is missing, damaged or holds none.
+    """
+    if not path.is_file():
+        raise ArtifactError(f"{path}: the file is missing")
+    data = path.read_bytes()
+    reader = {".png": _from_png, ".pdf": _from_pdf, ".html": _from_html}[path.suffix]
+    try:
+        text = reader(data)
+        made_by: dict[str, Any] = json.loads(text)
+    except (ValueError, AttributeError, zlib.error, struct.error) as error:
+        raise ArtifactError(f"{path}: damaged, or not made by this project") from error
+    return made_by
+
+
+def _from_png(data: bytes) -> str:
+    """Text chunk ``kduq``; every chunk's checksum is verified on the way."""
+    if not data.startswith(b"\x89PNG\r\n\x1a\n"):
+        raise ValueError("not a PNG")
+    place, found, ended = 8, None, False
+    while place < len(data):
+        length, kind = struct.unpack(">I4s", data[place : place + 8])
+        body = data[place + 8 : place + 8 + length]
+        (checksum,) = struct.unpack(">I", data[place + 8 + length : place + 12 + length])
+        if zlib.crc32(kind + body) != checksum:
+            raise ValueError("checksum")
+        if kind == b"tEXt" and body.startswith(b"kduq\0"):
+            found = body[5:].decode()
+        ended = kind == b"IEND"
+        place += 12 + length
+    if found is None or not ended:
+        raise ValueError("incomplete")
+    return base64.b64decode(found).decode()
+
+
+def _from_pdf(data: bytes) -> str:
+    if not data.rstrip().endswith(b"%%EOF"):
+        raise ValueError("incomplete")
+    match = re.search(rb"/Keywords \(kduq:([A-Za-z0-9+/=]*)\)", data)
+    return base64.b64decode(match.group(1)).decode()  # type: ignore[union-attr]
+
+
+def _from_html(data: bytes) -> str:
+    if not data.rstrip().endswith(b"</html>"):
+        raise ValueError("incomplete")
+    match = re.search(rb'<script type="application/json" id="kduq">(.*?)</script>', data, re.S)
+    return match.group(1).decode()  # type: ignore[union-attr]
+
+
+def audit(study: Study, root: Path) -> list[Finding]:
+    """Check every artifact of a study.
+
+    Parameters
+    ----------
+    study : Study
+        The plan.
+    root : Path
+        Its folder, ``results/{study}``.
+
+    Returns
+    -------
+    list of Finding
+        In the order of the road; empty if all is as it should be.
+    """
+    findings: list[Finding] = []
+    digests: dict[str, str] = {}
+    for job in study.jobs.values():
+        findings.extend(_check(job, study, root, digests))
+    findings.extend(_surplus(study, root))
+    return findings
+
+
+def _digest(path: Path, digests: dict[str, str]) -> str | None:
+    if str(path) not in digests and path.is_file():
+        digests[str(path)] = artifacts.digest(path)
+    return digests.get(str(path))
+
+
+def _check(job: Job, study: Study, root: Path, digests: dict[str, str]) -> list[Finding]:
+    path = root / job.path
+    if not path.is_file():
+        return [Finding("missing", str(path), "not there")]
+    rows = None
+    try:
+        if job.stage in _TABLES:
+            artifact = artifacts.read(path, job.stage)
+            made_by, rows = artifact.made_by, artifact.table.num_rows
+        else:
+            made_by = figure_provenance(path)
+    except ArtifactError as error:
+        reason = str(error).removeprefix(f"{path}: ")
+        return [Finding("damaged", str(path), reason)]
+    reasons = []
+    expected = json.loads(artifacts.canonical_json(job.settings))
+    if made_by.get("config") != expected:
+        reasons.append(f"made with other settings ({_difference(made_by.get('config'), expected)})")
+    if made_by.get("code") != job.code:
+        reasons.append(f"made by other code of {', '.join(job.modules)}")
+    planned = {name: root / name for names in job.inputs.values() for name in names}
+    if job.stage == "examples":
+        planned |= {name: Path(name) for name in study.data_file(job.settings["dataset"])}
+    recorded = made_by.get("inputs", {})
+    if set(recorded) != set(planned):
+        reasons.append("made from other files")
+    else:
+        changed = [n for n, p in planned.items() if _digest(p, digests) != recorded[n]]
+        if changed:
+            reasons.append(f"its input {changed[0]} is no longer the one it was made from")
+    if rows is not None and (rows == 0 or (job.rows is not None and rows != job.rows)):
+        wanted = job.rows if job.rows is not None else "at least one"
+        return [Finding("damaged", str(path), f"{rows} rows where {wanted} are expected")]
+    return [Finding("stale", str(path), "; ".join(reasons))] if reasons else []
+
+
+def _difference(found: Any, expected: Any, path: str = "") -> str:
+    """First place where two settings differ, in words."""
+    if isinstance(found, dict) and isinstance(expected, dict):
+        for key in sorted(found.keys() | expected.keys()):
+            if found.get(key) != expected.get(key):
+                name = f"{path}.{key}" if path else key
+                return _difference(found.get(key), expected.get(key), name)
+    return f"{path or 'settings'}: {_short(found)} then, {_short(expected)} now"
+
+
+def _short(value: Any) -> str:
+    text = json.dumps(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def _surplus(study: Study, root: Path) -> list[Finding]:
+    planned = {str(root / path) for path in study.jobs}
+    there = sorted(str(p) for p in root.rglob("*.parquet") if not p.name.startswith("."))
+    return [
+        Finding("surplus", path, "not part of the study as it is configured; may be deleted")
+        for path in there
+        if path not in planned
+    ]
+
+
+def summary(study: Study, root: Path, findings: list[Finding]) -> str:
+    """Findings as text, a line each, ending with a count.
+
+    Parameters
+    ----------
+    study : Study
+        The plan.
+    root : Path
+        Its folder.
+    findings : list of Finding
+        From `audit`.
+
+    Returns
+    -------
+    str
+        Ends without a newline.
+    """
+    lines = [f"{f.kind:8s} {f.path}: {f.reason}" for f in findings]
+    bad = sum(f.kind in PROBLEMS for f in findings)
+    counts = [f"{sum(f.kind == kind for f in findings)} {kind}" for kind in (*PROBLEMS, "surplus")]
+    good = len(study.jobs) - bad
+    lines.append(f"{root}: {good} of {len(study.jobs)} artifacts are good; {', '.join(counts)}")
+    if bad:
+        lines.append(
+            "rebuild missing and damaged ones, and their dependants, with snakemake; a stale one "
+            "that snakemake does not notice with: snakemake --force FILE"
+        )
+    return "\n".join(lines)

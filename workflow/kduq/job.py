@@ -1,0 +1,141 @@
+"""How an entry script runs: its log, its threads, its fingerprint and its errors."""
+
+import contextlib
+import json
+import os
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import threadpoolctl
+
+from kduq import artifacts
+from kduq.errors import UserError
+from kduq.fingerprint import fingerprint
+
+
+@dataclass(frozen=True)
+class Parameters:
+    """What a rule's params say; see `kduq.study.Job.parameters`."""
+
+    stage: str
+    config: dict[str, Any]
+    code: str
+    modules: tuple[str, ...]
+
+    @classmethod
+    def parse(cls, text: str) -> "Parameters":
+        """Read the text that `kduq.study.Job.parameters` writes."""
+        values = json.loads(text)
+        return cls(values["stage"], values["config"], values["code"], tuple(values["modules"]))
+
+    def made_by(self, inputs: Sequence[str], root: str) -> dict[str, Any]:
+        """Provenance of an output.
+
+        Parameters
+        ----------
+        inputs : sequence of str
+            Input files.
+        root : str
+            Folder of the study; inputs are named relative to it.
+
+        Returns
+        -------
+        dict
+            See `kduq.artifacts.provenance`.
+        """
+        digests = {
+            os.path.relpath(path, root) if Path(path).is_relative_to(root) else path: (
+                artifacts.digest(path)
+            )
+            for path in inputs
+        }
+        return artifacts.provenance(self.stage, self.config, self.code, digests)
+
+
+#: Standard error of the process while a job's log has taken its place.
+_TERMINAL: list[IO[str]] = []
+Main = Callable[[Any, Any, Any], None]
+
+
+def run(main: Main, snakemake: Any, parse: bool = True) -> None:
+    """Run an entry script's ``main(input, output, params)``.
+
+    Output and error streams go to the rule's log, numerical libraries use the rule's threads, a
+    user's mistake ends the job with one line, and code that changed since the job was planned
+    ends it before anything is written.
+
+    Parameters
+    ----------
+    main : callable
+        The script's work.
+    snakemake : object
+        What Snakemake hands to a script.
+    parse : bool
+        Whether params.job is a `Parameters` text whose fingerprint is to be checked.
+    """
+    with _log(snakemake.log[0]) as terminal:
+        _TERMINAL.append(terminal)
+        try:
+            parameters = snakemake.params
+            if parse:
+                parameters = Parameters.parse(snakemake.params.job)
+                if fingerprint(*parameters.modules) != parameters.code:
+                    raise UserError(
+                        f"{snakemake.output[0]}: the code of {', '.join(parameters.modules)} "
+                        "changed after this job was planned; run the same command again"
+                    )
+            with _threads(snakemake.threads):
+                main(snakemake.input, snakemake.output, parameters)
+        except UserError as error:
+            sys.stderr.write(f"{error}\n")
+            say(str(error))
+            raise SystemExit(1) from None
+        finally:
+            _TERMINAL.pop()
+
+
+def say(text: str) -> None:
+    """Write lines to the terminal that the job was started from, beside its log."""
+    if _TERMINAL:
+        _TERMINAL[-1].write(f"{text}\n")
+        _TERMINAL[-1].flush()
+
+
+@contextlib.contextmanager
+def _threads(number: int) -> Iterator[None]:
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        torch.set_num_threads(number)
+    with threadpoolctl.threadpool_limits(number):
+        yield
+
+
+@contextlib.contextmanager
+def _log(path: str) -> Iterator[IO[str]]:
+    """Send file descriptors 1 and 2 to a file; yield a stream to the former standard error."""
+    Path(path).parent.mkdir(parents=True, exist_ok=True)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    kept = os.dup(1), os.dup(2)
+    log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
+    os.dup2(log, 1)
+    os.dup2(log, 2)
+    os.close(log)
+    try:
+        with os.fdopen(os.dup(kept[1]), "w") as terminal:
+            yield terminal
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        for number, copy in zip((1, 2), kept, strict=True):
+            os.dup2(copy, number)
+            os.close(copy)
+
+
+def study_root(path: str) -> str:
+    """Folder ``results/{study}`` of a path below it."""
+    parts = Path(path).parts
+    return str(Path(*parts[: parts.index("results") + 2]))

@@ -1,0 +1,28 @@
+"""Entry of stage students."""
+
+import sys
+
+from tqdm import tqdm
+
+from kduq import artifacts, families, job, students, teacher
+
+
+def main(input, output, params):  # noqa: A002
+    settings = params.config
+    families.family(settings["family"])  # imported before the threads are counted
+    examples = artifacts.read(input.examples, "examples")
+    split, x, y = (examples.column(name) for name in ("split", "x", "y"))
+    train = split == "train"
+    mean = artifacts.read(input.teacher, "teacher").column("prediction")
+    noise = artifacts.read(input.responses, "responses").column("noise")
+    noise = noise.reshape(settings["stop"] - settings["start"], -1, int(train.sum()))
+    teaching = students.Teaching(teacher.problem(split, x, y), y[~train], mean[train])
+    total = (settings["stop"] - settings["start"]) * len(settings["conditions"])
+    with tqdm(total=total, unit="student", file=sys.stderr, mininterval=5) as bar:
+        values = students.train(settings, teaching, noise, bar.update)
+    made_by = params.made_by(input, job.study_root(output[0]))
+    artifacts.write(output[0], "students", values, made_by)
+
+
+if __name__ == "__main__":
+    job.run(main, snakemake)
