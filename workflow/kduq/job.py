@@ -139,3 +139,9 @@ def study_root(path: str) -> str:
     """Folder ``results/{study}`` of a path below it."""
     parts = Path(path).parts
     return str(Path(*parts[: parts.index("results") + 2]))
+
+
+def run_of(path: str) -> tuple[str, str, str]:
+    """Experiment, family and data set of a path below a study's folder."""
+    parts = Path(path).relative_to(study_root(path)).parts
+    return parts[0], parts[1], parts[2]

@@ -1,0 +1,324 @@
+"""Stage ``figures``: one figure an experiment, drawn from the table of estimates."""
+
+import base64
+import io
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from kduq.artifacts import canonical_json
+
+_STYLE = Path(__file__).parent / "data" / "kduq.mplstyle"
+_WIDTH = 7.1  # inches, two columns
+_BLUE, _RED, _GREEN = "#0072B2", "#D55E00", "#009E73"
+_FAMILY = {"linear": ("linear", _BLUE, "o"), "mlp": ("network", _RED, "s")}
+_LABELS = {"teacher": ("teacher labels", _BLUE, "o"), "truth": ("true labels", _RED, "s")}
+_METHOD = {
+    "single": ("single", "#000000", "D"),
+    "averaging": ("averaging", _BLUE, "o"),
+    "variance_weighting": ("variance weighting", _RED, "s"),
+    "variance_weighting_oracle": ("variance weighting, oracle", _GREEN, "^"),
+}
+_TITLES = {"boston_housing": "Boston Housing", "diabetes": "Diabetes"}
+
+
+def draw(settings: dict[str, Any], table: pd.DataFrame, made_by: dict[str, Any]) -> list[bytes]:
+    """Draw the figure of one experiment.
+
+    Parameters
+    ----------
+    settings : dict
+        experiment, style, dpi and confidence.
+    table : pandas.DataFrame
+        The gathered estimates.
+    made_by : dict
+        Provenance, kept in the files' metadata.
+
+    Returns
+    -------
+    list of bytes
+        The PNG and the PDF.
+    """
+    part = table[table["experiment"] == settings["experiment"]]
+    drawing: Callable[[pd.DataFrame], Figure] = _DRAWINGS[settings["experiment"]]
+    kept = base64.b64encode(canonical_json(made_by).encode()).decode()
+    styles = [_STYLE, *([] if settings["style"] == "default" else [settings["style"]])]
+    with mpl.rc_context(), mpl.style.context(styles):
+        figure = drawing(part)
+        level = round(100 * settings["confidence"])
+        figure.supxlabel(
+            f"Bars: {level} % intervals (jackknife over students), "
+            "given the data split and the teacher.",
+            fontsize=7,
+            color="#555555",
+        )
+        files = []
+        for kind, metadata in (
+            ("png", {"kduq": kept, "Software": None}),
+            ("pdf", {"Keywords": f"kduq:{kept}", "CreationDate": None, "Producer": None}),
+        ):
+            buffer = io.BytesIO()
+            figure.savefig(buffer, format=kind, dpi=settings["dpi"], metadata=metadata)
+            files.append(buffer.getvalue())
+    return files
+
+
+def _grid(rows: int, columns: int, height: float, **options: Any) -> tuple[Figure, np.ndarray]:
+    figure = Figure(figsize=(_WIDTH, height * rows + 0.35))
+    return figure, figure.subplots(rows, columns, squeeze=False, **options)
+
+
+def _title(dataset: str) -> str:
+    return _TITLES.get(dataset, dataset)
+
+
+def _select(part: pd.DataFrame, x: str, **wanted: Any) -> pd.DataFrame:
+    for column, value in wanted.items():
+        part = part[part[column] == value]
+    return part.sort_values(x)
+
+
+def _curve(
+    ax: Axes, part: pd.DataFrame, x: str, look: tuple[str, str, str], hollow: bool = False
+) -> None:
+    """Estimates with their intervals."""
+    if part.empty:
+        return
+    label, colour, marker = look
+    low = (part["estimate"] - part["ci_low"]).clip(lower=0).fillna(0)
+    high = (part["ci_high"] - part["estimate"]).clip(lower=0).fillna(0)
+    ax.errorbar(
+        part[x],
+        part["estimate"],
+        [low, high],
+        color=colour,
+        marker=marker,
+        mfc="white" if hollow else colour,
+        label=label,
+        capsize=1.5,
+        elinewidth=0.9,
+        linestyle="-",
+    )
+
+
+def _theory(ax: Axes, part: pd.DataFrame, x: str, colour: str, label: str = "") -> None:
+    if part.empty:
+        return
+    ax.plot(
+        part[x],
+        part["estimate"],
+        color=colour,
+        linestyle=(0, (4, 2)),
+        marker="",
+        lw=2.4,
+        alpha=0.45,
+    )
+    if label:
+        ax.plot([], [], color=colour, linestyle=(0, (4, 2)), lw=2.4, alpha=0.45, label=label)
+
+
+def _key(figure: Figure, axes: np.ndarray) -> None:
+    """One key for all panels, above them."""
+    found: dict[str, Any] = {}
+    for ax in axes.flat:
+        for handle, label in zip(*ax.get_legend_handles_labels(), strict=True):
+            found.setdefault(label, handle)
+    figure.legend(
+        found.values(), found.keys(), loc="outside upper center", ncols=min(4, len(found) or 1)
+    )
+
+
+def _diverged(ax: Axes, part: pd.DataFrame) -> None:
+    """State how many students were set aside, where there are any."""
+    counts = part[part["metric"] == "diverged_count"]
+    number = int(counts["estimate"].sum())
+    if number:
+        total = int(counts["n_students"].sum())
+        ax.text(
+            0.98,
+            0.03,
+            f"{number} of {total} diverged",
+            transform=ax.transAxes,
+            ha="right",
+            fontsize=6.5,
+        )
+
+
+def _unit(text: str) -> str:
+    return f"{text}\n(squared unit of the target)"
+
+
+def _teacher_noise(part: pd.DataFrame) -> Figure:
+    datasets = list(part["dataset"].unique())
+    figure, axes = _grid(len(datasets), 3, 2.15)
+    for row, dataset in enumerate(datasets):
+        for family, look in _FAMILY.items():
+            cells = part[(part["dataset"] == dataset) & (part["family"] == family)]
+            student = cells[cells["role"] == "student"]
+            for column, metric in enumerate(
+                ("test_mse_mean", "inter_student_variance", "test_mse_var")
+            ):
+                curve = _select(student, "alpha", metric=metric)
+                if metric == "test_mse_var":
+                    curve = _root(curve)
+                _curve(axes[row, column], curve, "alpha", look)
+            theory = _select(student, "alpha", metric="theory_inter_student_variance")
+            _theory(axes[row, 1], theory, "alpha", look[1], f"{look[0]}, closed form")
+            _diverged(axes[row, 0], student)
+        for column, label in enumerate(
+            (
+                _unit("Mean test MSE"),
+                _unit("Inter-student variance"),
+                _unit("SD of test MSE over students"),
+            )
+        ):
+            ax = axes[row, column]
+            ax.set_ylabel(label)
+            ax.set_ylim(bottom=0)
+            ax.set_xlabel("Noise α (response variance / Var y)")
+        axes[row, 0].set_title(_title(dataset))
+    _key(figure, axes)
+    return figure
+
+
+def _root(curve: pd.DataFrame) -> pd.DataFrame:
+    """Standard deviation and its limits from a variance and its."""
+    columns = ["estimate", "ci_low", "ci_high"]
+    return curve.assign(**{c: np.sqrt(curve[c].clip(lower=0)) for c in columns})
+
+
+def _student_init(part: pd.DataFrame) -> Figure:
+    datasets = list(part["dataset"].unique())
+    figure, axes = _grid(len(datasets), 3, 2.15)
+    moments = {
+        "parameter_variance_before": ("before training", _BLUE, "o"),
+        "parameter_variance_after": ("after training", _RED, "s"),
+    }
+    for row, dataset in enumerate(datasets):
+        student = part[(part["dataset"] == dataset) & (part["role"] == "student")]
+        for column, metric in enumerate(("test_mse_mean", "inter_student_variance")):
+            curve = _select(student, "init_noise", metric=metric)
+            _curve(axes[row, column], curve, "init_noise", ("network", "#333333", "o"))
+        for metric, look in moments.items():
+            _curve(axes[row, 2], _select(student, "init_noise", metric=metric), "init_noise", look)
+        _diverged(axes[row, 0], student)
+        axes[row, 0].set_ylabel(_unit("Mean test MSE"))
+        axes[row, 1].set_ylabel(_unit("Inter-student variance"))
+        axes[row, 2].set_ylabel("Mean parameter variance\nacross students")
+        axes[row, 2].legend(loc="best")
+        for ax in axes[row]:
+            ax.set_ylim(bottom=0)
+            ax.set_xlabel("Initialisation noise s")
+        axes[row, 0].set_title(_title(dataset))
+    return figure
+
+
+def _bootstrap(part: pd.DataFrame) -> Figure:
+    datasets = list(part["dataset"].unique())
+    families = [f for f in _FAMILY if (part["family"] == f).any()]
+    figure, axes = _grid(len(datasets), 2 * len(families), 2.25)
+    for row, dataset in enumerate(datasets):
+        for place, family in enumerate(families):
+            cells = part[(part["dataset"] == dataset) & (part["family"] == family)]
+            student = cells[cells["role"] == "student"]
+            for offset, metric in enumerate(("test_mse_mean", "inter_student_variance")):
+                ax = axes[row, 2 * place + offset]
+                for source, look in _LABELS.items():
+                    curve = _select(student, "sample_fraction", metric=metric, label_source=source)
+                    _curve(ax, curve[curve["estimate"] > _EXACT], "sample_fraction", look)
+                    zero = curve[curve["estimate"] <= _EXACT]
+                    if metric == "inter_student_variance" and len(zero):
+                        ax.plot([], [], linestyle="", label=" ")
+                        ax.text(
+                            0.97,
+                            0.04,
+                            f"{look[0]}: 0 to rounding\n(as in theory) in {len(zero)} of "
+                            f"{len(curve)} sizes",
+                            transform=ax.transAxes,
+                            ha="right",
+                            color=look[1],
+                            fontsize=6,
+                        )
+                ax.set_yscale("log")
+                ax.set_xlabel("Sample size / n")
+                name = "Mean test MSE" if offset == 0 else "Inter-student variance"
+                ax.set_ylabel(_unit(name))
+            deficient = student[student["metric"] == "rank_deficient_count"]
+            number, total = deficient["estimate"].sum(), deficient["n_students"].sum()
+            title = f"{_title(dataset)}, {_FAMILY[family][0]}"
+            if number:
+                title += f"\n{number:.0f} of {total:.0f} samples rank-deficient"
+            axes[row, 2 * place].set_title(title, fontsize=7.5)
+            _diverged(axes[row, 2 * place], student)
+    _key(figure, axes)
+    return figure
+
+
+#: Below this a variance in squared target units is rounding.
+_EXACT = 1e-9
+
+
+def _variance_aware(part: pd.DataFrame) -> Figure:
+    alphas = sorted(part["alpha"].dropna().unique())
+    runs = [
+        (family, dataset, metric)
+        for family in _FAMILY
+        for dataset in part["dataset"].unique()
+        for metric in ("inter_student_variance", "test_mse_mean")
+        if ((part["family"] == family) & (part["dataset"] == dataset)).any()
+    ]
+    figure, axes = _grid(len(runs), len(alphas), 1.45)
+    for row, (family, dataset, metric) in enumerate(runs):
+        cells = part[(part["family"] == family) & (part["dataset"] == dataset)]
+        student = cells[cells["role"] == "student"]
+        for column, alpha in enumerate(alphas):
+            ax = axes[row, column]
+            for method, look in _METHOD.items():
+                curve = _select(student, "k", metric=metric, alpha=alpha, method=method)
+                if metric == "inter_student_variance":
+                    theory = _select(
+                        student,
+                        "k",
+                        metric="theory_inter_student_variance",
+                        alpha=alpha,
+                        method=method,
+                    )
+                    _theory(ax, theory, "k", look[1])
+                _curve(ax, curve, "k", look)
+            ax.set_xscale("log")
+            ticks = [k for k in (1, 3, 10, 30) if k <= part["k"].max()]
+            ax.set_xticks(ticks, [str(k) for k in ticks])
+            ax.minorticks_off()
+            if metric == "inter_student_variance":
+                ax.set_yscale("log")
+            if row == 0:
+                ax.set_title(f"α = {alpha:g}")
+            if row == len(runs) - 1:
+                ax.set_xlabel("Responses k per input")
+        name = "variance" if metric == "inter_student_variance" else "mean test MSE"
+        axes[row, 0].set_ylabel(f"{_title(dataset)},\n{_FAMILY[family][0]}:\n{name}", fontsize=7)
+    axes[0, 0].plot(
+        [],
+        [],
+        color="#888888",
+        linestyle=(0, (4, 2)),
+        lw=2.4,
+        alpha=0.6,
+        label="closed form (linear)",
+    )
+    _key(figure, axes)
+    return figure
+
+
+_DRAWINGS: dict[str, Callable[[pd.DataFrame], Figure]] = {
+    "teacher_noise": _teacher_noise,
+    "student_init": _student_init,
+    "bootstrap": _bootstrap,
+    "variance_aware": _variance_aware,
+}

@@ -1,0 +1,22 @@
+##### Claims of the paper, judged #####
+
+
+rule claims:
+    input:
+        unpack(made_from(f"{ROOT}/claims.parquet")),
+    output:
+        f"{ROOT}/claims.parquet",
+    log:
+        f"{ROOT}/logs/claims.log",
+    benchmark:
+        f"{ROOT}/benchmarks/claims.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        job=parameters,
+    script:
+        "../scripts/claims.py"

@@ -1,0 +1,57 @@
+##### The study: checked configuration, its plan, and what every rule asks of the plan #####
+
+from kduq.config import check
+from kduq.errors import UserError
+from kduq.study import Study
+
+try:
+    STUDY = Study(check(config))
+except UserError as error:
+    raise WorkflowError(f"The configuration cannot be used:\n{error}") from None
+
+ROOT = f"results/{STUDY.config.study}"
+RUN = f"{ROOT}/{{experiment}}/{{family}}/{{dataset}}"
+ENVIRONMENT = "../../envs/kduq.yaml"
+
+
+wildcard_constraints:
+    experiment="|".join(STUDY.experiments) or "none",
+    family="[a-z]+",
+    dataset="[^/]+",
+    teacher="[^/]+",
+    block=r"\d{6}-\d{6}",
+
+
+def planned(path):
+    """The plan's job for an output."""
+    try:
+        return STUDY.jobs[str(Path(path).relative_to(ROOT))]
+    except (KeyError, ValueError):
+        raise WorkflowError(
+            f"{path}: the study '{STUDY.config.study}' has no such artifact"
+        ) from None
+
+
+def parameters(wildcards, output):
+    """Settings and code fingerprint of an output, as one text."""
+    return planned(output[0]).parameters
+
+
+def made_from(pattern):
+    """Input function of a rule: the artifacts that the plan makes an output from, by role."""
+
+    def inputs(wildcards):
+        job = planned(pattern.format(**wildcards))
+        return {role: [f"{ROOT}/{path}" for path in paths] for role, paths in job.inputs.items()}
+
+    return inputs
+
+
+for experiment in STUDY.experiments:
+
+    rule:
+        name:
+            experiment.replace("_", "-")
+        input:
+            expand(f"{ROOT}/{{path}}", path=STUDY.artifacts_of(experiment)),
+        localrule: True

@@ -1,0 +1,43 @@
+##### Estimates: one table a run, and all of them together #####
+
+
+rule estimates:
+    input:
+        unpack(made_from(f"{RUN}/estimates.parquet")),
+    output:
+        f"{RUN}/estimates.parquet",
+    log:
+        f"{ROOT}/logs/estimates/{{experiment}}_{{family}}_{{dataset}}.log",
+    benchmark:
+        f"{ROOT}/benchmarks/estimates/{{experiment}}_{{family}}_{{dataset}}.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=3000,
+        runtime=30,
+    params:
+        job=parameters,
+    script:
+        "../scripts/estimates.py"
+
+
+rule gather:
+    input:
+        unpack(made_from(f"{ROOT}/estimates.parquet")),
+    output:
+        f"{ROOT}/estimates.parquet",
+    log:
+        f"{ROOT}/logs/gather.log",
+    benchmark:
+        f"{ROOT}/benchmarks/gather.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=1500,
+        runtime=10,
+    params:
+        job=parameters,
+    script:
+        "../scripts/gather.py"

@@ -1,0 +1,22 @@
+##### Responses of the teacher: noise of a block of replicates #####
+
+
+rule responses:
+    input:
+        unpack(made_from(f"{RUN}/responses/{{block}}.parquet")),
+    output:
+        f"{RUN}/responses/{{block}}.parquet",
+    log:
+        f"{ROOT}/logs/responses/{{experiment}}_{{family}}_{{dataset}}_{{block}}.log",
+    benchmark:
+        f"{ROOT}/benchmarks/responses/{{experiment}}_{{family}}_{{dataset}}_{{block}}.tsv"
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=1500,
+        runtime=10,
+    params:
+        job=parameters,
+    script:
+        "../scripts/responses.py"
