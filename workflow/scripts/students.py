@@ -2,9 +2,8 @@
 
 import sys
 
-from tqdm import tqdm
-
 from kduq import artifacts, families, job, students, teacher
+from tqdm import tqdm
 
 
 def main(input, output, params):  # noqa: A002
