@@ -498,5 +498,18 @@ def judge(
             tests, holm_levels(p_values, 1 - settings["confidence"]), strict=True
         ):
             rows.append(test.row(1 - float(level)))
-    names = ["claim", "section", "statement", "family", "dataset", "statistic", "estimate", "ci_low", "ci_high", "threshold", "verdict", "n_students"]
+    names = [
+        "claim",
+        "section",
+        "statement",
+        "family",
+        "dataset",
+        "statistic",
+        "estimate",
+        "ci_low",
+        "ci_high",
+        "threshold",
+        "verdict",
+        "n_students",
+    ]
     return {name: [row[name] for row in rows] for name in names}

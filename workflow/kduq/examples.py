@@ -1,10 +1,12 @@
 """Stage ``examples``: a data set, split and standardised."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
+from sklearn.datasets import load_diabetes
 
 from kduq import seeds
 from kduq.errors import UserError
@@ -41,8 +43,6 @@ def load(name: str, settings: dict[str, Any]) -> tuple[pd.DataFrame, pd.Series]:
     if name == "boston_housing":
         table, target, source = pd.read_csv(BOSTON_HOUSING), "MEDV", str(BOSTON_HOUSING)
     elif name == "diabetes":
-        from sklearn.datasets import load_diabetes
-
         table, target, source = load_diabetes(as_frame=True, scaled=False).frame, "target", name
     else:
         source, target = settings["path"], settings["target"]
@@ -61,7 +61,10 @@ def load(name: str, settings: dict[str, Any]) -> tuple[pd.DataFrame, pd.Series]:
 
 
 def _read(path: Path) -> pd.DataFrame:
-    readers = {".csv": pd.read_csv, ".parquet": pd.read_parquet}
+    readers: dict[str, Callable[[Path], pd.DataFrame]] = {
+        ".csv": pd.read_csv,
+        ".parquet": pd.read_parquet,
+    }
     if path.suffix not in readers:
         raise UserError(f"{path}: a data set is a file ending in {' or '.join(readers)}")
     try:

@@ -9,6 +9,7 @@ from typing import Any
 import matplotlib as mpl
 import numpy as np
 import pandas as pd
+from matplotlib import style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
@@ -49,7 +50,7 @@ def draw(settings: dict[str, Any], table: pd.DataFrame, made_by: dict[str, Any])
     drawing: Callable[[pd.DataFrame], Figure] = _DRAWINGS[settings["experiment"]]
     kept = base64.b64encode(canonical_json(made_by).encode()).decode()
     styles = [_STYLE, *([] if settings["style"] == "default" else [settings["style"]])]
-    with mpl.rc_context(), mpl.style.context(styles):
+    with mpl.rc_context(), style.context(styles):
         figure = drawing(part)
         level = round(100 * settings["confidence"])
         figure.supxlabel(

@@ -2,6 +2,7 @@
 
 import base64
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -64,6 +65,6 @@ def render(
 
 def _number(value: float) -> str:
     """Three significant digits; a dash where there is no value."""
-    if value != value:
+    if math.isnan(value):
         return "–"
     return f"{value:.3g}"

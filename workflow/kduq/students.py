@@ -141,7 +141,7 @@ def train(
     settings: dict[str, Any],
     teaching: Teaching,
     noise: np.ndarray,
-    progress: Callable[[int], None] = lambda students: None,
+    progress: Callable[[int], object],
 ) -> dict[str, Any]:
     """Train the students of one block.
 

@@ -25,6 +25,7 @@ class Linear:
     chunk = 50
 
     def __init__(self, problem: Problem, settings: dict[str, Any]) -> None:
+        del settings
         self._train_x = _with_intercept(problem.train_x)
         self._test_x = _with_intercept(problem.test_x)
         n, p = self._train_x.shape

@@ -132,6 +132,7 @@ class Mlp:
         self, method: str, noise_variance: float, k: int
     ) -> float | None:
         """Networks have no closed form."""
+        del method, noise_variance, k
         return None
 
 
