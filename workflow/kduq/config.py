@@ -59,7 +59,7 @@ class Dataset(_Strict):
     """A data set for regression."""
 
     path: str | None = None
-    """CSV or Parquet file, relative to the directory that snakemake runs in; none for a built-in."""
+    """CSV or Parquet file, relative to where snakemake runs; none for a built-in."""
     target: str | None = None
     """Name of the target column; none for a built-in."""
     features: Annotated[list[str], Field(min_length=1), AfterValidator(_distinct)] | None = None

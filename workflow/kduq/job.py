@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import sys
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,6 +94,9 @@ def run(main: Main, snakemake: Any, parse: bool = True) -> None:
             sys.stderr.write(f"{error}\n")
             say(str(error))
             raise SystemExit(1) from None
+        except BaseException:
+            traceback.print_exc()
+            raise
         finally:
             _TERMINAL.pop()
 

@@ -4,10 +4,10 @@ from kduq import artifacts, estimates, job, teacher
 
 
 def main(input, output, params):  # noqa: A002
-    examples = artifacts.read(input.examples, "examples")
+    examples = artifacts.read(input.examples[0], "examples")
     split, x, y = (examples.column(name) for name in ("split", "x", "y"))
     train = split == "train"
-    mean = artifacts.read(input.teacher, "teacher").column("prediction")
+    mean = artifacts.read(input.teacher[0], "teacher").column("prediction")
     table = artifacts.read_all(input.students, "students")
     columns = {
         name: table.column(name)

@@ -4,7 +4,7 @@ from kduq import artifacts, job, responses
 
 
 def main(input, output, params):  # noqa: A002
-    split = artifacts.read(input.examples, "examples").column("split")
+    split = artifacts.read(input.examples[0], "examples").column("split")
     values = responses.sample(params.config, int((split == "train").sum()))
     made_by = params.made_by(input, job.study_root(output[0]))
     artifacts.write(output[0], "responses", values, made_by)

@@ -9,11 +9,11 @@ from tqdm import tqdm
 def main(input, output, params):  # noqa: A002
     settings = params.config
     families.family(settings["family"])  # imported before the threads are counted
-    examples = artifacts.read(input.examples, "examples")
+    examples = artifacts.read(input.examples[0], "examples")
     split, x, y = (examples.column(name) for name in ("split", "x", "y"))
     train = split == "train"
-    mean = artifacts.read(input.teacher, "teacher").column("prediction")
-    noise = artifacts.read(input.responses, "responses").column("noise")
+    mean = artifacts.read(input.teacher[0], "teacher").column("prediction")
+    noise = artifacts.read(input.responses[0], "responses").column("noise")
     noise = noise.reshape(settings["stop"] - settings["start"], -1, int(train.sum()))
     teaching = students.Teaching(teacher.problem(split, x, y), y[~train], mean[train])
     total = (settings["stop"] - settings["start"]) * len(settings["conditions"])

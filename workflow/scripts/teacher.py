@@ -4,7 +4,7 @@ from kduq import artifacts, job, teacher
 
 
 def main(input, output, params):  # noqa: A002
-    examples = artifacts.read(input.examples, "examples")
+    examples = artifacts.read(input.examples[0], "examples")
     split, x, y = (examples.column(name) for name in ("split", "x", "y"))
     values = {
         "example": examples.column("example"),
