@@ -1,6 +1,5 @@
 ##### How uncertainty propagates when a model is distilled #####
 
-import os
 import sys
 from pathlib import Path
 
@@ -16,12 +15,7 @@ min_version("9.14")
 configfile: "config.yaml"
 
 
-LIBRARY = str(Path(workflow.basedir) / "workflow")
-sys.path.insert(0, LIBRARY)
-# Jobs are processes of their own; they find the library on this path.
-os.environ["PYTHONPATH"] = os.pathsep.join(
-    dict.fromkeys([LIBRARY, *filter(None, [os.environ.get("PYTHONPATH")])])
-)
+sys.path.insert(0, str(Path(workflow.basedir) / "workflow"))
 
 
 include: "workflow/rules/common.smk"
@@ -42,6 +36,16 @@ rule all:
     input:
         expand(f"{ROOT}/{{path}}", path=STUDY.jobs),
     localrule: True
+
+
+for experiment in STUDY.experiments:
+
+    rule:
+        name:
+            experiment.replace("_", "-")
+        input:
+            expand(f"{ROOT}/{{path}}", path=STUDY.artifacts_of(experiment)),
+        localrule: True
 
 
 ##### Stages #####

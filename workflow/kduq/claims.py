@@ -63,7 +63,7 @@ class Test:
     def _oriented(self) -> tuple[np.ndarray, np.ndarray, float]:
         """Components, standard errors and threshold, turned so that the claim lies below."""
         sign = -1.0 if self.above else 1.0
-        error = np.maximum(self.draws.std(axis=0, ddof=1), 1e-300)
+        error = self.draws.std(axis=0, ddof=1)
         return sign * self.points, error, sign * self.threshold
 
     def p_value(self) -> float:
@@ -72,6 +72,7 @@ class Test:
         if not (np.isfinite(points).all() and np.isfinite(error).all()):
             return 1.0
         size = np.abs(points) if self.absolute else points
+        error = np.maximum(error, 1e-300)  # a statistic without sampling error is decided as it is
         factor = 2 * len(points)
         below = factor * stats.norm.sf((threshold - size) / error).max()
         beyond = factor * stats.norm.sf((size - threshold) / error).min()
@@ -162,16 +163,19 @@ class _Run:
     load: Students
     draws: int
     seed: int
-    used: int = 0
+    _size: dict[tuple[Any, ...], int] = field(default_factory=dict)
+    _used: dict[tuple[Any, ...], int] = field(default_factory=dict)
     _known: dict[tuple[Any, ...], tuple[float, np.ndarray]] = field(default_factory=dict)
     _loaded: tuple[pd.DataFrame, dict[str, np.ndarray]] | None = None
     _weights: np.ndarray | None = None
 
     def values(self, metric: str, **wanted: Any) -> tuple[float, np.ndarray]:
         """Statistic of a cell and its bootstrap draws; metric is variance or test_mse."""
-        name = (metric, *sorted(wanted.items()))
+        cell = tuple(sorted(wanted.items()))
+        name = (metric, *cell)
         if name not in self._known:
             self._known[name] = self._compute(metric, wanted)
+        self._used[cell] = self._size[cell]
         return self._known[name]
 
     def _compute(self, metric: str, wanted: dict[str, Any]) -> tuple[float, np.ndarray]:
@@ -182,7 +186,7 @@ class _Run:
         for column, value in wanted.items():
             rows &= (conditions[column] == value).to_numpy()
         good = ~columns["diverged"][rows].astype(bool)
-        self.used += int(good.sum())
+        self._size[tuple(sorted(wanted.items()))] = int(good.sum())
         if self._weights is None:
             seed = seeds.replicate_seed(self.seed, ("claims", *self.key), 0)
             self._weights = statistics.replicate_weights(
@@ -202,6 +206,12 @@ class _Run:
         """Statistics of several cells: (C,) and (D, C)."""
         found = [self.values(metric, **cell) for cell in cells]
         return np.array([point for point, _ in found]), np.column_stack([d for _, d in found])
+
+    def used(self) -> int:
+        """Students in the cells that were asked for since the last call."""
+        total = sum(self._used.values())
+        self._used = {}
+        return total
 
     def release(self) -> None:
         """Forget the students; what was computed from them stays."""
@@ -257,6 +267,7 @@ def _proportional_to_noise(evidence: _Evidence) -> Iterator[Test]:
         theory = evidence.metric(run, "theory_inter_student_variance", "alpha")
         exact = np.array([theory[a] for a in alphas])
         slope = statistics.log_log_slope(alphas, point), statistics.log_log_slope(alphas, draws)
+        used = run.used()
         common = (1, "4", statement, family, dataset)
         yield Test(
             *common,
@@ -264,7 +275,7 @@ def _proportional_to_noise(evidence: _Evidence) -> Iterator[Test]:
             np.array([slope[0]]) - 1,
             slope[1][:, None] - 1,
             evidence.settings["slope_margin"],
-            run.used,
+            used,
             absolute=True,
         )
         # On common random numbers every alpha has the same ratio; one stands for all.
@@ -274,7 +285,7 @@ def _proportional_to_noise(evidence: _Evidence) -> Iterator[Test]:
             "ratio to the closed form s² mean diag Z(X'X)⁻¹Z', or its inverse if larger",
             *ratio,
             float(np.log(evidence.settings["ratio_margin"])),
-            run.used,
+            used,
             absolute=True,
             ratio=True,
         )
@@ -287,6 +298,7 @@ def _networks_amplify(evidence: _Evidence) -> Iterator[Test]:
         if alphas[0] != 0 or len(alphas) < 2:
             continue
         point, draws = run.curve("variance", [{"alpha": a} for a in alphas])
+        used = run.used()
         growth = _log((point[-1:] / point[0], draws[:, -1:] / draws[:, :1]))
         yield Test(
             2,
@@ -297,7 +309,7 @@ def _networks_amplify(evidence: _Evidence) -> Iterator[Test]:
             f"ratio of inter-student variance at alpha = {alphas[-1]:g} to alpha = 0",
             *growth,
             0.0,
-            run.used,
+            used,
             above=True,
             ratio=True,
         )
@@ -321,7 +333,7 @@ def _networks_amplify(evidence: _Evidence) -> Iterator[Test]:
             "least ratio, over alpha, of the excess over alpha = 0 to linear's variance",
             *excess,
             0.0,
-            run.used + other.used,
+            used + other.used(),
             above=True,
             ratio=True,
         )
@@ -340,7 +352,7 @@ def _averaging(evidence: _Evidence) -> Iterator[Test]:
             if floor_run is None or 0 not in evidence.grid(floor_run, "alpha"):
                 continue
             floor, floor_draws = floor_run.values("variance", alpha=0.0)
-            used = floor_run.used
+            used = floor_run.used()
             floor_run.release()
         for alpha in evidence.grid(run, "alpha"):
             cells = [{"method": "averaging", "alpha": alpha, "k": k} for k in ks]
@@ -358,7 +370,7 @@ def _averaging(evidence: _Evidence) -> Iterator[Test]:
                 np.array([slope]) + 1,
                 slope_draws[:, None] + 1,
                 evidence.settings["slope_margin"],
-                run.used + used,
+                run.used() + used,
                 absolute=True,
             )
 
@@ -385,7 +397,7 @@ def _variance_weighting(evidence: _Evidence) -> Iterator[Test]:
                     ours[0] - base[0],
                     ours[1] - base[1],
                     float(np.log(evidence.settings["ratio_margin"])),
-                    run.used,
+                    run.used(),
                     ratio=True,
                 )
 
@@ -410,7 +422,7 @@ def _robust_to_initialisation(evidence: _Evidence) -> Iterator[Test]:
                 point[1:] / point[:1] - 1,
                 draws[:, 1:] / draws[:, :1] - 1,
                 evidence.settings["robust_change"],
-                run.used,
+                run.used(),
                 absolute=True,
             )
 
@@ -437,7 +449,7 @@ def _bootstrap(evidence: _Evidence) -> Iterator[Test]:
             "largest ratio, over sample sizes, of inter-student variance to true labels'",
             *ratio(fractions),
             1.0,
-            run.used,
+            run.used(),
         )
         deficient = evidence.metric(run, "rank_deficient_count", "sample_fraction")
         full = [f for f in fractions if deficient.get(f) == 0]
@@ -450,10 +462,24 @@ def _bootstrap(evidence: _Evidence) -> Iterator[Test]:
                 "largest ratio, over full-rank sample sizes, of variance to true labels'",
                 *ratio(full),
                 1e-9,
-                run.used,
+                run.used(),
             )
 
 
+_COLUMNS = (
+    "claim",
+    "section",
+    "statement",
+    "family",
+    "dataset",
+    "statistic",
+    "estimate",
+    "ci_low",
+    "ci_high",
+    "threshold",
+    "verdict",
+    "n_students",
+)
 _CLAIMS = (
     _proportional_to_noise,
     _networks_amplify,
@@ -498,18 +524,4 @@ def judge(
             tests, holm_levels(p_values, 1 - settings["confidence"]), strict=True
         ):
             rows.append(test.row(1 - float(level)))
-    names = [
-        "claim",
-        "section",
-        "statement",
-        "family",
-        "dataset",
-        "statistic",
-        "estimate",
-        "ci_low",
-        "ci_high",
-        "threshold",
-        "verdict",
-        "n_students",
-    ]
-    return {name: [row[name] for row in rows] for name in names}
+    return {name: [row[name] for row in rows] for name in _COLUMNS}

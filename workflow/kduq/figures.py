@@ -12,6 +12,7 @@ import pandas as pd
 from matplotlib import style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
 from kduq.artifacts import canonical_json
 
@@ -54,8 +55,8 @@ def draw(settings: dict[str, Any], table: pd.DataFrame, made_by: dict[str, Any])
         figure = drawing(part)
         level = round(100 * settings["confidence"])
         figure.supxlabel(
-            f"Bars: {level} % intervals (jackknife over students), "
-            "given the data split and the teacher.",
+            f"MSE (and its SD) and variances in squared units of the target, Bars: {level} % "
+            "intervals (jackknife over students), given the data split and the teacher.",
             fontsize=7,
             color="#555555",
         )
@@ -135,6 +136,16 @@ def _key(figure: Figure, axes: np.ndarray) -> None:
     )
 
 
+def _log_scale(ax: Axes) -> None:
+    """Logarithmic ordinate whose ticks are plain numbers."""
+    low, high = ax.get_ylim()
+    ax.set_yscale("log")
+    wide = low <= 0 or high / low > 50
+    ax.yaxis.set_major_locator(LogLocator(subs=(1.0,) if wide else (1.0, 2.0, 3.0, 5.0, 7.0)))
+    ax.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    ax.yaxis.set_minor_formatter(NullFormatter())
+
+
 def _diverged(ax: Axes, part: pd.DataFrame) -> None:
     """State how many students were set aside, where there are any."""
     counts = part[part["metric"] == "diverged_count"]
@@ -149,10 +160,6 @@ def _diverged(ax: Axes, part: pd.DataFrame) -> None:
             ha="right",
             fontsize=6.5,
         )
-
-
-def _unit(text: str) -> str:
-    return f"{text}\n(squared unit of the target)"
 
 
 def _teacher_noise(part: pd.DataFrame) -> Figure:
@@ -174,15 +181,15 @@ def _teacher_noise(part: pd.DataFrame) -> Figure:
             _diverged(axes[row, 0], student)
         for column, label in enumerate(
             (
-                _unit("Mean test MSE"),
-                _unit("Inter-student variance"),
-                _unit("SD of test MSE over students"),
+                "Mean test MSE",
+                "Inter-student variance",
+                "SD of test MSE over students",
             )
         ):
             ax = axes[row, column]
             ax.set_ylabel(label)
             ax.set_ylim(bottom=0)
-            ax.set_xlabel("Noise α (response variance / Var y)")
+            ax.set_xlabel("Noise α of a response")
         axes[row, 0].set_title(_title(dataset))
     _key(figure, axes)
     return figure
@@ -209,8 +216,8 @@ def _student_init(part: pd.DataFrame) -> Figure:
         for metric, look in moments.items():
             _curve(axes[row, 2], _select(student, "init_noise", metric=metric), "init_noise", look)
         _diverged(axes[row, 0], student)
-        axes[row, 0].set_ylabel(_unit("Mean test MSE"))
-        axes[row, 1].set_ylabel(_unit("Inter-student variance"))
+        axes[row, 0].set_ylabel("Mean test MSE")
+        axes[row, 1].set_ylabel("Inter-student variance")
         axes[row, 2].set_ylabel("Mean parameter variance\nacross students")
         axes[row, 2].legend(loc="best")
         for ax in axes[row]:
@@ -235,21 +242,21 @@ def _bootstrap(part: pd.DataFrame) -> Figure:
                     _curve(ax, curve[curve["estimate"] > _EXACT], "sample_fraction", look)
                     zero = curve[curve["estimate"] <= _EXACT]
                     if metric == "inter_student_variance" and len(zero):
-                        ax.plot([], [], linestyle="", label=" ")
                         ax.text(
                             0.97,
-                            0.04,
-                            f"{look[0]}: 0 to rounding\n(as in theory) in {len(zero)} of "
-                            f"{len(curve)} sizes",
+                            0.97,
+                            f"{look[0]}: 0 to rounding\n(as in theory) at {len(zero)}\n"
+                            f"of {len(curve)} sample sizes",
                             transform=ax.transAxes,
                             ha="right",
+                            va="top",
                             color=look[1],
                             fontsize=6,
                         )
-                ax.set_yscale("log")
+                _log_scale(ax)
                 ax.set_xlabel("Sample size / n")
                 name = "Mean test MSE" if offset == 0 else "Inter-student variance"
-                ax.set_ylabel(_unit(name))
+                ax.set_ylabel(name)
             deficient = student[student["metric"] == "rank_deficient_count"]
             number, total = deficient["estimate"].sum(), deficient["n_students"].sum()
             title = f"{_title(dataset)}, {_FAMILY[family][0]}"
@@ -297,7 +304,7 @@ def _variance_aware(part: pd.DataFrame) -> Figure:
             ax.set_xticks(ticks, [str(k) for k in ticks])
             ax.minorticks_off()
             if metric == "inter_student_variance":
-                ax.set_yscale("log")
+                _log_scale(ax)
             if row == 0:
                 ax.set_title(f"α = {alpha:g}")
             if row == len(runs) - 1:

@@ -14,7 +14,7 @@ import threadpoolctl
 
 from kduq import artifacts
 from kduq.errors import UserError
-from kduq.fingerprint import fingerprint
+from kduq.fingerprint import PACKAGE, fingerprint
 
 
 @dataclass(frozen=True)
@@ -137,6 +137,13 @@ def _log(path: str) -> Iterator[IO[str]]:
         for number, copy in zip((1, 2), kept, strict=True):
             os.dup2(copy, number)
             os.close(copy)
+
+
+def share_library() -> None:
+    """Let the processes that this one starts import the library from where it lies."""
+    here = str(PACKAGE.parent)
+    others = [p for p in os.environ.get("PYTHONPATH", "").split(os.pathsep) if p and p != here]
+    os.environ["PYTHONPATH"] = os.pathsep.join([here, *others])
 
 
 def study_root(path: str) -> str:

@@ -2,7 +2,10 @@
 
 from kduq.config import check
 from kduq.errors import UserError
+from kduq.job import share_library
 from kduq.study import Study
+
+share_library()
 
 try:
     STUDY = Study(check(config))
@@ -47,11 +50,7 @@ def made_from(pattern):
     return inputs
 
 
-for experiment in STUDY.experiments:
-
-    rule:
-        name:
-            experiment.replace("_", "-")
-        input:
-            expand(f"{ROOT}/{{path}}", path=STUDY.artifacts_of(experiment)),
-        localrule: True
+def data_file(wildcards):
+    """The user's file behind a data set; none for one that is built in."""
+    planned(f"{ROOT}/examples/{wildcards.dataset}.parquet")
+    return STUDY.data_file(wildcards.dataset)

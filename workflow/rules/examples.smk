@@ -1,12 +1,6 @@
 ##### Examples: a data set, split and standardised #####
 
 
-def data_file(wildcards):
-    """The user's file behind a data set; none for one that is built in."""
-    planned(f"{ROOT}/examples/{wildcards.dataset}.parquet")
-    return STUDY.data_file(wildcards.dataset)
-
-
 rule examples:
     input:
         data_file,
