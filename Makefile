@@ -1,0 +1,62 @@
+STUDY ?= default
+PYTHON ?= python3.11
+VENV := .venv
+STAMP := $(VENV)/.installed
+OVERLAY := $(if $(filter-out default,$(STUDY)),--configfile workflow/presets/$(STUDY).yaml)
+SHELL := /bin/bash
+export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
+export OMP_NUM_THREADS := 1
+
+.PHONY: help reproduce audit test lint format schema lock clean
+
+help: ## list the targets
+	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 20
+	@echo "STUDY=$(STUDY); others: $(basename $(notdir $(wildcard workflow/presets/*.yaml)))"
+
+$(STAMP): requirements.lock
+	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is not there; install Python 3.11 or name yours: make PYTHON=python3 ..." >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "$(PYTHON) is older than Python 3.11" >&2; exit 1; }
+	$(PYTHON) -m venv --clear $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	@touch $@
+
+.PHONY: study
+study: $(STAMP)
+	@test "$(STUDY)" = default -o -f "workflow/presets/$(STUDY).yaml" || { echo "STUDY=$(STUDY): no such preset; allowed: default $(basename $(notdir $(wildcard workflow/presets/*.yaml)))" >&2; exit 1; }
+
+reproduce: study ## run the whole study (STUDY=smoke, default or paper)
+	snakemake reproduce-all $(OVERLAY)
+	@if [ "$(STUDY)" = default ]; then cp results/default/figures/teacher_noise.png docs/teacher_noise.png; fi
+	@echo "figures: results/$(STUDY)/figures/"
+	@echo "report:  results/$(STUDY)/report.html"
+
+audit: study ## check every artifact of a study
+	snakemake audit $(OVERLAY)
+
+test: lint ## run all tests
+	pytest -n 2 tests
+
+lint: $(STAMP) ## formatting, lint, types
+	ruff format --check .
+	ruff check .
+	snakefmt --check Snakefile workflow/rules
+	mypy
+	snakemake --lint
+
+format: $(STAMP) ## format the sources
+	ruff format .
+	ruff check --fix .
+	snakefmt Snakefile workflow/rules
+
+schema: $(STAMP) ## write workflow/config.schema.json
+	cd workflow && python -m kduq.config
+
+lock: ## pin the newest versions that pyproject.toml allows
+	rm -rf build/lock
+	$(PYTHON) -m venv build/lock
+	build/lock/bin/python -c "import tomllib; p = tomllib.load(open('pyproject.toml', 'rb')); print('\n'.join(p['project']['dependencies'] + p['dependency-groups']['test']))" > build/lock/wanted.txt
+	build/lock/bin/python -m pip install --quiet -r build/lock/wanted.txt
+	{ echo "# Made by: make lock"; build/lock/bin/python -m pip freeze | sed -E 's/\+cpu$$//'; } > requirements.lock
+
+clean: ## remove the environment (results stay)
+	rm -rf $(VENV) build

@@ -1,0 +1,48 @@
+"""Files that say the same thing in two places must agree."""
+
+import tomllib
+from pathlib import Path
+
+import kduq
+import yaml
+from packaging.requirements import Requirement
+
+ROOT = Path(__file__).parents[2]
+CONDA_NAMES = {"torch": "pytorch"}
+
+
+def project():
+    return tomllib.loads((ROOT / "pyproject.toml").read_text())
+
+
+def locked():
+    lines = (ROOT / "requirements.lock").read_text().splitlines()
+    return dict(line.split("==") for line in lines if line and not line.startswith("#"))
+
+
+def test_conda_environment_follows_pyproject():
+    environment = yaml.safe_load((ROOT / "envs/kduq.yaml").read_text())
+    found = {tuple(entry.split(" ", 1)) for entry in environment["dependencies"]}
+    wanted = {("python", "=3.11")}
+    for entry in project()["project"]["dependencies"]:
+        requirement = Requirement(entry)
+        name = CONDA_NAMES.get(requirement.name, requirement.name)
+        wanted.add((name, str(requirement.specifier)))
+    assert found == wanted
+
+
+def test_lock_satisfies_every_bound():
+    pins = {name.lower().replace("_", "-"): version for name, version in locked().items()}
+    table = project()
+    entries = [*table["project"]["dependencies"], *table["dependency-groups"]["test"]]
+    for requirement in map(Requirement, entries):
+        version = pins[requirement.name.lower()]
+        assert requirement.specifier.contains(version), requirement
+        assert "+" not in version
+    assert not [name for name in pins if name.startswith("nvidia")]
+
+
+def test_citation_names_the_paper_and_this_version():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
+    assert citation["version"] == kduq.__version__
+    assert "2601.18909" in citation["references"][0]["notes"]

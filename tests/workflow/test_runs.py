@@ -1,0 +1,173 @@
+"""The smoke study, run for real: numbers, audit, errors."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pandas as pd
+import pyarrow.parquet as pq
+import pytest
+
+SMOKE = ("--configfile", "workflow/presets/smoke.yaml")
+
+
+def artifacts(folder):
+    kinds = ("*.parquet", "*.png", "*.pdf", "*.html")
+    files = [p for kind in kinds for p in folder.rglob(kind)]
+    return {str(p.relative_to(folder)): p.read_bytes() for p in files}
+
+
+def test_smoke_study_is_the_same_with_one_core_and_two(checkout):
+    from conftest import ROOT
+
+    (checkout.path / "config.yaml").write_text((ROOT / "config.yaml").read_text())
+    results = checkout.path / "results/smoke"
+    checkout.run("reproduce-all", *SMOKE, cores=2)
+    first = artifacts(results)
+    assert {
+        "claims.parquet",
+        "estimates.parquet",
+        "report.html",
+        "examples/diabetes.parquet",
+        "figures/bootstrap.pdf",
+        "figures/student_init.png",
+        "figures/teacher_noise.png",
+        "figures/variance_aware.pdf",
+        "teachers/mlp_128/boston_housing/teacher.parquet",
+        "variance_aware/mlp/diabetes/students/000000-000010.parquet",
+    } <= set(first)
+    for path in results.rglob("*.parquet"):
+        made_by = json.loads(pq.read_schema(path).metadata[b"kduq"])
+        keys = {"schema_version", "stage", "config", "code", "seed", "inputs", "versions"}
+        assert set(made_by) == keys
+    table = pd.read_parquet(results / "estimates.parquet")
+    found = table[table["metric"] == "inter_student_variance"]
+    assert set(found["experiment"]) == {
+        "teacher_noise",
+        "student_init",
+        "bootstrap",
+        "variance_aware",
+    }
+    assert (found["ci_low"] <= found["estimate"]).all()
+    assert set(pd.read_parquet(results / "claims.parquet")["claim"]) == {1, 2, 3, 4, 5, 6}
+    linear = found[(found["family"] == "linear") & (found["experiment"] == "variance_aware")]
+    cells = linear.pivot_table(index=["dataset", "alpha", "k"], columns="method", values="estimate")
+    # Projecting twice changes nothing: for least squares the plug-in equals averaging.
+    np.testing.assert_allclose(cells["variance_weighting"], cells["averaging"], rtol=1e-6)
+    checkout.run("audit", *SMOKE)
+
+    results.rename(checkout.path / "results/first")
+    checkout.run("reproduce-all", *SMOKE, cores=1)
+    second = artifacts(results)
+    assert first.keys() == second.keys()
+    assert [name for name in first if first[name] != second[name]] == []
+
+
+def test_audit_finds_damage_staleness_gaps_and_surplus(checkout):
+    from conftest import TINY
+
+    checkout.run("reproduce-all")
+    assert checkout.snakemake("audit").returncode == 0
+    folder = checkout.path / "results/tiny"
+    students = folder / "teacher_noise/linear/boston_housing/students/000000-000004.parquet"
+    whole = students.read_bytes()
+    students.write_bytes(whole[: len(whole) // 2])
+    (folder / "claims.parquet").unlink()
+    done = checkout.snakemake("audit")
+    text = done.stdout + done.stderr
+    assert done.returncode != 0
+    assert "damaged  results/tiny/teacher_noise/linear/boston_housing/students/000000" in text
+    assert "missing  results/tiny/claims.parquet" in text
+    checkout.run("reproduce-all", "--forcerun", "students", "claims")
+    assert students.read_bytes() == whole
+
+    # Without Snakemake's records a changed setting is seen by the audit alone.
+    subprocess.run(["rm", "-rf", ".snakemake"], cwd=checkout.path, check=True)
+    checkout.configure(TINY, {"students": {"mlp_16": {"learning_rate": 0.5}}})
+    done = checkout.snakemake("audit")
+    assert done.returncode != 0
+    assert "model.learning_rate: 0.01 then, 0.5 now" in done.stderr
+
+    fewer = {"experiments": {"teacher_noise": {"families": {"linear": {"replicates": 4}}}}}
+    checkout.configure(TINY, fewer)
+    text = checkout.snakemake("audit").stderr
+    assert "surplus  results/tiny/teacher_noise/linear/boston_housing/students/000004" in text
+
+
+@pytest.mark.parametrize(
+    ("overlay", "line"),
+    [
+        ({"sed": 1}, "sed: unknown key; allowed: study, seed,"),
+        (
+            {"experiments": {"variance_aware": {"k": [0]}}},
+            "experiments.variance_aware.k.0: found 0; input should be greater than 0",
+        ),
+        (
+            {"experiments": {"teacher_noise": {"families": {"linear": {"replicates": -1}}}}},
+            "experiments.teacher_noise.families.linear.replicates: found -1;",
+        ),
+        (
+            {"teachers": {"mlp_16": {"family": "cnn"}}},
+            "teachers.mlp_16.family: found 'cnn'; allowed: 'linear', 'mlp'",
+        ),
+    ],
+)
+def test_a_wrong_configuration_stops_before_any_job(checkout, overlay, line):
+    from conftest import TINY
+
+    checkout.configure(TINY, overlay)
+    done = checkout.snakemake("reproduce-all")
+    assert done.returncode != 0
+    assert line in done.stdout + done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+    assert not (checkout.path / "results").exists()
+
+
+def test_a_users_file_is_a_data_set(checkout):
+    from conftest import TINY
+
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(60, 2))
+    table = pd.DataFrame({"a": x[:, 0], "b": x[:, 1], "price": x.sum(axis=1) + rng.normal(size=60)})
+    table.to_csv(checkout.path / "houses.csv", index=False)
+    overlay = {
+        "datasets": {"houses": {"path": "houses.csv", "target": "price"}},
+        "experiments": {"teacher_noise": {"datasets": ["houses"]}, "variance_aware": None},
+    }
+    checkout.configure(TINY, overlay)
+    checkout.run("teacher-noise")
+    assert (checkout.path / "results/tiny/figures/teacher_noise.pdf").is_file()
+    table.loc[3, "a"] = None
+    table.to_csv(checkout.path / "houses.csv", index=False)
+    done = checkout.snakemake("teacher-noise")
+    text = done.stdout + done.stderr
+    assert done.returncode != 0
+    assert "houses.csv: missing or infinite values in 'a' (1); fill them in" in text
+    assert "Traceback (most recent call last)" not in text
+
+
+def test_a_killed_run_resumes_to_the_same_bytes(checkout):
+    checkout.run("reproduce-all")
+    folder = checkout.path / "results/tiny"
+    whole = artifacts(folder)
+    subprocess.run(["rm", "-rf", "results", ".snakemake"], cwd=checkout.path, check=True)
+    command = [sys.executable, "-m", "snakemake", "--cores", "2", "reproduce-all"]
+    with subprocess.Popen(
+        command,
+        cwd=checkout.path,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    ) as process:
+        deadline = time.monotonic() + 120
+        while not list(folder.rglob("students/*.parquet")):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        os.killpg(process.pid, signal.SIGKILL)
+    checkout.run("--unlock")
+    checkout.run("reproduce-all")
+    assert artifacts(folder) == whole
