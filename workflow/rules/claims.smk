@@ -17,6 +17,6 @@ rule claims:
         mem_mb=4000,
         runtime=60,
     params:
-        job=parameters,
+        job=parameters(f"{ROOT}/claims.parquet"),
     script:
         "../scripts/claims.py"

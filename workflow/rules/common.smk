@@ -35,9 +35,14 @@ def planned(path):
         ) from None
 
 
-def parameters(wildcards, output):
-    """Settings and code fingerprint of an output, as one text."""
-    return planned(output[0]).parameters
+def parameters(pattern):
+    """Params function of a rule: settings and code fingerprint of an output, as one text."""
+
+    # Of the wildcards alone: Snakemake keeps no record of params that use other arguments.
+    def text(wildcards):
+        return planned(pattern.format(**wildcards)).parameters
+
+    return text
 
 
 def made_from(pattern):

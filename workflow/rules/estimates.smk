@@ -17,7 +17,7 @@ rule estimates:
         mem_mb=3000,
         runtime=30,
     params:
-        job=parameters,
+        job=parameters(f"{RUN}/estimates.parquet"),
     script:
         "../scripts/estimates.py"
 
@@ -38,6 +38,6 @@ rule gather:
         mem_mb=1500,
         runtime=10,
     params:
-        job=parameters,
+        job=parameters(f"{ROOT}/estimates.parquet"),
     script:
         "../scripts/gather.py"

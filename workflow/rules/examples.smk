@@ -17,6 +17,6 @@ rule examples:
         mem_mb=1500,
         runtime=10,
     params:
-        job=parameters,
+        job=parameters(f"{ROOT}/examples/{{dataset}}.parquet"),
     script:
         "../scripts/examples.py"

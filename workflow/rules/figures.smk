@@ -23,6 +23,6 @@ rule figures:
         mem_mb=1500,
         runtime=10,
     params:
-        job=parameters,
+        job=parameters(f"{ROOT}/figures/{{experiment}}.png"),
     script:
         "../scripts/figures.py"

@@ -17,6 +17,6 @@ rule report:
         mem_mb=1500,
         runtime=10,
     params:
-        job=parameters,
+        job=parameters(f"{ROOT}/report.html"),
     script:
         "../scripts/report.py"

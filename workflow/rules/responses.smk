@@ -17,6 +17,6 @@ rule responses:
         mem_mb=1500,
         runtime=10,
     params:
-        job=parameters,
+        job=parameters(f"{RUN}/responses/{{block}}.parquet"),
     script:
         "../scripts/responses.py"

@@ -17,6 +17,6 @@ rule students:
         mem_mb=2000,
         runtime=120,
     params:
-        job=parameters,
+        job=parameters(f"{RUN}/students/{{block}}.parquet"),
     script:
         "../scripts/students.py"

@@ -17,6 +17,6 @@ rule teacher:
         mem_mb=1500,
         runtime=10,
     params:
-        job=parameters,
+        job=parameters(f"{ROOT}/teachers/{{teacher}}/{{dataset}}/teacher.parquet"),
     script:
         "../scripts/teacher.py"
