@@ -55,7 +55,7 @@ def draw(settings: dict[str, Any], table: pd.DataFrame, made_by: dict[str, Any])
         figure = drawing(part)
         level = round(100 * settings["confidence"])
         figure.supxlabel(
-            f"MSE (and its SD) and variances in squared units of the target, Bars: {level} % "
+            f"MSE (and its SD) and variances in squared units of the target. Bars: {level} % "
             "intervals (jackknife over students), given the data split and the teacher.",
             fontsize=7,
             color="#555555",
@@ -221,7 +221,7 @@ def _student_init(part: pd.DataFrame) -> Figure:
         axes[row, 2].set_ylabel("Mean parameter variance\nacross students")
         axes[row, 2].legend(loc="best")
         for ax in axes[row]:
-            ax.set_ylim(bottom=0)
+            ax.set_ylim(bottom=0, top=1.08 * ax.get_ylim()[1])
             ax.set_xlabel("Initialisation noise s")
         axes[row, 0].set_title(_title(dataset))
     return figure
@@ -243,10 +243,10 @@ def _bootstrap(part: pd.DataFrame) -> Figure:
                     zero = curve[curve["estimate"] <= _EXACT]
                     if metric == "inter_student_variance" and len(zero):
                         ax.text(
-                            0.97,
-                            0.97,
-                            f"{look[0]}: 0 to rounding\n(as in theory) at {len(zero)}\n"
-                            f"of {len(curve)} sample sizes",
+                            0.99,
+                            0.99,
+                            f"{look[0]}:\nzero to rounding\nat {len(zero)} of {len(curve)}\n"
+                            "sizes (theory: 0\nat full rank)",
                             transform=ax.transAxes,
                             ha="right",
                             va="top",

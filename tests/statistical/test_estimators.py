@@ -1,0 +1,121 @@
+"""Estimators by simulation: bias, and coverage over 500 simulated studies."""
+
+import numpy as np
+import pytest
+from kduq import claims, statistics
+
+STUDIES = 500
+
+
+def study(rng, students=60, draws=4, inputs=20, inter=1.0, intra=3.0):
+    means = np.sqrt(inter) * rng.normal(size=(students, 1, inputs))
+    return means + np.sqrt(intra) * rng.normal(size=(students, draws, inputs))
+
+
+def test_anova_is_unbiased_and_the_naive_variance_of_means_is_not():
+    rng = np.random.default_rng(0)
+    corrected, naive, within = [], [], []
+    for _ in range(STUDIES):
+        draws = study(rng, students=10)
+        corrected.append(statistics.inter_student_variance(draws, 0.95).value)
+        within.append(statistics.intra_student_variance(draws, 0.95).value)
+        naive.append(draws.mean(axis=1).var(axis=0, ddof=1).mean())
+    # Means of 500 studies; four standard errors of each.
+    for values, exact in ((corrected, 1.0), (within, 3.0), (naive, 1.0 + 3.0 / 4)):
+        error = 4 * np.std(values) / np.sqrt(STUDIES)
+        assert abs(np.mean(values) - exact) < error
+    assert np.mean(naive) > 1.5
+
+
+def test_mean_squares_give_the_same_estimate():
+    draws = study(np.random.default_rng(1))
+    between, within = statistics.anova(draws)
+    expected = ((between - within) / draws.shape[1]).mean()
+    found = statistics.inter_student_variance(draws, 0.95).value
+    np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+
+def test_leave_one_out_values_are_those_of_the_statistic_itself():
+    draws = study(np.random.default_rng(2), students=12)
+    n = len(draws)
+    left_out = np.array(
+        [
+            statistics.inter_student_variance(np.delete(draws, s, axis=0), 0.95).value
+            for s in range(n)
+        ]
+    )
+    expected = np.sqrt((n - 1) / n * ((left_out - left_out.mean()) ** 2).sum())
+    found = statistics.inter_student_variance(draws, 0.95)
+    np.testing.assert_allclose(found.se, expected, rtol=1e-10)
+
+
+@pytest.mark.parametrize("draws", [1, 4])
+@pytest.mark.parametrize("students", [50, 200])
+def test_jackknife_intervals_cover(students, draws):
+    rng = np.random.default_rng(students + draws)
+    # With one draw a student the variance within is part of the variance between.
+    exact = 1.0 if draws > 1 else 1.0 + 3.0
+    covered = 0
+    for _ in range(STUDIES):
+        found = statistics.inter_student_variance(study(rng, students, draws), 0.95)
+        covered += found.low <= exact <= found.high
+    # Binomial standard error of 500 intervals at 95 %: 0.0097; three of them either way.
+    assert abs(covered / STUDIES - 0.95) < 0.03
+
+
+def test_bootstrap_over_replicates_agrees_with_the_jackknife_and_is_unbiased():
+    rng = np.random.default_rng(4)
+    values = study(rng, students=200, draws=1)[:, 0]
+    weights = statistics.replicate_weights(200, 4000, rng)
+    draws = statistics.weighted_variance(values, weights)
+    found = statistics.inter_student_variance(values[:, None], 0.95)
+    # Mean and SD of 4000 draws: within 5 % of the standard error, and within 10 % of it.
+    assert abs(draws.mean() - found.value) < 0.1 * found.se
+    assert abs(draws.std() / found.se - 1) < 0.1
+    np.testing.assert_allclose(
+        statistics.weighted_mean(values[:, 0], np.ones((1, 200)))[0], values[:, 0].mean()
+    )
+
+
+def test_slope_of_a_power_law_is_its_exponent():
+    x = np.array([1.0, 3, 10, 50])
+    np.testing.assert_allclose(statistics.log_log_slope(x, np.stack([2 / x, x**2])), [-1, 2])
+
+
+def test_holm_rejects_as_the_textbook_step_down_does():
+    p = np.array([0.001, 0.04, 0.02, 0.3])
+    levels = claims.holm_levels(p, 0.05)
+    np.testing.assert_allclose(levels, [0.05 / 4, 0.05 / 3, 0.05 / 3, 0.05 / 3])
+    assert (p < levels).tolist() == [True, False, False, False]
+
+
+def verdict(points, spread, threshold, **options):
+    rng = np.random.default_rng(0)
+    draws = np.asarray(points) + spread * rng.normal(size=(2000, len(points)))
+    test = claims.Test(
+        1, "4", "s", "linear", "d", "x", np.asarray(points), draws, threshold, 10, **options
+    )
+    return test.row(0.95)
+
+
+def test_verdicts_follow_from_the_interval_alone():
+    assert verdict([0.5], 0.1, 1.0)["verdict"] == "supported"
+    assert verdict([1.5], 0.1, 1.0)["verdict"] == "contradicted"
+    assert verdict([0.9], 0.1, 1.0)["verdict"] == "inconclusive"
+    assert verdict([1.5], 0.1, 1.0, above=True)["verdict"] == "supported"
+    assert verdict([0.0, -0.5], 0.01, 0.1, absolute=True)["verdict"] == "contradicted"
+    assert verdict([np.nan], 0.1, 1.0)["verdict"] == "inconclusive"
+    row = verdict([0.1], 0.01, 0.0, above=True, ratio=True)
+    assert row["ci_low"] < row["estimate"] < row["ci_high"]
+    np.testing.assert_allclose(row["estimate"], np.exp(0.1))
+
+
+def test_simultaneous_interval_of_the_worst_case_covers():
+    rng = np.random.default_rng(5)
+    covered = 0
+    for _ in range(STUDIES):
+        points = 0.1 * rng.normal(size=8)  # all components are 0 in truth
+        draws = points + 0.1 * rng.normal(size=(400, 8))
+        row = claims.Test(1, "4", "s", "f", "d", "x", points, draws, 0.0, 1).row(0.95)
+        covered += row["ci_low"] <= 0 <= row["ci_high"]
+    assert covered / STUDIES > 0.92  # Bonferroni is conservative; three standard errors below

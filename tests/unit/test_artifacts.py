@@ -1,0 +1,134 @@
+import json
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from kduq import artifacts
+from kduq.errors import ArtifactError, UserError
+
+MADE_BY = artifacts.provenance("responses", {"seed": 1}, "0" * 16, {"examples/a.parquet": "ff"})
+
+
+def responses(rows=300):
+    noise = np.random.default_rng(0).normal(size=(rows, 40)).astype(np.float32)
+    return {"replicate": np.arange(rows), "response": np.zeros(rows, int), "noise": noise}
+
+
+@pytest.fixture
+def file(tmp_path):
+    path = tmp_path / "results" / "tiny" / "responses.parquet"
+    artifacts.write(path, "responses", responses(), MADE_BY)
+    return path
+
+
+def test_round_trip(file):
+    found = artifacts.read(file, "responses")
+    np.testing.assert_array_equal(found.column("noise"), responses()["noise"])
+    np.testing.assert_array_equal(found.column("replicate"), np.arange(300))
+    assert found.made_by == MADE_BY
+    assert artifacts.read_provenance(file) == MADE_BY
+    assert pq.read_schema(file).field("noise").type == pa.list_(pa.float32(), 40)
+    assert pq.ParquetFile(file).metadata.row_group(0).column(0).compression == "ZSTD"
+
+
+def test_equal_content_gives_equal_bytes_and_no_leftovers(file):
+    before = file.read_bytes()
+    artifacts.write(file, "responses", responses(), MADE_BY)
+    assert file.read_bytes() == before
+    assert [p.name for p in file.parent.iterdir()] == [file.name]
+
+
+def test_nothing_says_when_or_where_it_was_made(file):
+    text = pq.read_schema(file).metadata[b"kduq"].decode()
+    assert set(json.loads(text)) == {
+        "schema_version",
+        "stage",
+        "config",
+        "code",
+        "seed",
+        "inputs",
+        "versions",
+    }
+
+
+def test_nan_in_a_column_of_numbers_is_null(tmp_path):
+    values = {name: [None] for name in artifacts.columns("estimates")}
+    values |= {"estimate": np.array([1.5]), "se": np.array([np.nan]), "k": [3]}
+    path = tmp_path / "estimates.parquet"
+    artifacts.write(path, "estimates", values, MADE_BY | {"stage": "estimates"})
+    table = artifacts.read(path, "estimates").table
+    assert table.column("se").null_count == 1
+    assert table.column("k").to_pylist() == [3]
+
+
+def test_wrong_columns_are_refused(tmp_path):
+    with pytest.raises(ValueError, match="columns"):
+        artifacts.write(tmp_path / "x.parquet", "responses", {"replicate": [1]}, MADE_BY)
+
+
+def test_a_failed_write_leaves_the_old_file_alone(file):
+    before = file.read_bytes()
+    with pytest.raises(RuntimeError), artifacts.atomic(file) as temporary:
+        temporary.write_bytes(b"half")
+        raise RuntimeError
+    assert file.read_bytes() == before
+    assert [p.name for p in file.parent.iterdir()] == [file.name]
+
+
+def test_a_place_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UserError, match="cannot be written"):
+        artifacts.write(tmp_path / "file" / "x.parquet", "responses", responses(), MADE_BY)
+
+
+def truncate(path):
+    path.write_bytes(path.read_bytes()[:500])
+
+
+def flip(path):
+    data = bytearray(path.read_bytes())
+    data[len(data) // 3] ^= 0xFF
+    path.write_bytes(bytes(data))
+
+
+def foreign(path):
+    pq.write_table(pa.table({"a": [1]}), path)
+
+
+def other_stage(path):
+    values = {"example": [0], "split": ["train"], "prediction": [0.0]}
+    artifacts.write(path, "teacher", values, MADE_BY | {"stage": "teacher"})
+
+
+def other_version(path):
+    table = pq.read_table(path)
+    made_by = MADE_BY | {"schema_version": 999}
+    pq.write_table(table.replace_schema_metadata({"kduq": json.dumps(made_by)}), path)
+
+
+def other_columns(path):
+    table = pq.read_table(path)
+    pq.write_table(table.drop_columns(["response"]), path)
+
+
+@pytest.mark.parametrize(
+    ("damage", "reason"),
+    [
+        (lambda path: path.unlink(), "missing"),
+        (truncate, "not a readable Parquet file"),
+        (flip, "pages are damaged"),
+        (foreign, "foreign"),
+        (other_stage, "made by stage 'teacher' where 'responses' is expected"),
+        (other_version, "schema version 999 where 1 is expected"),
+        (other_columns, "columns"),
+    ],
+)
+def test_the_reader_names_the_file_the_fault_and_the_remedy(file, damage, reason):
+    damage(file)
+    with pytest.raises(ArtifactError) as caught:
+        artifacts.read(file, "responses")
+    message = str(caught.value)
+    assert message.startswith(str(file))
+    assert reason in message
+    assert f"snakemake --force {file} --configfile workflow/presets/tiny.yaml" in message

@@ -1,0 +1,94 @@
+from pathlib import Path
+
+import pytest
+import yaml
+from kduq import config
+from kduq.errors import UserError
+
+ROOT = Path(__file__).parents[2]
+
+
+def merged(base, overlay):
+    both = dict(base)
+    for key, value in overlay.items():
+        nested = isinstance(base.get(key), dict) and isinstance(value, dict)
+        both[key] = merged(base[key], value) if nested else value
+    return both
+
+
+def default():
+    return yaml.safe_load((ROOT / "config.yaml").read_text())
+
+
+def test_the_schema_file_is_in_step():
+    assert config.SCHEMA_FILE.read_text(encoding="utf-8") == config.schema()
+
+
+@pytest.mark.parametrize("preset", [None, "smoke", "paper"])
+def test_every_study_that_is_shipped_is_valid(preset):
+    raw = default()
+    if preset:
+        overlay = yaml.safe_load((ROOT / f"workflow/presets/{preset}.yaml").read_text())
+        raw = merged(raw, overlay)
+    assert config.check(raw).study == (preset or "default")
+
+
+def test_the_paper_study_has_the_papers_replicates():
+    raw = merged(default(), yaml.safe_load((ROOT / "workflow/presets/paper.yaml").read_text()))
+    experiments = config.check(raw).experiments.model_dump()
+    for name, grid in experiments.items():
+        for run in grid["families"].values():
+            assert run["replicates"] == (10000 if name == "student_init" else 1000)
+
+
+TEACHER_NOISE = {"experiments": {"teacher_noise": {}}}
+
+
+def run(**keys):
+    return {"experiments": {"teacher_noise": {"families": {"mlp": keys}}}}
+
+
+MISTAKES = [
+    ({"sed": 1}, "sed: unknown key; allowed: study, seed, datasets,"),
+    ({"students": {"mlp_16": {"epoch": 3}}}, "students.mlp_16.epoch: unknown key; allowed: family"),
+    (run(replicates=-5), "experiments.teacher_noise.families.mlp.replicates: found -5;"),
+    (run(block=3), "experiments.teacher_noise.families.mlp.block: found 3; an even number"),
+    (
+        {"experiments": {"variance_aware": {"k": [1, 0]}}},
+        "experiments.variance_aware.k.1: found 0; input should be greater than 0",
+    ),
+    ({"teachers": {"x": {"family": "mpl"}}}, "teachers.x.family: found 'mpl'; allowed: "),
+    (
+        {"experiments": {"teacher_noise": {"families": {"cnn": {}}}}},
+        "experiments.teacher_noise.families.cnn: unknown key; allowed: linear, mlp",
+    ),
+    (
+        {"experiments": {"teacher_noise": {"datasets": ["bostn_housing"]}}},
+        "experiments.teacher_noise.datasets.0: found 'bostn_housing'; allowed: boston_housing,",
+    ),
+    (run(teacher="nobody"), "experiments.teacher_noise.families.mlp.teacher: found 'nobody';"),
+    (run(student="ols"), "experiments.teacher_noise.families.mlp.student: found 'ols', which is"),
+    (
+        {"experiments": {"variance_aware": {"method": ["avg"]}}},
+        "experiments.variance_aware.method.0: found 'avg'; allowed: single, averaging,",
+    ),
+    ({"datasets": {"diabetes": {"path": "x.csv"}}}, "datasets.diabetes.path: found a value, but"),
+    ({"datasets": {"mine": {"path": "x.csv"}}}, "datasets.mine.target: missing;"),
+    ({"study": "../x"}, "study: found '../x'; allowed: letters"),
+    ({"statistics": {"confidence": 2}}, "statistics.confidence: found 2; input should be less"),
+    ({"experiments": {"teacher_noise": {"alpha": [1, 1.0]}}}, "experiments.teacher_noise.alpha:"),
+]
+
+
+@pytest.mark.parametrize(("overlay", "line"), MISTAKES, ids=[line[:40] for _, line in MISTAKES])
+def test_a_mistake_gives_one_line_with_the_keys_path(overlay, line):
+    with pytest.raises(UserError) as caught:
+        config.check(merged(default(), overlay))
+    assert str(caught.value).startswith(line)
+    assert len(str(caught.value).splitlines()) == 1
+
+
+def test_every_mistake_is_listed():
+    with pytest.raises(UserError) as caught:
+        config.check(merged(default(), {"sed": 1} | run(replicates=-5, block=3)))
+    assert len(str(caught.value).splitlines()) == 3

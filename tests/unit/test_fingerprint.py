@@ -1,0 +1,56 @@
+import shutil
+import subprocess
+import sys
+
+import pytest
+from kduq.fingerprint import PACKAGE
+
+
+@pytest.fixture
+def copy(tmp_path):
+    shutil.copytree(PACKAGE, tmp_path / "kduq")
+    return tmp_path
+
+
+def fingerprint(copy, *modules):
+    code = f"from kduq.fingerprint import fingerprint; print(fingerprint(*{modules!r}))"
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        env={"PYTHONPATH": str(copy)},
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+
+
+def edit(copy, module, old, new):
+    file = copy / "kduq" / module
+    text = file.read_text()
+    assert old in text
+    file.write_text(text.replace(old, new, 1))
+
+
+def test_comments_docstrings_and_layout_do_not_count(copy):
+    before = fingerprint(copy, "kduq.students")
+    edit(copy, "students.py", '"""Stage ``students``', '"""The stage of the students')
+    edit(copy, "students.py", "def _chunks(", "# a comment\n\n\n\ndef _chunks(")
+    assert fingerprint(copy, "kduq.students") == before
+
+
+def test_code_counts_here_and_in_imported_modules_only(copy):
+    students = fingerprint(copy, "kduq.students")
+    estimates = fingerprint(copy, "kduq.estimates")
+    edit(copy, "seeds.py", ">> np.uint64(1)", ">> np.uint64(2)")
+    assert fingerprint(copy, "kduq.students") != students
+    changed = fingerprint(copy, "kduq.students")
+    edit(copy, "statistics.py", "n < 3", "n < 4")
+    assert fingerprint(copy, "kduq.students") == changed
+    assert fingerprint(copy, "kduq.estimates") != estimates
+
+
+def test_a_family_counts_for_its_own_runs_only(copy):
+    linear = fingerprint(copy, "kduq.students", "kduq.families.linear")
+    mlp = fingerprint(copy, "kduq.students", "kduq.families.mlp")
+    edit(copy, "families/mlp.py", "_PAD = 16", "_PAD = 32")
+    assert fingerprint(copy, "kduq.students", "kduq.families.linear") == linear
+    assert fingerprint(copy, "kduq.students", "kduq.families.mlp") != mlp
