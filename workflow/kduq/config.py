@@ -327,8 +327,8 @@ def _fields_at(location: tuple[int | str, ...]) -> list[str]:
             node = node.get("items", {})
         elif part in properties:
             node = properties[part]
-        elif isinstance(node.get("additionalProperties"), dict):
-            node = node["additionalProperties"]
+        elif node.get("patternProperties"):
+            node = next(iter(node["patternProperties"].values()))
         # Otherwise the part is the tag of a union, which the input does not hold.
     return list(_resolve(node, schema, None).get("properties", {}))
 
