@@ -55,9 +55,9 @@ def draw(settings: dict[str, Any], table: pd.DataFrame, made_by: dict[str, Any])
         figure = drawing(part)
         level = round(100 * settings["confidence"])
         figure.supxlabel(
-            f"MSE (and its SD) and variances in squared units of the target. Bars: {level} % "
-            "intervals (jackknife over students), given the data split and the teacher.",
-            fontsize=7,
+            f"MSE, its SD and variances: squared units of the target. Bars: {level} % jackknife "
+            "intervals over students, given the split and the teacher.",
+            fontsize=6.5,
             color="#555555",
         )
         files = []
@@ -87,9 +87,9 @@ def _select(part: pd.DataFrame, x: str, **wanted: Any) -> pd.DataFrame:
 
 
 def _curve(
-    ax: Axes, part: pd.DataFrame, x: str, look: tuple[str, str, str], hollow: bool = False
+    ax: Axes, part: pd.DataFrame, x: str, look: tuple[str, str, str], line: bool = True
 ) -> None:
-    """Estimates with their intervals."""
+    """Estimates with their intervals; no line where a theory line goes through them."""
     if part.empty:
         return
     label, colour, marker = look
@@ -101,28 +101,15 @@ def _curve(
         [low, high],
         color=colour,
         marker=marker,
-        mfc="white" if hollow else colour,
         label=label,
         capsize=1.5,
         elinewidth=0.9,
-        linestyle="-",
+        linestyle="-" if line else "",
     )
 
 
-def _theory(ax: Axes, part: pd.DataFrame, x: str, colour: str, label: str = "") -> None:
-    if part.empty:
-        return
-    ax.plot(
-        part[x],
-        part["estimate"],
-        color=colour,
-        linestyle=(0, (4, 2)),
-        marker="",
-        lw=2.4,
-        alpha=0.45,
-    )
-    if label:
-        ax.plot([], [], color=colour, linestyle=(0, (4, 2)), lw=2.4, alpha=0.45, label=label)
+def _theory(ax: Axes, part: pd.DataFrame, x: str, colour: str) -> None:
+    ax.plot(part[x], part["estimate"], color=colour, linestyle=(0, (4, 1.5)), marker="", lw=1)
 
 
 def _key(figure: Figure, axes: np.ndarray) -> None:
@@ -132,7 +119,11 @@ def _key(figure: Figure, axes: np.ndarray) -> None:
         for handle, label in zip(*ax.get_legend_handles_labels(), strict=True):
             found.setdefault(label, handle)
     figure.legend(
-        found.values(), found.keys(), loc="outside upper center", ncols=min(4, len(found) or 1)
+        found.values(),
+        found.keys(),
+        loc="outside upper center",
+        ncols=min(5, len(found) or 1),
+        columnspacing=1.2,
     )
 
 
@@ -169,21 +160,22 @@ def _teacher_noise(part: pd.DataFrame) -> Figure:
         for family, look in _FAMILY.items():
             cells = part[(part["dataset"] == dataset) & (part["family"] == family)]
             student = cells[cells["role"] == "student"]
+            theory = _select(student, "alpha", metric="theory_inter_student_variance")
             for column, metric in enumerate(
                 ("test_mse_mean", "inter_student_variance", "test_mse_var")
             ):
                 curve = _select(student, "alpha", metric=metric)
                 if metric == "test_mse_var":
                     curve = _root(curve)
-                _curve(axes[row, column], curve, "alpha", look)
-            theory = _select(student, "alpha", metric="theory_inter_student_variance")
-            _theory(axes[row, 1], theory, "alpha", look[1], f"{look[0]}, closed form")
+                drawn = metric == "inter_student_variance" and not theory.empty
+                _curve(axes[row, column], curve, "alpha", look, line=not drawn)
+            _theory(axes[row, 1], theory, "alpha", look[1])
             _diverged(axes[row, 0], student)
         for column, label in enumerate(
             (
                 "Mean test MSE",
                 "Inter-student variance",
-                "SD of test MSE over students",
+                "SD of test MSE",
             )
         ):
             ax = axes[row, column]
@@ -191,8 +183,17 @@ def _teacher_noise(part: pd.DataFrame) -> Figure:
             ax.set_ylim(bottom=0)
             ax.set_xlabel("Noise α of a response")
         axes[row, 0].set_title(_title(dataset))
+    _theory_key(axes[0, 1], part)
     _key(figure, axes)
     return figure
+
+
+def _theory_key(ax: Axes, part: pd.DataFrame) -> None:
+    """Name the theory line in the key, where there is one."""
+    if (part["metric"] == "theory_inter_student_variance").any():
+        ax.plot(
+            [], [], color="#555555", linestyle=(0, (4, 1.5)), lw=1, label="closed form (linear)"
+        )
 
 
 def _root(curve: pd.DataFrame) -> pd.DataFrame:
@@ -289,6 +290,7 @@ def _variance_aware(part: pd.DataFrame) -> Figure:
             ax = axes[row, column]
             for method, look in _METHOD.items():
                 curve = _select(student, "k", metric=metric, alpha=alpha, method=method)
+                line = True
                 if metric == "inter_student_variance":
                     theory = _select(
                         student,
@@ -298,7 +300,8 @@ def _variance_aware(part: pd.DataFrame) -> Figure:
                         method=method,
                     )
                     _theory(ax, theory, "k", look[1])
-                _curve(ax, curve, "k", look)
+                    line = theory.empty
+                _curve(ax, curve, "k", look, line=line)
             ax.set_xscale("log")
             ticks = [k for k in (1, 3, 10, 30) if k <= part["k"].max()]
             ax.set_xticks(ticks, [str(k) for k in ticks])
@@ -311,15 +314,7 @@ def _variance_aware(part: pd.DataFrame) -> Figure:
                 ax.set_xlabel("Responses k per input")
         name = "variance" if metric == "inter_student_variance" else "mean test MSE"
         axes[row, 0].set_ylabel(f"{_title(dataset)},\n{_FAMILY[family][0]}:\n{name}", fontsize=7)
-    axes[0, 0].plot(
-        [],
-        [],
-        color="#888888",
-        linestyle=(0, (4, 2)),
-        lw=2.4,
-        alpha=0.6,
-        label="closed form (linear)",
-    )
+    _theory_key(axes[0, 0], part)
     _key(figure, axes)
     return figure
 
