@@ -34,11 +34,10 @@ def simulated(problem):
 
 def test_variance_equals_the_closed_form_for_every_method(problem, simulated):
     noise = 0.5 * problem.train_y.var()
-    model = Linear(problem, {})
     for m, method in enumerate(METHODS):
         for j, k in enumerate(KS):
             found = statistics.inter_student_variance(simulated[m, j][:, None], 0.95)
-            exact = model.theory_inter_student_variance(method, noise, k)
+            exact = Linear.theory_inter_student_variance(problem, method, noise, k)
             # Four standard errors: one false alarm in 16,000, here in 12 cells.
             assert abs(found.value - exact) < 4 * found.se, (method, k)
 
@@ -47,7 +46,7 @@ def test_closed_form_is_that_of_least_squares(problem):
     x = np.column_stack([np.ones(45), problem.train_x])
     z = np.column_stack([np.ones(15), problem.test_x])
     exact = np.mean(np.diag(z @ np.linalg.inv(x.T @ x) @ z.T))
-    found = Linear(problem, {}).theory_inter_student_variance("single", 2.0, 1)
+    found = Linear.theory_inter_student_variance(problem, "single", 2.0, 1)
     np.testing.assert_allclose(found, 2 * exact, rtol=1e-6)
 
 

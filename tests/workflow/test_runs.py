@@ -77,11 +77,16 @@ def test_audit_finds_damage_staleness_gaps_and_surplus(checkout):
     whole = students.read_bytes()
     students.write_bytes(whole[: len(whole) // 2])
     (folder / "claims.parquet").unlink()
+    picture = folder / "figures/teacher_noise.png"
+    pixels = bytearray(picture.read_bytes())
+    pixels[len(pixels) // 2] ^= 0xFF
+    picture.write_bytes(bytes(pixels))
     done = checkout.snakemake("audit")
     text = done.stdout + done.stderr
     assert done.returncode != 0
     assert "damaged  results/tiny/teacher_noise/linear/boston_housing/students/000000" in text
     assert "missing  results/tiny/claims.parquet" in text
+    assert "damaged  results/tiny/figures/teacher_noise.png" in text
     checkout.run("reproduce-all", "--forcerun", "students", "claims")
     assert students.read_bytes() == whole
 

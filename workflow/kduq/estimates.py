@@ -135,15 +135,16 @@ def _theory(
     part: dict[str, np.ndarray],
 ) -> float | None:
     """Closed-form inter-student variance where the family has one for the condition."""
-    fitted = model(problem, {}) if not hasattr(model, "initial_parameters") else None
-    if fitted is None:
-        return None
     if condition["alpha"] is not None:
         variance = condition["alpha"] * float(problem.train_y.var())
-        return fitted.theory_inter_student_variance(condition["method"], variance, condition["k"])
-    if condition["label_source"] == "teacher" and not part["rank_deficient"].astype(bool).any():
-        return 0.0
-    return None
+        return model.theory_inter_student_variance(
+            problem, condition["method"], variance, condition["k"]
+        )
+    noiseless = model.theory_inter_student_variance(problem, "single", 0.0, 1)
+    deficient = part["rank_deficient"]
+    known = condition["label_source"] == "teacher" and not _all_null(deficient)
+    # Labels without noise leave a closed form nothing but noise of variance 0 at full rank.
+    return noiseless if known and not deficient.astype(bool).any() else None
 
 
 def gather(tables: list[dict[str, Any]]) -> dict[str, list[Any]]:

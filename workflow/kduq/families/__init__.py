@@ -95,8 +95,9 @@ class Family(Protocol):
         """Train the students of one chunk; ``batch`` has exactly `chunk` rows."""
         ...
 
+    @classmethod
     def theory_inter_student_variance(
-        self, method: str, noise_variance: float, k: int
+        cls, problem: Problem, method: str, noise_variance: float, k: int
     ) -> float | None:
         """Closed-form inter-student variance, None where there is no closed form."""
         ...

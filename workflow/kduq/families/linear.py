@@ -56,13 +56,16 @@ class Linear:
         projected = np.einsum("bpe,bp->be", vectors, moments) * inverse
         return np.einsum("bpe,be->bp", vectors, projected), ~kept.all(axis=1)
 
+    @classmethod
     def theory_inter_student_variance(
-        self, method: str, noise_variance: float, k: int
+        cls, problem: Problem, method: str, noise_variance: float, k: int
     ) -> float | None:
         """Inter-student variance averaged over test rows, in closed form.
 
         Parameters
         ----------
+        problem : Problem
+            Inputs of both splits.
         method : str
             How the k responses are combined.
         noise_variance : float
@@ -79,15 +82,16 @@ class Linear:
             degrees of freedom and, for Gaussian noise, independent of the mean, so the variance
             is E[f²] times that of averaging.
         """
+        model = cls(problem, {})
         averaging = (
             noise_variance
             / k
-            * float(((self._test_x @ self._pseudo_inverse) ** 2).sum(axis=1).mean())
+            * float(((model._test_x @ model._pseudo_inverse) ** 2).sum(axis=1).mean())
         )
         if method != "variance_weighting_oracle" or k == 1 or noise_variance == 0:
             return averaging
-        n = len(self._train_x)
-        freedom = self._rank * (k - 1)
+        n = len(model._train_x)
+        freedom = model._rank * (k - 1)
         chi_square = stats.chi2(freedom)
 
         def integrand(value: float) -> float:

@@ -128,11 +128,12 @@ class Mlp:
     def _predict(self, network: "_Network", x: torch.Tensor) -> np.ndarray:
         return network.forward(x).double().cpu().numpy() * self._scale + self._location
 
+    @classmethod
     def theory_inter_student_variance(
-        self, method: str, noise_variance: float, k: int
+        cls, problem: Problem, method: str, noise_variance: float, k: int
     ) -> float | None:
         """Networks have no closed form."""
-        del method, noise_variance, k
+        del problem, method, noise_variance, k
         return None
 
 
