@@ -1,58 +1,71 @@
-"""What an entry script does with its log, its code and a user's mistake."""
+"""What an entry script does with its log, its code and a user's mistake: real processes."""
 
-from types import SimpleNamespace
+import subprocess
+import sys
 
 import pytest
 from kduq import job
-from kduq.errors import UserError
+from kduq.fingerprint import PACKAGE
 from kduq.study import Job
 
+PLAN = Job("out", "responses", {"seed": 1}, ("kduq.responses",))
+SCRIPT = """
+from types import SimpleNamespace
+from kduq import job
+from kduq.errors import UserError
 
-def prepared(tmp_path, parameters):
-    return SimpleNamespace(
-        log=[str(tmp_path / "logs" / "x.log")],
-        input=[],
-        output=[str(tmp_path / "out")],
-        params=SimpleNamespace(job=parameters),
-        threads=1,
-    )
+def main(inputs, output, params):
+    print("half way", params.config)
+{body}
 
-
-def plan():
-    return Job("out", "responses", {"seed": 1}, ("kduq.responses",))
-
-
-def test_code_that_changed_since_planning_stops_the_job(tmp_path, capfd):
-    stale = plan().parameters.replace(plan().code, "0" * 16)
-    with pytest.raises(SystemExit):
-        job.run(lambda i, o, p: pytest.fail("main ran"), prepared(tmp_path, stale))
-    line = "the code of kduq.responses changed after this job was planned"
-    assert line in (tmp_path / "logs" / "x.log").read_text()
-    assert line in capfd.readouterr().err
+job.run(main, SimpleNamespace(
+    log=["logs/x.log"], input=[], output=["out"], threads=1,
+    params=SimpleNamespace(job={parameters!r}),
+))
+"""
 
 
-def test_a_users_mistake_is_one_line_in_log_and_terminal(tmp_path, capfd):
-    def main(inputs, outputs, params):
-        assert params.config == {"seed": 1}
-        raise UserError("x.csv: no such file")
+@pytest.fixture
+def execute(tmp_path):
+    def run(body, parameters=PLAN.parameters):
+        done = subprocess.run(
+            [sys.executable, "-c", SCRIPT.format(body=f"    {body}", parameters=parameters)],
+            cwd=tmp_path,
+            env={"PYTHONPATH": str(PACKAGE.parent)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        return done, (tmp_path / "logs" / "x.log").read_text()
 
-    with pytest.raises(SystemExit):
-        job.run(main, prepared(tmp_path, plan().parameters))
-    assert (tmp_path / "logs" / "x.log").read_text() == "x.csv: no such file\n"
-    assert capfd.readouterr().err == "x.csv: no such file\n"
+    return run
 
 
-def test_output_goes_to_the_log_and_other_errors_keep_their_traceback(tmp_path, capfd):
-    def main(inputs, outputs, params):
-        print("half way")
-        raise ZeroDivisionError
+def test_output_goes_to_the_log_alone(execute):
+    done, log = execute("pass")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+    assert log == "half way {'seed': 1}\n"
 
-    with pytest.raises(ZeroDivisionError):
-        job.run(main, prepared(tmp_path, plan().parameters))
-    log = (tmp_path / "logs" / "x.log").read_text()
-    assert "half way" in log
-    assert "ZeroDivisionError" in log
-    assert capfd.readouterr().out == ""
+
+def test_code_that_changed_since_planning_stops_the_job(execute):
+    done, log = execute("pass", PLAN.parameters.replace(PLAN.code, "0" * 16))
+    line = "out: the code of kduq.responses changed after this job was planned; run the same"
+    assert done.returncode == 1
+    assert done.stderr.startswith(line)
+    assert log == done.stderr
+
+
+def test_a_users_mistake_is_one_line_in_log_and_terminal(execute):
+    done, log = execute("raise UserError('x.csv: no such file')")
+    assert (done.returncode, done.stderr) == (1, "x.csv: no such file\n")
+    assert log.endswith("}\nx.csv: no such file\n")
+
+
+def test_other_errors_keep_their_traceback_in_the_log(execute):
+    done, log = execute("raise ZeroDivisionError")
+    assert done.returncode == 1
+    assert log.count("ZeroDivisionError") >= 1
+    assert "Traceback" in log
 
 
 def test_paths_below_a_study_are_understood():

@@ -1,6 +1,7 @@
 """How an entry script runs: its log, its threads, its fingerprint and its errors."""
 
 import contextlib
+import io
 import json
 import os
 import sys
@@ -121,6 +122,9 @@ def _threads(number: int) -> Iterator[None]:
 def _log(path: str) -> Iterator[IO[str]]:
     """Send file descriptors 1 and 2 to a file; yield a stream to the former standard error."""
     Path(path).parent.mkdir(parents=True, exist_ok=True)
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # Lines of both streams stand in the log in the order in which they were written.
+        sys.stdout.reconfigure(line_buffering=True)
     sys.stdout.flush()
     sys.stderr.flush()
     kept = os.dup(1), os.dup(2)
