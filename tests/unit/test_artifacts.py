@@ -17,7 +17,7 @@ def responses(rows=300):
 
 @pytest.fixture
 def file(tmp_path):
-    path = tmp_path / "results" / "tiny" / "responses.parquet"
+    path = tmp_path / "results" / "smoke" / "responses.parquet"
     artifacts.write(path, "responses", responses(), MADE_BY)
     return path
 
@@ -131,4 +131,4 @@ def test_the_reader_names_the_file_the_fault_and_the_remedy(file, damage, reason
     message = str(caught.value)
     assert message.startswith(str(file))
     assert reason in message
-    assert f"snakemake --force {file} --configfile workflow/presets/tiny.yaml" in message
+    assert f"snakemake --force {file} --configfile workflow/presets/smoke.yaml" in message

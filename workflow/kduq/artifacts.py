@@ -287,7 +287,9 @@ def rebuild_command(path: Path | str) -> str:
     """The command that makes an artifact anew."""
     parts = Path(path).parts
     study = parts[parts.index("results") + 1] if "results" in parts[:-1] else "default"
-    overlay = "" if study == "default" else f" --configfile workflow/presets/{study}.yaml"
+    shipped = (Path(__file__).parent.parent / "presets" / f"{study}.yaml").is_file()
+    overlay = f"workflow/presets/{study}.yaml" if shipped else f"YOUR_OVERLAY_FOR_{study}.yaml"
+    overlay = "" if study == "default" else f" --configfile {overlay}"
     return f"snakemake --force {path}{overlay}"
 
 

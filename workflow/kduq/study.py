@@ -240,7 +240,7 @@ class Study:
                     responses,
                     "responses",
                     {**span, "responses": draws, "noisy": noisy},
-                    ("kduq.responses", "kduq.teacher"),
+                    ("kduq.responses",),
                     {"examples": [examples]},
                     (stop - start) * draws,
                 )
