@@ -41,7 +41,7 @@ def test_the_paper_study_has_the_papers_replicates():
             assert run["replicates"] == (10000 if name == "student_init" else 1000)
 
 
-TEACHER_NOISE = {"experiments": {"teacher_noise": {}}}
+OFF = dict.fromkeys(["teacher_noise", "student_init", "bootstrap", "variance_aware"])
 
 
 def run(**keys):
@@ -74,6 +74,7 @@ MISTAKES = [
     ),
     ({"datasets": {"diabetes": {"path": "x.csv"}}}, "datasets.diabetes.path: found a value, but"),
     ({"datasets": {"mine": {"path": "x.csv"}}}, "datasets.mine.target: missing;"),
+    ({"experiments": OFF}, "experiments: nothing is switched on; give at least one of teacher_"),
     ({"study": "../x"}, "study: found '../x'; allowed: letters"),
     ({"statistics": {"confidence": 2}}, "statistics.confidence: found 2; input should be less"),
     ({"experiments": {"teacher_noise": {"alpha": [1, 1.0]}}}, "experiments.teacher_noise.alpha:"),

@@ -273,10 +273,12 @@ class Config(_Strict):
 
     def _run_problems(self) -> list[str]:
         problems = []
+        any_run = False
         for experiment in type(self.experiments).model_fields:
             grid = getattr(self.experiments, experiment)
             if grid is None:
                 continue
+            any_run |= any(dict(grid.families).values())
             key = f"experiments.{experiment}"
             for place, name in enumerate(grid.datasets):
                 if name not in self.datasets:
@@ -297,6 +299,11 @@ class Config(_Strict):
                             f"{path}: found '{name}', which is of family "
                             f"{models[name].family}; name a {role} of family {family}"
                         )
+        if not any_run:
+            problems.append(
+                "experiments: nothing is switched on; give at least one of "
+                f"{_alternatives(type(self.experiments).model_fields)} a family"
+            )
         return problems
 
 
