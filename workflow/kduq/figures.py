@@ -3,6 +3,7 @@
 import base64
 import io
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,32 @@ _METHOD = {
 _TITLES = {"boston_housing": "Boston Housing", "diabetes": "Diabetes"}
 
 
-def draw(settings: dict[str, Any], table: pd.DataFrame, made_by: dict[str, Any]) -> list[bytes]:
+@dataclass(frozen=True)
+class Trajectories:
+    """One weight along the training of several students.
+
+    Attributes
+    ----------
+    records : list of list of float
+        One list a student.
+    every : int
+        Epochs between two values.
+    """
+
+    records: list[list[float]]
+    every: int
+
+
+#: By data set and initialisation noise.
+_Trajectories = dict[tuple[str, float | None], Trajectories]
+
+
+def draw(
+    settings: dict[str, Any],
+    table: pd.DataFrame,
+    made_by: dict[str, Any],
+    trajectories: _Trajectories,
+) -> list[bytes]:
     """Draw the figure of one experiment.
 
     Parameters
@@ -41,6 +67,8 @@ def draw(settings: dict[str, Any], table: pd.DataFrame, made_by: dict[str, Any])
         The gathered estimates.
     made_by : dict
         Provenance, kept in the files' metadata.
+    trajectories : dict
+        What was recorded along training, by data set and initialisation noise; may be empty.
 
     Returns
     -------
@@ -48,11 +76,11 @@ def draw(settings: dict[str, Any], table: pd.DataFrame, made_by: dict[str, Any])
         The PNG and the PDF.
     """
     part = table[table["experiment"] == settings["experiment"]]
-    drawing: Callable[[pd.DataFrame], Figure] = _DRAWINGS[settings["experiment"]]
+    drawing = _DRAWINGS[settings["experiment"]]
     kept = base64.b64encode(canonical_json(made_by).encode()).decode()
     styles = [_STYLE, *([] if settings["style"] == "default" else [settings["style"]])]
     with mpl.rc_context(), style.context(styles):
-        figure = drawing(part)
+        figure = drawing(part, trajectories)
         level = round(100 * settings["confidence"])
         figure.supxlabel(
             f"MSE, its SD and variances: squared units of the target. Bars: {level} % jackknife "
@@ -153,7 +181,7 @@ def _diverged(ax: Axes, part: pd.DataFrame) -> None:
         )
 
 
-def _teacher_noise(part: pd.DataFrame) -> Figure:
+def _teacher_noise(part: pd.DataFrame, _: _Trajectories) -> Figure:
     datasets = list(part["dataset"].unique())
     figure, axes = _grid(len(datasets), 3, 2.15)
     for row, dataset in enumerate(datasets):
@@ -202,9 +230,9 @@ def _root(curve: pd.DataFrame) -> pd.DataFrame:
     return curve.assign(**{c: np.sqrt(curve[c].clip(lower=0)) for c in columns})
 
 
-def _student_init(part: pd.DataFrame) -> Figure:
+def _student_init(part: pd.DataFrame, trajectories: _Trajectories) -> Figure:
     datasets = list(part["dataset"].unique())
-    figure, axes = _grid(len(datasets), 3, 2.15)
+    figure, axes = _grid(len(datasets), 4 if trajectories else 3, 2.15)
     moments = {
         "parameter_variance_before": ("before training", _BLUE, "o"),
         "parameter_variance_after": ("after training", _RED, "s"),
@@ -221,14 +249,34 @@ def _student_init(part: pd.DataFrame) -> Figure:
         axes[row, 1].set_ylabel("Inter-student variance")
         axes[row, 2].set_ylabel("Mean parameter variance\nacross students")
         axes[row, 2].legend(loc="best")
-        for ax in axes[row]:
+        for ax in axes[row, :3]:
             ax.set_ylim(bottom=0, top=1.08 * ax.get_ylim()[1])
             ax.set_xlabel("Initialisation noise s")
         axes[row, 0].set_title(_title(dataset))
+        if trajectories:
+            _draw_trajectories(axes[row, 3], dataset, trajectories)
     return figure
 
 
-def _bootstrap(part: pd.DataFrame) -> Figure:
+def _draw_trajectories(ax: Axes, dataset: str, trajectories: _Trajectories) -> None:
+    """One weight of the first students, at the least and the largest initialisation noise."""
+    scales = sorted(s for name, s in trajectories if name == dataset and s is not None)
+    ends = dict.fromkeys((scales[0], scales[-1]))
+    for scale, colour in zip(ends, (_BLUE, _RED), strict=False):
+        found = trajectories[dataset, scale]
+        for student in found.records[:_STUDENTS_SHOWN]:
+            ax.plot(np.arange(len(student)) * found.every, student, color=colour, lw=0.8)
+        ax.plot([], [], color=colour, label=f"s = {scale:g}")
+    ax.set_xlabel("Epoch")
+    ax.set_ylabel(f"One weight of {_STUDENTS_SHOWN} students")
+    ax.legend(loc="best")
+
+
+#: Enough to see the spread, few enough to tell apart.
+_STUDENTS_SHOWN = 6
+
+
+def _bootstrap(part: pd.DataFrame, _: _Trajectories) -> Figure:
     datasets = list(part["dataset"].unique())
     families = [f for f in _FAMILY if (part["family"] == f).any()]
     figure, axes = _grid(len(datasets), 2 * len(families), 2.25)
@@ -273,7 +321,7 @@ def _bootstrap(part: pd.DataFrame) -> Figure:
 _EXACT = 1e-9
 
 
-def _variance_aware(part: pd.DataFrame) -> Figure:
+def _variance_aware(part: pd.DataFrame, _: _Trajectories) -> Figure:
     alphas = sorted(part["alpha"].dropna().unique())
     runs = [
         (family, dataset, metric)
@@ -319,7 +367,7 @@ def _variance_aware(part: pd.DataFrame) -> Figure:
     return figure
 
 
-_DRAWINGS: dict[str, Callable[[pd.DataFrame], Figure]] = {
+_DRAWINGS: dict[str, Callable[[pd.DataFrame, _Trajectories], Figure]] = {
     "teacher_noise": _teacher_noise,
     "student_init": _student_init,
     "bootstrap": _bootstrap,

@@ -299,6 +299,9 @@ class Study:
         ]
         figures = []
         for experiment in self.experiments:
+            drawn = {"estimates": ["estimates.parquet"]}
+            if recorded := self._recorded(experiment):
+                drawn["students"] = recorded
             for suffix in ("png", "pdf"):
                 figures.append(f"figures/{experiment}.{suffix}")
                 jobs.append(
@@ -312,7 +315,7 @@ class Study:
                             "confidence": self.config.statistics.confidence,
                         },
                         ("kduq.figures",),
-                        {"estimates": ["estimates.parquet"]},
+                        drawn,
                     )
                 )
         captions = {e: _file_digest(_CAPTIONS / f"{e}.rst") for e in self.experiments}
@@ -334,6 +337,18 @@ class Study:
             )
         )
         return jobs
+
+    def _recorded(self, experiment: str) -> list[str]:
+        """First block of students of each run whose trajectories were recorded."""
+        found = []
+        for family, dataset in self._runs_of(experiment):
+            run = getattr(getattr(self.config.experiments, experiment).families, family)
+            if getattr(self.config.students[run.student], "record_every", 0):
+                start, stop = self._blocks(experiment, family)[0]
+                found.append(
+                    f"{experiment}/{family}/{dataset}/students/{start:06d}-{stop:06d}.parquet"
+                )
+        return found
 
     def _blocks(self, experiment: str, family: str) -> list[tuple[int, int]]:
         run = getattr(getattr(self.config.experiments, experiment).families, family)

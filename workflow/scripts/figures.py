@@ -5,8 +5,19 @@ from kduq import artifacts, figures, job
 
 def main(input, output, params):  # noqa: A002
     table = artifacts.read(input.estimates[0], "estimates").table.to_pandas()
+    trajectories = {}
+    for path in input.get("students", []):
+        students = artifacts.read(path, "students")
+        run = students.made_by["config"]
+        for condition, rows in zip(
+            run["conditions"], students.rows_of(run["conditions"]), strict=True
+        ):
+            record = students.table.column("trajectory").take(rows).to_pylist()
+            key = (run["dataset"], condition["init_noise"])
+            trajectories[key] = figures.Trajectories(record, run["model"]["record_every"])
     made_by = params.made_by(input, job.study_root(output[0]))
-    for path, data in zip(output, figures.draw(params.config, table, made_by), strict=True):
+    drawn = figures.draw(params.config, table, made_by, trajectories)
+    for path, data in zip(output, drawn, strict=True):
         with artifacts.atomic(path) as temporary:
             temporary.write_bytes(data)
 
