@@ -269,7 +269,7 @@ def _draw_trajectories(ax: Axes, dataset: str, trajectories: _Trajectories) -> N
         ax.plot([], [], color=colour, label=f"s = {scale:g}")
     ax.set_xlabel("Epoch")
     ax.set_ylabel(f"One weight of {_STUDENTS_SHOWN} students")
-    ax.legend(loc="best")
+    ax.legend(loc="lower center", bbox_to_anchor=(0.5, 0.97), ncols=2, handlelength=1)
 
 
 #: Enough to see the spread, few enough to tell apart.
