@@ -1,89 +1,9 @@
-"""A checkout of the workflow in a temporary directory, with a study small enough to run often."""
+"""A checkout of the workflow in a temporary directory."""
 
-import os
 import shutil
-import subprocess
-import sys
-from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
-import yaml
-
-ROOT = Path(__file__).parents[2]
-#: One run each of the four experiments, seconds long.
-TINY = {
-    "study": "tiny",
-    "students": {"mlp_16": {"epochs": 3}, "mlp_128": {"epochs": 20}, "mlp_64": {"epochs": 3}},
-    "experiments": {
-        "teacher_noise": {
-            "datasets": ["boston_housing"],
-            "alpha": [0, 1],
-            "families": {"linear": {"replicates": 8, "block": 4}, "mlp": None},
-        },
-        "student_init": None,
-        "bootstrap": None,
-        "variance_aware": {
-            "datasets": ["boston_housing"],
-            "alpha": [1],
-            "k": [1, 3],
-            "families": {"linear": None, "mlp": {"replicates": 4, "block": 2}},
-        },
-    },
-    "statistics": {"bootstrap_draws": 200},
-}
-
-
-def merged(base, overlay):
-    both = dict(base)
-    for key, value in overlay.items():
-        old = base.get(key)
-        both[key] = (
-            merged(old, value) if isinstance(old, dict) and isinstance(value, dict) else value
-        )
-    return both
-
-
-@dataclass
-class Checkout:
-    """A copy of the sources in which real Snakemake runs happen."""
-
-    path: Path
-
-    def configure(self, *overlays):
-        config = yaml.safe_load((ROOT / "config.yaml").read_text())
-        for overlay in overlays:
-            config = merged(config, overlay)
-        (self.path / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
-
-    def snakemake(self, *arguments, cores=2):
-        command = [sys.executable, "-m", "snakemake", "--cores", str(cores), *arguments]
-        environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
-        return subprocess.run(
-            command, cwd=self.path, capture_output=True, text=True, check=False, env=environment
-        )
-
-    def run(self, *arguments, cores=2):
-        done = self.snakemake(*arguments, cores=cores)
-        assert done.returncode == 0, done.stdout + done.stderr
-        return done
-
-    def planned(self, *arguments):
-        """Number of jobs by rule that a dry run announces."""
-        done = self.run("reproduce-all", "--dry-run", *arguments)
-        text = done.stdout + done.stderr
-        if "Nothing to be done" in text:
-            return {}
-        table = text[text.index("Job stats:") :].split("\n\n")[0].splitlines()[3:]
-        counts = {line.split()[0]: int(line.split()[1]) for line in table if line.strip()}
-        counts.pop("total")
-        return counts
-
-    def edit(self, name, old, new):
-        file = self.path / name
-        text = file.read_text()
-        assert old in text
-        file.write_text(text.replace(old, new, 1))
+from checkouts import ROOT, TINY, Checkout
 
 
 @pytest.fixture

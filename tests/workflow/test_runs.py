@@ -11,6 +11,7 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
+from checkouts import ROOT, TINY
 
 SMOKE = ("--configfile", "workflow/presets/smoke.yaml")
 
@@ -22,8 +23,6 @@ def artifacts(folder):
 
 
 def test_smoke_study_is_the_same_with_one_core_and_two(checkout):
-    from conftest import ROOT
-
     (checkout.path / "config.yaml").write_text((ROOT / "config.yaml").read_text())
     results = checkout.path / "results/smoke"
     checkout.run("reproduce-all", *SMOKE, cores=2)
@@ -68,8 +67,6 @@ def test_smoke_study_is_the_same_with_one_core_and_two(checkout):
 
 
 def test_audit_finds_damage_staleness_gaps_and_surplus(checkout):
-    from conftest import TINY
-
     checkout.run("reproduce-all")
     assert checkout.snakemake("audit").returncode == 0
     folder = checkout.path / "results/tiny"
@@ -122,8 +119,6 @@ def test_audit_finds_damage_staleness_gaps_and_surplus(checkout):
     ],
 )
 def test_a_wrong_configuration_stops_before_any_job(checkout, overlay, line):
-    from conftest import TINY
-
     checkout.configure(TINY, overlay)
     done = checkout.snakemake("reproduce-all")
     assert done.returncode != 0
@@ -133,8 +128,6 @@ def test_a_wrong_configuration_stops_before_any_job(checkout, overlay, line):
 
 
 def test_a_users_file_is_a_data_set(checkout):
-    from conftest import TINY
-
     rng = np.random.default_rng(0)
     x = rng.normal(size=(60, 2))
     table = pd.DataFrame({"a": x[:, 0], "b": x[:, 1], "price": x.sum(axis=1) + rng.normal(size=60)})
