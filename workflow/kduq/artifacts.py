@@ -27,7 +27,17 @@ from kduq.errors import ArtifactError, UserError
 #: Raised by one whenever a schema or the meaning of a column changes.
 SCHEMA_VERSION = 1
 METADATA_KEY = b"kduq"
-_VERSIONED = ("kduq", "matplotlib", "numpy", "pyarrow", "scikit-learn", "scipy", "torch")
+_VERSIONED = (
+    "matplotlib",
+    "mlxtend",
+    "numpy",
+    "pandas",
+    "pyarrow",
+    "scikit-learn",
+    "scipy",
+    "torch",
+    "torchmetrics",
+)
 
 #: Columns that say under which condition a student was trained; null where one does not apply.
 CONDITION: dict[str, pa.DataType] = {
@@ -42,9 +52,15 @@ CONDITION: dict[str, pa.DataType] = {
 #: Stands for a list whose length is fixed within a file and free between files.
 _VECTOR = pa.list_(pa.float32(), 1)
 
+#: By stage and, where tasks differ, by task.
 _SCHEMAS: dict[str, dict[str, pa.DataType]] = {
     "examples": {"example": pa.int32(), "split": pa.string(), "x": _VECTOR, "y": pa.float64()},
     "teacher": {"example": pa.int32(), "split": pa.string(), "prediction": pa.float64()},
+    "teacher/classification": {
+        "example": pa.int32(),
+        "split": pa.string(),
+        "probabilities": _VECTOR,
+    },
     "responses": {"replicate": pa.int32(), "response": pa.int32(), "noise": _VECTOR},
     "students": {
         **CONDITION,
@@ -93,6 +109,11 @@ _SCHEMAS: dict[str, dict[str, pa.DataType]] = {
 def columns(stage: str) -> tuple[str, ...]:
     """Names of a stage's columns, in the order of its schema."""
     return tuple(_SCHEMAS[stage])
+
+
+def _schemas_of(stage: str) -> list[dict[str, pa.DataType]]:
+    """Schemas of a stage, one a task."""
+    return [schema for name, schema in _SCHEMAS.items() if name.split("/")[0] == stage]
 
 
 @cache
@@ -221,9 +242,10 @@ def write(
     UserError
         If the file cannot be written.
     """
-    schema = _SCHEMAS[stage]
-    if set(values) != set(schema):
-        raise ValueError(f"{stage}: columns {sorted(values)} are not {sorted(schema)}")
+    fitting = [known for known in _schemas_of(stage) if set(known) == set(values)]
+    if not fitting:
+        raise ValueError(f"{stage}: columns {sorted(values)} are not those of its schema")
+    schema = fitting[0]
     arrays = [_array(values[name], kind) for name, kind in schema.items()]
     fields = [pa.field(name, array.type) for name, array in zip(schema, arrays, strict=True)]
     metadata = {METADATA_KEY: canonical_json(made_by).encode()}
@@ -360,9 +382,12 @@ def read(path: Path | str, stage: str) -> Artifact:
     schema, made_by = _open(path)
     if made_by.get("stage") != stage:
         raise broken(f"made by stage '{made_by.get('stage')}' where '{stage}' is expected")
-    expected = _SCHEMAS[stage]
-    if tuple(schema.names) != tuple(expected):
-        raise broken(f"columns {schema.names} where {list(expected)} are expected")
+    known = _schemas_of(stage)
+    fitting = [expected for expected in known if tuple(schema.names) == tuple(expected)]
+    if not fitting:
+        allowed = " or ".join(str(list(expected)) for expected in known)
+        raise broken(f"columns {schema.names} where {allowed} are expected")
+    expected = fitting[0]
     for field in schema:
         wanted = expected[field.name]
         same = field.type == wanted or (

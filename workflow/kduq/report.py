@@ -26,11 +26,11 @@ def render(
     Parameters
     ----------
     settings : dict
-        study: the whole configuration.
+        study: the whole configuration; left_out: data sets that were not downloaded.
     claims, estimates : pandas.DataFrame
         The tables of those names.
     figures : dict of str to bytes
-        A PNG for each experiment.
+        PNG files by the names of the figures.
     made_by : dict
         Provenance, shown and embedded.
 
@@ -51,6 +51,7 @@ def render(
     }
     return environment.get_template("report.html.j2").render(
         study=settings["study"],
+        left_out=settings["left_out"],
         config=json.dumps(settings["study"], indent=1),
         claims=claims.to_dict("records"),
         verdicts=claims["verdict"].value_counts().to_dict(),

@@ -12,7 +12,15 @@ import hashlib
 import numpy as np
 
 #: What a stream is used for. The numbers are part of the contract: changing one changes results.
-ROLES = {"noise": 0, "init": 1, "init_noise": 2, "bootstrap": 3, "decoding": 4, "split": 5}
+ROLES = {
+    "noise": 0,
+    "init": 1,
+    "init_noise": 2,
+    "bootstrap": 3,
+    "decoding": 4,
+    "split": 5,
+    "batches": 6,
+}
 
 
 def _word(name: str) -> int:

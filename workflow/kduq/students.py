@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+from scipy import special
 
 from kduq import families, seeds
 
@@ -20,10 +21,10 @@ class Teaching:
     ----------
     problem : Problem
         Inputs and truth.
-    test_y : ndarray of shape (m,)
+    test_y : ndarray of shape (m, ...)
         True targets of the test rows.
-    teacher_mean : ndarray of shape (n,)
-        The teacher's mean prediction on the training rows.
+    teacher_mean : ndarray of shape (n, ...)
+        The teacher's mean prediction, or its class probabilities, on the training rows.
     """
 
     problem: families.Problem
@@ -76,7 +77,7 @@ class _Labels:
             self._pilots.append(self._model.train(batch).train_prediction)
         return np.stack(self._pilots[:k], axis=1)
 
-    def make(self, method: str | None, k: int) -> np.ndarray:
+    def make(self, condition: Condition) -> np.ndarray:
         """Labels of shape (B, n).
 
         Averaging takes the mean of the k responses. Variance weighting mixes that mean T, of
@@ -85,6 +86,10 @@ class _Labels:
         The oracle replaces S by the noiseless teacher. At k = 1 there is no variance to be had
         and every method is single (PROTOCOL, corrections 1 and 2).
         """
+        method, k = condition["method"], condition["k"] or 1
+        if condition["label_source"] == "truth":
+            truth = self._teaching.problem.train_y
+            return np.broadcast_to(truth, (len(self._chunk.seeds), *truth.shape))
         if method in (None, "single") or k == 1:
             return self._responses[:, 0]
         average = self._responses[:, :k].mean(axis=1)
@@ -97,6 +102,71 @@ class _Labels:
         oracle = method == "variance_weighting_oracle"
         own = self._teaching.teacher_mean if oracle else pilots.mean(axis=1)
         return weight * average + (1 - weight) * own
+
+
+class _ClassLabels:
+    """Labels of one chunk in classification: what each source makes of the teacher's classes.
+
+    Parameters
+    ----------
+    model : Family
+        The students' family.
+    teaching : Teaching
+        What is learnt from.
+    chunk : _Chunk
+        Replicates and noise.
+    alpha : float, optional
+        None: the teacher's own distribution is the noise.
+    """
+
+    def __init__(
+        self, model: families.Family, teaching: Teaching, chunk: _Chunk, alpha: float | None
+    ) -> None:
+        del model, alpha
+        self._probabilities = teaching.teacher_mean
+        self._responses = sampled_classes(teaching.teacher_mean, chunk.noise)
+
+    def make(self, condition: Condition) -> np.ndarray:
+        """Labels of shape (B, n, C), rows of probabilities.
+
+        hard: the teacher's most probable class; sampled: one class drawn from its probabilities;
+        averaged: the mean of k such draws, one-hot; soft: the probabilities.
+        """
+        source, k = condition["label_source"], condition["k"] or 1
+        size, shape = len(self._responses), self._probabilities.shape
+        if source == "soft":
+            return np.broadcast_to(self._probabilities, (size, *shape))
+        one_hot = np.eye(shape[1], dtype=np.float32)
+        if source == "hard":
+            return np.broadcast_to(one_hot[self._probabilities.argmax(axis=1)], (size, *shape))
+        labels = np.zeros((size, *shape), np.float32)
+        for draw in range(k):
+            labels += one_hot[self._responses[:, draw]]
+        return labels / k
+
+
+def sampled_classes(probabilities: np.ndarray, noise: np.ndarray) -> np.ndarray:
+    """Classes that a teacher answers: the quantile transform of standard normal noise.
+
+    Parameters
+    ----------
+    probabilities : ndarray of shape (n, C)
+        The teacher's class probabilities.
+    noise : ndarray of shape (..., n)
+        Standard normal draws.
+
+    Returns
+    -------
+    ndarray of shape (..., n)
+        Class c where Φ(noise) lies between the cumulative probabilities of c - 1 and c, so that
+        every class is answered with its probability.
+    """
+    cumulative = np.clip(np.cumsum(probabilities, axis=1)[:, :-1], 0, 1)
+    thresholds = special.ndtri(cumulative).astype(np.float32)
+    classes = np.zeros(noise.shape, np.int16)
+    for threshold in thresholds.T:
+        classes += noise > threshold
+    return classes
 
 
 def bootstrap_counts(seed: int, n: int, fraction: float) -> np.ndarray:
@@ -148,9 +218,9 @@ def train(
     Parameters
     ----------
     settings : dict
-        experiment, family, dataset, seed, model (the family's settings), start and stop (range of
-        replicates), conditions (list of `Condition`) and divergence_factor: a student has
-        diverged if a prediction is not finite or its training error exceeds that many times
+        experiment, family, dataset, task, seed, model (the family's settings), start and stop
+        (range of replicates), conditions (list of `Condition`) and divergence_factor: a student
+        has diverged if a prediction is not finite or its training error exceeds that many times
         the variance of the training targets.
     teaching : Teaching
         What is learnt from.
@@ -162,7 +232,10 @@ def train(
     Returns
     -------
     dict of str to array
-        The columns of the artifact, a row a student: by condition, then by replicate.
+        The columns of the artifact, a row a student: by condition, then by replicate. Errors are
+        means over rows of the squared distance to the truth; in classification that of the
+        probabilities to the one-hot truth (Brier 1950), and predictions run over test rows and,
+        fastest, classes.
     """
     path = (settings["experiment"], settings["family"], settings["dataset"])
     model_settings = dict(settings["model"])
@@ -173,12 +246,16 @@ def train(
         )
     elif "shared_init" in model_settings:
         model_settings["shared_init"] = None
-    model = families.family(settings["family"])(teaching.problem, model_settings)
-    limit = settings["divergence_factor"] * teaching.problem.train_y.var()
+    model = families.family(settings["family"], settings["task"])(teaching.problem, model_settings)
+    truth = teaching.problem.train_y
+    limit = settings["divergence_factor"] * _row_error(
+        np.broadcast_to(truth.mean(axis=0), truth.shape), truth
+    )
+    kind = _Labels if settings["task"] == "regression" else _ClassLabels
     conditions: list[Condition] = settings["conditions"]
     parts: list[list[dict[str, Any]]] = [[] for _ in conditions]
     for chunk in _chunks(settings, model.chunk, noise):
-        labels: dict[float | None, _Labels] = {}
+        labels: dict[float | None, _Labels | _ClassLabels] = {}
         # Methods that agree at k = 1 share one training.
         trained: dict[tuple[Any, ...], dict[str, Any]] = {}
         for index, condition in enumerate(conditions):
@@ -186,12 +263,18 @@ def train(
             if key not in trained:
                 alpha = condition["alpha"]
                 if alpha not in labels:
-                    labels = {alpha: _Labels(model, teaching, chunk, alpha)}
+                    labels = {alpha: kind(model, teaching, chunk, alpha)}
                 batch = _batch(condition, labels[alpha], teaching, chunk)
                 trained[key] = _rows(model.train(batch), teaching, chunk, limit)
             parts[index].append(trained[key])
             progress(int(chunk.present.sum()))
     return _stack(conditions, parts)
+
+
+def _row_error(prediction: np.ndarray, truth: np.ndarray) -> np.ndarray:
+    """Squared distance of (..., n[, C]) to (n[, C]): summed over classes, averaged over rows."""
+    squared = (prediction - truth) ** 2
+    return squared.reshape(*prediction.shape[: -truth.ndim], -1).sum(axis=-1) / len(truth)
 
 
 def _training_key(condition: Condition) -> tuple[Any, ...]:
@@ -201,22 +284,15 @@ def _training_key(condition: Condition) -> tuple[Any, ...]:
 
 
 def _batch(
-    condition: Condition, labels: _Labels, teaching: Teaching, chunk: _Chunk
+    condition: Condition, labels: _Labels | _ClassLabels, teaching: Teaching, chunk: _Chunk
 ) -> families.Batch:
-    truth = teaching.problem.train_y
-    if condition["label_source"] == "truth":
-        made = np.tile(truth, (len(chunk.seeds), 1))
-    else:
-        made = labels.make(condition["method"], condition["k"] or 1)
+    n = len(teaching.problem.train_y)
     counts = None
     if condition["sample_fraction"] is not None:
         counts = np.stack(
-            [
-                bootstrap_counts(int(seed), len(truth), condition["sample_fraction"])
-                for seed in chunk.seeds
-            ]
+            [bootstrap_counts(int(seed), n, condition["sample_fraction"]) for seed in chunk.seeds]
         )
-    return families.Batch(made, chunk.seeds, counts, condition["init_noise"])
+    return families.Batch(labels.make(condition), chunk.seeds, counts, condition["init_noise"])
 
 
 def _rows(
@@ -227,12 +303,13 @@ def _rows(
     train = trained.train_prediction[present]
     test = trained.test_prediction[present]
     with np.errstate(over="ignore", invalid="ignore"):
-        train_mse = ((train - teaching.problem.train_y) ** 2).mean(axis=1)
-        test_mse = ((test - teaching.test_y) ** 2).mean(axis=1)
-    finite = np.isfinite(train).all(axis=1) & np.isfinite(test).all(axis=1)
+        train_mse = _row_error(train, teaching.problem.train_y)
+        test_mse = _row_error(test, teaching.test_y)
+    size = len(test)
+    test = test.reshape(size, -1)
+    finite = np.isfinite(train.reshape(size, -1)).all(axis=1) & np.isfinite(test).all(axis=1)
     # A partner that is not in the block was not given its own responses.
     paired = (present & present[np.arange(len(present)) ^ 1])[present]
-    size = int(present.sum())
 
     def optional(values: np.ndarray | None, pairs: bool = False) -> np.ndarray | None:
         if values is None:

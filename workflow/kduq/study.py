@@ -12,9 +12,9 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from kduq import families
+from kduq import families, fetched
 from kduq.artifacts import SCHEMA_VERSION, canonical_json
-from kduq.config import Config, Run
+from kduq.config import Config, Model, Run
 from kduq.fingerprint import PACKAGE, fingerprint
 
 #: Keys of a condition: the condition columns of the students' table.
@@ -27,9 +27,10 @@ CONDITION_KEYS = (
     "label_source",
     "temperature",
 )
-EXPERIMENTS = ("teacher_noise", "student_init", "bootstrap", "variance_aware")
+EXPERIMENTS = ("teacher_noise", "student_init", "bootstrap", "student_output", "variance_aware")
+#: Figures of an experiment that has not one of its own name alone.
+_FIGURES = {"student_output": ("student_output", "student_output_responses")}
 #: Files of the library that are data, by what reads them.
-_BOSTON = PACKAGE / "data" / "boston_housing.csv"
 _TEMPLATE = PACKAGE.parent / "report" / "report.html.j2"
 _CAPTIONS = PACKAGE.parent / "report"
 _STYLE = PACKAGE / "data" / "kduq.mplstyle"
@@ -113,11 +114,27 @@ def conditions(experiment: str, grid: dict[str, Any]) -> list[dict[str, Any]]:
             _condition(sample_fraction=fraction, label_source=source)
             for source, fraction in product(grid["label_source"], grid["sample_fraction"])
         ]
+    if experiment == "student_output":
+        return [cell for source in grid["label_source"] for cell in _class_labels(source, grid)]
     return [
         _condition(method=method, alpha=alpha, k=k)
         for alpha, method, k in product(grid["alpha"], grid["method"], grid["k"])
         if method != "single" or k == 1
     ]
+
+
+def _class_labels(source: str, grid: dict[str, Any]) -> list[dict[str, Any]]:
+    """Cells of a source of labels in classification."""
+    if source == "averaged":
+        return [_condition(method="averaging", label_source=source, k=k) for k in grid["k"]]
+    if source == "soft":
+        return [_condition(label_source=source)]
+    return [_condition(method="single", label_source=source, k=1)]
+
+
+def figures_of(experiment: str) -> tuple[str, ...]:
+    """Names of an experiment's figures."""
+    return _FIGURES.get(experiment, (experiment,))
 
 
 class Study:
@@ -131,6 +148,15 @@ class Study:
 
     def __init__(self, config: Config) -> None:
         self.config = config
+        #: Data sets that take part only where they have been downloaded, and have not been.
+        self.left_out: list[str] = []
+        output = config.experiments.student_output
+        if output is not None:
+            self.left_out = [
+                name
+                for name in output.if_fetched
+                if config.datasets[name].path is None and not fetched.cached(name)
+            ]
         self.experiments = [e for e in EXPERIMENTS if self._runs_of(e)]
 
     def _runs_of(self, experiment: str) -> list[tuple[str, str]]:
@@ -139,7 +165,8 @@ class Study:
         if grid is None:
             return []
         names = [f for f in type(grid.families).model_fields if getattr(grid.families, f)]
-        return [(f, d) for f in names for d in grid.datasets]
+        further = [d for d in getattr(grid, "if_fetched", ()) if d not in self.left_out]
+        return [(f, d) for f in names for d in (*grid.datasets, *further)]
 
     def _grid(self, experiment: str) -> dict[str, Any]:
         settings: dict[str, Any] = getattr(self.config.experiments, experiment).model_dump()
@@ -163,6 +190,15 @@ class Study:
         used = {d for e in self.experiments for _, d in self._runs_of(e)}
         return [d for d in self.config.datasets if d in used]
 
+    @property
+    def downloads(self) -> list[str]:
+        """Data sets of the configuration that are downloaded."""
+        return [
+            name
+            for name, dataset in self.config.datasets.items()
+            if name in fetched.FETCHED and dataset.path is None
+        ]
+
     def data_file(self, dataset: str) -> list[str]:
         """The user's file behind a data set, as a list of at most one."""
         path = self.config.datasets[dataset].path
@@ -172,8 +208,7 @@ class Study:
         jobs = []
         for dataset in self._used_datasets():
             settings = {"dataset": dataset, **self.config.datasets[dataset].model_dump()}
-            if dataset == "boston_housing":
-                settings["source"] = _file_digest(_BOSTON)
+            settings["task"] = self.config.task_of(dataset)
             jobs.append(
                 Job(f"examples/{dataset}.parquet", "examples", settings, ("kduq.examples",))
             )
@@ -187,14 +222,15 @@ class Study:
                 wanted[run.teacher, dataset] = None
         jobs = []
         for name, dataset in wanted:
-            model = self.config.teachers[name].model_dump()
-            family = model.pop("family")
-            if family == "mlp":
+            family, task = self.config.teachers[name].family, self.config.task_of(dataset)
+            model = _settings_of(self.config.teachers[name], task)
+            if "shared_init" in model:
                 # A teacher is alone: nothing is shared, and no trajectory is kept.
                 model |= {"shared_init": None, "record_every": 0}
             settings = {
                 "teacher": name,
                 "dataset": dataset,
+                "task": task,
                 "family": family,
                 "model": model,
                 "seed": self.config.seed,
@@ -204,7 +240,7 @@ class Study:
                     f"teachers/{name}/{dataset}/teacher.parquet",
                     "teacher",
                     settings,
-                    ("kduq.teacher", families.module(family)),
+                    ("kduq.teacher", families.module(family, task)),
                     {"examples": [f"examples/{dataset}.parquet"]},
                 )
             )
@@ -217,9 +253,9 @@ class Study:
         root = f"{experiment}/{family}/{dataset}"
         examples = f"examples/{dataset}.parquet"
         teacher = f"teachers/{run.teacher}/{dataset}/teacher.parquet"
-        model = self.config.students[run.student].model_dump()
-        model.pop("family")
-        noisy = experiment in ("teacher_noise", "variance_aware")
+        task = self.config.task_of(dataset)
+        model = _settings_of(self.config.students[run.student], task)
+        noisy = experiment in ("teacher_noise", "student_output", "variance_aware")
         draws = max((cell["k"] or 1) for cell in cells)
         divergence_factor = self.config.statistics.divergence_factor
         common = {
@@ -251,11 +287,12 @@ class Study:
                     "students",
                     {
                         **span,
+                        "task": task,
                         "model": model,
                         "conditions": cells,
                         "divergence_factor": divergence_factor,
                     },
-                    ("kduq.students", "kduq.teacher", families.module(family)),
+                    ("kduq.students", "kduq.teacher", families.module(family, task)),
                     {"examples": [examples], "teacher": [teacher], "responses": [responses]},
                     (stop - start) * len(cells),
                 )
@@ -265,8 +302,13 @@ class Study:
             Job(
                 f"{root}/estimates.parquet",
                 "estimates",
-                {**common, "confidence": statistics.confidence, "conditions": cells},
-                ("kduq.estimates", "kduq.teacher", families.module(family)),
+                {
+                    **common,
+                    "task": task,
+                    "confidence": statistics.confidence,
+                    "conditions": cells,
+                },
+                (f"kduq.estimates.{task}", "kduq.teacher", families.module(family, task)),
                 {"examples": [examples], "teacher": [teacher], "students": students},
             )
         )
@@ -282,6 +324,12 @@ class Study:
             for f, d in self._runs_of(e)
             for start, stop in self._blocks(e, f)
         ]
+        sorted_into = [
+            f"examples/{d}.parquet"
+            for d in self._used_datasets()
+            if self.config.task_of(d) == "classification"
+        ]
+        classes = {"examples": sorted_into} if sorted_into else {}
         jobs = [
             Job("estimates.parquet", "estimates", {}, ("kduq.estimates",), {"estimates": runs}),
             Job(
@@ -294,21 +342,22 @@ class Study:
                     **self.config.claims.model_dump(),
                 },
                 ("kduq.claims",),
-                {"estimates": ["estimates.parquet"], "students": students},
+                {"estimates": ["estimates.parquet"], "students": students} | classes,
             ),
         ]
         figures = []
         for experiment in self.experiments:
-            drawn = {"estimates": ["estimates.parquet"]}
+            drawn = {"estimates": self.artifacts_of(experiment, figures=False)}
             if recorded := self._recorded(experiment):
                 drawn["students"] = recorded
-            for suffix in ("png", "pdf"):
-                figures.append(f"figures/{experiment}.{suffix}")
+            for figure, suffix in product(figures_of(experiment), ("png", "pdf")):
+                figures.append(f"figures/{figure}.{suffix}")
                 jobs.append(
                     Job(
                         figures[-1],
                         "figures",
                         {
+                            "figure": figure,
                             "experiment": experiment,
                             **self.config.figures.model_dump(),
                             "project_style": _file_digest(_STYLE),
@@ -318,7 +367,9 @@ class Study:
                         drawn,
                     )
                 )
-        captions = {e: _file_digest(_CAPTIONS / f"{e}.rst") for e in self.experiments}
+        captions = {
+            f: _file_digest(_CAPTIONS / f"{f}.rst") for e in self.experiments for f in figures_of(e)
+        }
         jobs.append(
             Job(
                 "report.html",
@@ -327,6 +378,7 @@ class Study:
                     "study": json.loads(self.config.model_dump_json()),
                     "template": _file_digest(_TEMPLATE),
                     "captions": captions,
+                    "left_out": self.left_out,
                 },
                 ("kduq.report",),
                 {
@@ -355,10 +407,21 @@ class Study:
         starts = range(0, run.replicates, run.block)
         return [(start, min(start + run.block, run.replicates)) for start in starts]
 
-    def artifacts_of(self, experiment: str) -> list[str]:
-        """Paths to make for one experiment: its estimates and its figure."""
+    def artifacts_of(self, experiment: str, figures: bool = True) -> list[str]:
+        """Paths to make for one experiment: its estimates and, if wanted, its figures."""
         runs = [f"{experiment}/{f}/{d}/estimates.parquet" for f, d in self._runs_of(experiment)]
-        return [*runs, f"figures/{experiment}.png", f"figures/{experiment}.pdf"]
+        drawn = product(figures_of(experiment) if figures else (), ("png", "pdf"))
+        return [*runs, *(f"figures/{figure}.{suffix}" for figure, suffix in drawn)]
+
+
+def _settings_of(model: Model, task: str) -> dict[str, Any]:
+    """Settings of a model that decide what it becomes in a task."""
+    settings = model.model_dump(exclude={"family"})
+    if task == "regression":
+        # Networks for regression step on all rows; the configuration allows nothing else.
+        for key in ("batch_size", "max_steps"):
+            settings.pop(key, None)
+    return settings
 
 
 _REAL = ("alpha", "init_noise", "sample_fraction")

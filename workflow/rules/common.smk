@@ -2,15 +2,25 @@
 
 from kduq.config import check
 from kduq.errors import UserError
+from kduq.fetched import cache, use_cache
 from kduq.job import share_library
-from kduq.study import Study
+from kduq.study import Study, figures_of
+from snakemake.logging import logger
 
 share_library()
 
 try:
-    STUDY = Study(check(config))
+    CHECKED = check(config)
+    use_cache(CHECKED.data_cache)
+    STUDY = Study(CHECKED)
 except UserError as error:
     raise WorkflowError(f"The configuration cannot be used:\n{error}") from None
+
+if STUDY.left_out and workflow.is_main_process:
+    logger.warning(
+        f"Left out, since not downloaded: {', '.join(STUDY.left_out)}. To have them: "
+        f"'snakemake fetch' where there is a network, into {cache()} (key data_cache)."
+    )
 
 ROOT = f"results/{STUDY.config.study}"
 RUN = f"{ROOT}/{{experiment}}/{{family}}/{{dataset}}"
@@ -19,6 +29,7 @@ ENVIRONMENT = "../../envs/kduq.yaml"
 
 wildcard_constraints:
     experiment="|".join(STUDY.experiments) or "none",
+    figure="|".join(name for e in STUDY.experiments for name in figures_of(e)) or "none",
     family="[a-z]+",
     dataset="[^/]+",
     teacher="[^/]+",

@@ -3,19 +3,19 @@
 
 rule figures:
     input:
-        unpack(made_from(f"{ROOT}/figures/{{experiment}}.png")),
+        unpack(made_from(f"{ROOT}/figures/{{figure}}.png")),
     output:
         report(
-            f"{ROOT}/figures/{{experiment}}.png",
+            f"{ROOT}/figures/{{figure}}.png",
             category="Figures",
-            caption="../report/{experiment}.rst",
-            labels={"experiment": "{experiment}"},
+            caption="../report/{figure}.rst",
+            labels={"figure": "{figure}"},
         ),
-        f"{ROOT}/figures/{{experiment}}.pdf",
+        f"{ROOT}/figures/{{figure}}.pdf",
     log:
-        f"{ROOT}/logs/figures/{{experiment}}.log",
+        f"{ROOT}/logs/figures/{{figure}}.log",
     benchmark:
-        f"{ROOT}/benchmarks/figures/{{experiment}}.tsv"
+        f"{ROOT}/benchmarks/figures/{{figure}}.tsv"
     conda:
         ENVIRONMENT
     threads: 1
@@ -23,6 +23,6 @@ rule figures:
         mem_mb=1500,
         runtime=10,
     params:
-        job=parameters(f"{ROOT}/figures/{{experiment}}.png"),
+        job=parameters(f"{ROOT}/figures/{{figure}}.png"),
     script:
         "../scripts/figures.py"

@@ -1,19 +1,24 @@
 """Entry of stage claims."""
 
+from pathlib import Path
+
 from kduq import artifacts, claims, job
 
 
 def main(input, output, params):  # noqa: A002
     estimates = artifacts.read(input.estimates[0], "estimates").table.to_pandas()
+    truth = {Path(path).stem: path for path in input.get("examples", [])}
     files = {}
     for path in input.students:
         files.setdefault(job.run_of(path), []).append(path)
 
     def students(run):
         table = artifacts.read_all(files[run], "students")
-        return table.table.select(list(artifacts.CONDITION)).to_pandas(), {
-            name: table.column(name) for name in ("diverged", "test_mse", "prediction")
-        }
+        columns = {name: table.column(name) for name in ("diverged", "test_mse", "prediction")}
+        if run[2] in truth:
+            examples = artifacts.read(truth[run[2]], "examples")
+            columns["classes"] = examples.column("y")[examples.column("split") == "test"]
+        return table.table.select(list(artifacts.CONDITION)).to_pandas(), columns
 
     values = claims.judge(params.config, estimates, list(files), students)
     made_by = params.made_by(input, job.study_root(output[0]))

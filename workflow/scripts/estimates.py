@@ -1,26 +1,29 @@
 """Entry of stage estimates, one run."""
 
-from kduq import artifacts, estimates, job, teacher
+import importlib
+
+from kduq import artifacts, job, teacher
 
 
 def main(input, output, params):  # noqa: A002
+    settings = params.config
+    measures = importlib.import_module(f"kduq.estimates.{settings['task']}")
     examples = artifacts.read(input.examples[0], "examples")
     split, x, y = (examples.column(name) for name in ("split", "x", "y"))
     train = split == "train"
-    mean = artifacts.read(input.teacher[0], "teacher").column("prediction")
+    answers = artifacts.read(input.teacher[0], "teacher").column(teacher.ANSWERS[settings["task"]])
     table = artifacts.read_all(input.students, "students")
     columns = {
         name: table.column(name)
         for name in artifacts.columns("students")
         if name not in (*artifacts.CONDITION, "trajectory")
     }
-    values = estimates.summarise(
-        params.config,
-        teacher.problem(split, x, y),
-        y[~train],
-        (mean[train], mean[~train]),
+    values = measures.summarise(
+        settings,
+        *teacher.problem(settings["task"], split, x, y),
+        (answers[train], answers[~train]),
         columns,
-        table.rows_of(params.config["conditions"]),
+        table.rows_of(settings["conditions"]),
     )
     made_by = params.made_by(input, job.study_root(output[0]))
     artifacts.write(output[0], "estimates", values, made_by)

@@ -4,7 +4,7 @@ from kduq import artifacts, figures, job
 
 
 def main(input, output, params):  # noqa: A002
-    table = artifacts.read(input.estimates[0], "estimates").table.to_pandas()
+    table = artifacts.read_all(input.estimates, "estimates").table.to_pandas()
     trajectories = {}
     for path in input.get("students", []):
         students = artifacts.read(path, "students")

@@ -8,14 +8,14 @@ from tqdm import tqdm
 
 def main(input, output, params):  # noqa: A002
     settings = params.config
-    families.family(settings["family"])  # imported before the threads are counted
+    families.family(settings["family"], settings["task"])  # imported before the threads are counted
     examples = artifacts.read(input.examples[0], "examples")
     split, x, y = (examples.column(name) for name in ("split", "x", "y"))
     train = split == "train"
-    mean = artifacts.read(input.teacher[0], "teacher").column("prediction")
+    answers = artifacts.read(input.teacher[0], "teacher").column(teacher.ANSWERS[settings["task"]])
     noise = artifacts.read(input.responses[0], "responses").column("noise")
     noise = noise.reshape(settings["stop"] - settings["start"], -1, int(train.sum()))
-    teaching = students.Teaching(teacher.problem(split, x, y), y[~train], mean[train])
+    teaching = students.Teaching(*teacher.problem(settings["task"], split, x, y), answers[train])
     total = (settings["stop"] - settings["start"]) * len(settings["conditions"])
     with tqdm(total=total, unit="student", file=sys.stderr, mininterval=5) as bar:
         values = students.train(settings, teaching, noise, bar.update)

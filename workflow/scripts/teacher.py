@@ -9,7 +9,7 @@ def main(input, output, params):  # noqa: A002
     values = {
         "example": examples.column("example"),
         "split": split,
-        "prediction": teacher.fit(params.config, split, x, y),
+        teacher.ANSWERS[params.config["task"]]: teacher.fit(params.config, split, x, y),
     }
     made_by = params.made_by(input, job.study_root(output[0]))
     artifacts.write(output[0], "teacher", values, made_by)

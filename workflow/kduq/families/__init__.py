@@ -6,13 +6,20 @@ from typing import Any, Protocol
 
 import numpy as np
 
-#: Class of each family. Only this table picks a family; nothing else branches on its name.
-FAMILIES = {"linear": "Linear", "mlp": "Mlp"}
+#: Module and class of each family, by task. Only this table picks a family; nothing else branches
+#: on its name.
+FAMILIES = {
+    "regression": {"linear": ("linear", "Linear"), "mlp": ("mlp", "Mlp")},
+    "classification": {"softmax": ("classifier", "Softmax"), "mlp": ("classifier", "Mlp")},
+}
 
 
 @dataclass(frozen=True)
 class Problem:
-    """A regression problem: inputs of both splits and the truth of the training rows.
+    """A problem to learn: inputs of both splits and the truth of the training rows.
+
+    A row's target is a number in regression, and C numbers, one-hot or probabilities, in
+    classification; "..." below stands for nothing or for C.
 
     Attributes
     ----------
@@ -20,7 +27,7 @@ class Problem:
         Standardised inputs of the training rows.
     test_x : ndarray of shape (m, d)
         Inputs of the test rows, scaled alike.
-    train_y : ndarray of shape (n,)
+    train_y : ndarray of shape (n, ...)
         True targets of the training rows, in the unit of the data.
     """
 
@@ -35,7 +42,7 @@ class Batch:
 
     Attributes
     ----------
-    labels : ndarray of shape (B, n)
+    labels : ndarray of shape (B, n, ...)
         Training labels, in the unit of the data.
     seeds : ndarray of shape (B,)
         Seed of each student's replicate.
@@ -61,9 +68,9 @@ class Trained:
 
     Attributes
     ----------
-    train_prediction : ndarray of shape (B, n)
+    train_prediction : ndarray of shape (B, n, ...)
         Predictions on the training rows, in the unit of the data.
-    test_prediction : ndarray of shape (B, m)
+    test_prediction : ndarray of shape (B, m, ...)
         Predictions on the test rows.
     rank_deficient : ndarray of shape (B,), optional
         Whether the sample left some parameter undetermined; None where the family has no rank.
@@ -92,7 +99,7 @@ class Family(Protocol):
     def __init__(self, problem: Problem, settings: dict[str, Any]) -> None: ...
 
     def train(self, batch: Batch) -> Trained:
-        """Train the students of one chunk; ``batch`` has exactly `chunk` rows."""
+        """Train the students of one chunk: `chunk` of them, or two for a teacher."""
         ...
 
     @classmethod
@@ -103,11 +110,11 @@ class Family(Protocol):
         ...
 
 
-def module(name: str) -> str:
+def module(name: str, task: str) -> str:
     """Dotted name of the module of a family, for fingerprints."""
-    return f"{__name__}.{name}"
+    return f"{__name__}.{FAMILIES[task][name][0]}"
 
 
-def family(name: str) -> type[Family]:
+def family(name: str, task: str) -> type[Family]:
     """Class of a family; its module is imported only now, so that linear runs need no torch."""
-    return getattr(importlib.import_module(module(name)), FAMILIES[name])
+    return getattr(importlib.import_module(module(name, task)), FAMILIES[task][name][1])

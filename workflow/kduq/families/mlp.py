@@ -6,22 +6,17 @@ of them, and one more the gradient of all hidden weights. Write G for the sum ov
 weights, Σ residual·relu(z), is the row sum of W∘G: it costs no further pass over the activations.
 """
 
-import math
 from typing import Any
 
 import numpy as np
 import torch
 
 from kduq import seeds
-from kduq.families import Batch, Problem, Trained
+from kduq.families import Batch, Problem, Trained, network
 
 #: Hidden units in one chunk: few enough for the activations of some hundred rows to stay in the
 #: second-level cache, enough to make the cost of a call to torch negligible.
 _HIDDEN_IN_CHUNK = 640
-#: Columns of the inputs are padded to a multiple of this: vector units then have no remainder,
-#: which doubles the speed of the gradient's matrix product.
-_PAD = 16
-_BETA_1, _BETA_2, _EPSILON = 0.9, 0.999, 1e-8
 
 
 class Mlp:
@@ -45,20 +40,11 @@ class Mlp:
         self._settings = settings
         self._hidden: int = settings["hidden"]
         self.chunk = max(2, _HIDDEN_IN_CHUNK // self._hidden // 2 * 2)
-        self._device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         self._inputs = problem.train_x.shape[1]
         self._location = float(problem.train_y.mean())
         self._scale = float(problem.train_y.std()) or 1.0
-        self._train_x = self._design(problem.train_x)
-        self._test_x = self._design(problem.test_x)
-
-    def _design(self, x: np.ndarray) -> torch.Tensor:
-        """Inputs with a column of ones for the hidden biases, padded with zeros."""
-        width = math.ceil((x.shape[1] + 1) / _PAD) * _PAD
-        design = np.zeros((len(x), width), np.float32)
-        design[:, : x.shape[1]] = x
-        design[:, x.shape[1]] = 1
-        return torch.from_numpy(design).to(self._device)
+        self._train_x = network.design(problem.train_x)
+        self._test_x = network.design(problem.test_x)
 
     def initial_parameters(
         self, seed: int, init_noise: float | None, pilot: int | None
@@ -80,36 +66,26 @@ class Mlp:
         ndarray of shape (H·(d + 1) + H + 1,)
             Hidden weights and bias of each unit in turn, then output weights, then output bias.
         """
-        hidden, inputs = self._hidden, self._inputs
         shared = self._settings["shared_init"]
-        source = seeds.generator(
-            seed if shared is None else shared, "init", 0 if pilot is None else pilot + 1
+        stream = 0 if pilot is None else pilot + 1
+        layers = network.initial_layers(
+            seeds.generator(seed if shared is None else shared, "init", stream),
+            (self._inputs, self._hidden, 1),
+            self._settings["initialisation"],
         )
-        first = np.zeros((hidden, inputs + 1))
-        last = np.zeros(hidden + 1)
-        if self._settings["initialisation"] == "he_normal":
-            first[:, :inputs] = source.normal(0, math.sqrt(2 / inputs), (hidden, inputs))
-            last[:hidden] = source.normal(0, math.sqrt(2 / hidden), hidden)
-        else:
-            first[:] = source.uniform(-1, 1, first.shape) / math.sqrt(inputs)
-            last[:] = source.uniform(-1, 1, last.shape) / math.sqrt(hidden)
         if init_noise:
-            noise = seeds.generator(seed, "init_noise", 0 if pilot is None else pilot + 1)
-            first[:, :inputs] *= 1 + init_noise * noise.standard_normal((hidden, inputs))
-            last[:hidden] *= 1 + init_noise * noise.standard_normal(hidden)
-            first[:, inputs] += 0.1 * init_noise * noise.standard_normal(hidden)
-            last[hidden] += 0.1 * init_noise * noise.standard_normal()
-        return np.concatenate([first.reshape(-1), last])
+            network.perturb(layers, init_noise, seeds.generator(seed, "init_noise", stream))
+        return np.concatenate([layer.reshape(-1) for layer in layers])
 
     def train(self, batch: Batch) -> Trained:
         """Train the students of one chunk; see `Family.train`."""
         initial = np.stack(
             [self.initial_parameters(int(s), batch.init_noise, batch.pilot) for s in batch.seeds]
         )
-        network = _Network(initial, self._inputs, self._hidden, self._train_x)
+        students = _Network(initial, self._inputs, self._hidden, self._train_x)
         labels = (batch.labels - self._location) / self._scale
         counts = np.ones_like(labels) if batch.counts is None else batch.counts
-        trajectory = network.fit(
+        trajectory = students.fit(
             labels,
             counts / counts.sum(axis=1, keepdims=True),
             self._settings["epochs"],
@@ -117,16 +93,16 @@ class Mlp:
             self._settings["record_every"],
         )
         return Trained(
-            self._predict(network, self._train_x),
-            self._predict(network, self._test_x),
+            self._predict(students, self._train_x),
+            self._predict(students, self._test_x),
             None,
-            _pair_distances(initial),
-            _pair_distances(network.parameters()),
+            network.pair_distances(initial),
+            network.pair_distances(students.parameters()),
             trajectory,
         )
 
-    def _predict(self, network: "_Network", x: torch.Tensor) -> np.ndarray:
-        return network.forward(x).double().cpu().numpy() * self._scale + self._location
+    def _predict(self, students: "_Network", x: torch.Tensor) -> np.ndarray:
+        return students.forward(x).double().cpu().numpy() * self._scale + self._location
 
     @classmethod
     def theory_inter_student_variance(
@@ -135,12 +111,6 @@ class Mlp:
         """Networks have no closed form."""
         del problem, method, noise_variance, k
         return None
-
-
-def _pair_distances(parameters: np.ndarray) -> np.ndarray:
-    """Half the mean squared difference between students 2i and 2i + 1, given to both."""
-    difference = parameters[0::2] - parameters[1::2]
-    return np.repeat((difference**2).mean(axis=1) / 2, 2)
 
 
 class _Network:
@@ -187,7 +157,7 @@ class _Network:
         learning_rate: float,
         record_every: int,
     ) -> np.ndarray | None:
-        """Minimise Σ row_weights · (output - labels)² by Adam (Kingma & Ba 2015, algorithm 1).
+        """Minimise Σ row_weights · (output - labels)² by Adam.
 
         Parameters
         ----------
@@ -217,8 +187,7 @@ class _Network:
         product = torch.empty_like(self._first)
         gradient = torch.zeros_like(self._buffer)
         first_gradient, last_gradient, bias_gradient = self._views(gradient)
-        moment_1, moment_2 = torch.zeros_like(gradient), torch.zeros_like(gradient)
-        denominator = torch.empty_like(gradient)
+        optimiser = network.Adam(self._buffer, learning_rate)
         watched = self._first[:: self._hidden, 0]
         record = [watched.clone()]
         for epoch in range(1, epochs + 1):
@@ -234,12 +203,7 @@ class _Network:
             torch.sum(product, 1, out=last_gradient.view(-1))
             first_gradient.mul_(self._last.view(-1, 1))
             torch.sum(residual, 1, out=bias_gradient)
-            moment_1.lerp_(gradient, 1 - _BETA_1)
-            moment_2.mul_(_BETA_2).addcmul_(gradient, gradient, value=1 - _BETA_2)
-            torch.sqrt(moment_2, out=denominator)
-            denominator.div_(math.sqrt(1 - _BETA_2**epoch)).add_(_EPSILON)
-            step = learning_rate / (1 - _BETA_1**epoch)
-            self._buffer.addcdiv_(moment_1, denominator, value=-step)
+            optimiser.step(gradient)
             if record_every and epoch % record_every == 0:
                 record.append(watched.clone())
         if not record_every:

@@ -1,14 +1,12 @@
-"""Stage ``estimates``: a run's students summarised, a row an estimate with its interval."""
+"""Estimates of regression: errors, and variances of predictions across students."""
 
 from typing import Any
 
 import numpy as np
 
 from kduq import families, statistics
+from kduq.estimates import Table, exact
 from kduq.statistics import Estimate
-
-#: Columns of a table of estimates that hold the estimate itself.
-_MEASURED = ("estimate", "se", "ci_low", "ci_high", "n_students")
 
 
 def summarise(
@@ -28,7 +26,7 @@ def summarise(
     Parameters
     ----------
     settings : dict
-        experiment, family, dataset, confidence and conditions.
+        experiment, family, dataset, task, confidence and conditions.
     problem : Problem
         Inputs and truth.
     test_y : ndarray of shape (m,)
@@ -45,36 +43,23 @@ def summarise(
     dict of str to list
         The columns of the artifact.
     """
-    rows: list[dict[str, Any]] = []
-    keys = {name: settings[name] for name in ("experiment", "family", "dataset")}
-
-    def add(condition: dict[str, Any], role: str, metric: str, found: Estimate) -> None:
-        measured = (found.value, found.se, found.low, found.high, found.n)
-        rows.append(
-            keys
-            | condition
-            | {"group": "all", "role": role, "metric": metric}
-            | dict(zip(_MEASURED, measured, strict=True))
-        )
-
-    nothing = dict.fromkeys(settings["conditions"][0])
+    table = Table(settings)
     for split, prediction, truth in (
         ("train", teacher[0], problem.train_y),
         ("test", teacher[1], test_y),
     ):
         error = float(((prediction - truth) ** 2).mean())
-        # The teacher is given, not drawn: it has no sampling error here.
-        add(nothing, "teacher", f"{split}_mse_mean", Estimate(error, np.nan, np.nan, np.nan, 1))
-    model = families.family(settings["family"])
+        table.add(table.unconditional, "teacher", f"{split}_mse_mean", exact(error))
+    model = families.family(settings["family"], settings["task"])
     for condition, members in zip(settings["conditions"], groups, strict=True):
         part = {name: values[members] for name, values in students.items()}
         for metric, found in _measured(part, settings["confidence"]).items():
-            add(condition, "student", metric, found)
+            table.add(condition, "student", metric, found)
         theory = _theory(model, condition, problem, part)
         if theory is not None:
-            exact = Estimate(theory, np.nan, np.nan, np.nan, len(members))
-            add(condition, "student", "theory_inter_student_variance", exact)
-    return {name: [row[name] for row in rows] for name in rows[0]}
+            found = exact(theory, len(members))
+            table.add(condition, "student", "theory_inter_student_variance", found)
+    return table.columns()
 
 
 def _measured(part: dict[str, np.ndarray], confidence: float) -> dict[str, Estimate]:
@@ -92,8 +77,7 @@ def _measured(part: dict[str, np.ndarray], confidence: float) -> dict[str, Estim
     if not _all_null(deficient):
         counts["rank_deficient_count"] = deficient.astype(bool)
     for metric, flags in counts.items():
-        number = float(flags.sum())
-        found[metric] = Estimate(number, np.nan, np.nan, np.nan, len(flags))
+        found[metric] = exact(float(flags.sum()), len(flags))
     return found
 
 
@@ -145,19 +129,3 @@ def _theory(
     known = condition["label_source"] == "teacher" and not _all_null(deficient)
     # Labels without noise leave a closed form nothing but noise of variance 0 at full rank.
     return noiseless if known and not deficient.astype(bool).any() else None
-
-
-def gather(tables: list[dict[str, Any]]) -> dict[str, list[Any]]:
-    """Stack the estimates of all runs.
-
-    Parameters
-    ----------
-    tables : list of dict of str to array
-        Columns of each run's estimates.
-
-    Returns
-    -------
-    dict of str to list
-        All rows in the order of the runs.
-    """
-    return {name: [v for table in tables for v in list(table[name])] for name in tables[0]}

@@ -1,0 +1,22 @@
+##### Downloads: data sets that no package carries, into scikit-learn's cache #####
+
+
+# No benchmark: its file would count as an output, and a rule with outputs does not always run.
+rule fetch:
+    log:
+        f"{ROOT}/logs/fetch.log",
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=60,
+    params:
+        names=STUDY.downloads,
+        folder=str(cache()),
+    script:
+        "../scripts/fetch.py"
+
+
+localrules:
+    fetch,
