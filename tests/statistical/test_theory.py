@@ -18,7 +18,7 @@ def condition(**values):
 @pytest.fixture
 def simulated(problem):
     run = {"experiment": "variance_aware", "family": "linear", "dataset": "made_up", "seed": 11}
-    run |= {"start": 0, "stop": REPLICATES}
+    run |= {"task": "regression", "start": 0, "stop": REPLICATES}
     noise = responses.sample(run | {"responses": max(KS), "noisy": True}, 45)["noise"]
     design = np.column_stack([np.ones(45), problem.train_x])
     teacher = design @ np.linalg.lstsq(design, problem.train_y, rcond=None)[0]
@@ -65,7 +65,13 @@ def test_teacher_labels_leave_no_variance_at_full_rank(problem):
     design = np.column_stack([np.ones(45), problem.train_x])
     teacher = design @ np.linalg.lstsq(design, problem.train_y, rcond=None)[0]
     settings = {"experiment": "bootstrap", "family": "linear", "dataset": "made_up", "seed": 1}
-    settings |= {"start": 0, "stop": 200, "model": {}, "divergence_factor": 10}
+    settings |= {
+        "task": "regression",
+        "start": 0,
+        "stop": 200,
+        "model": {},
+        "divergence_factor": 10,
+    }
     settings["conditions"] = [
         condition(sample_fraction=1.0, label_source=s) for s in ("teacher", "truth")
     ]

@@ -37,11 +37,15 @@ def test_the_paper_study_has_the_papers_replicates():
     raw = merged(default(), yaml.safe_load((ROOT / "workflow/presets/paper.yaml").read_text()))
     experiments = config.check(raw).experiments.model_dump()
     for name, grid in experiments.items():
+        if name == "student_output":
+            continue  # the paper has one student there
         for run in grid["families"].values():
             assert run["replicates"] == (10000 if name == "student_init" else 1000)
 
 
-OFF = dict.fromkeys(["teacher_noise", "student_init", "bootstrap", "variance_aware"])
+OFF = dict.fromkeys(
+    ["teacher_noise", "student_init", "bootstrap", "student_output", "variance_aware"]
+)
 
 
 def run(**keys):
@@ -49,8 +53,8 @@ def run(**keys):
 
 
 MISTAKES = [
-    ({"sed": 1}, "sed: unknown key; allowed: study, seed, datasets,"),
-    ({"students": {"mlp_16": {"epoch": 3}}}, "students.mlp_16.epoch: unknown key; allowed: family"),
+    ({"sed": 1}, "sed: unknown key; allowed: study, seed, data_cache,"),
+    ({"students": {"mlp_16": {"epoch": 3}}}, "students.mlp_16.epoch: unknown key; allowed: epochs"),
     (run(replicates=-5), "experiments.teacher_noise.families.mlp.replicates: found -5;"),
     (run(block=3), "experiments.teacher_noise.families.mlp.block: found 3; an even number"),
     (
@@ -72,6 +76,31 @@ MISTAKES = [
         {"experiments": {"variance_aware": {"method": ["avg"]}}},
         "experiments.variance_aware.method.0: found 'avg'; allowed: single, averaging,",
     ),
+    (
+        {"experiments": {"teacher_noise": {"datasets": ["digits"]}}},
+        "experiments.teacher_noise.datasets.0: found 'digits', which is for classification;",
+    ),
+    (
+        {"experiments": {"student_output": {"datasets": ["diabetes"]}}},
+        "experiments.student_output.datasets.0: found 'diabetes', which is for regression;",
+    ),
+    (
+        {"experiments": {"student_output": {"if_fetched": ["wine"]}}},
+        "experiments.student_output.if_fetched.0: found 'wine', which is not downloaded;",
+    ),
+    (
+        {"experiments": {"student_output": {"label_source": ["soft", "argmax"]}}},
+        "experiments.student_output.label_source.1: found 'argmax'; allowed: hard, sampled,",
+    ),
+    (
+        {"datasets": {"digits": {"task": "regression"}}},
+        "datasets.digits.task: found 'regression'; digits is for classification;",
+    ),
+    (
+        {"students": {"mlp_64": {"batch_size": 32}}},
+        "students.mlp_64.batch_size: found a value, but experiments.bootstrap.families.mlp",
+    ),
+    ({"datasets": {"mnist": {"path": "x.csv"}}}, "datasets.mnist.target: missing;"),
     ({"datasets": {"diabetes": {"path": "x.csv"}}}, "datasets.diabetes.path: found a value, but"),
     ({"datasets": {"mine": {"path": "x.csv"}}}, "datasets.mine.target: missing;"),
     ({"experiments": OFF}, "experiments: nothing is switched on; give at least one of teacher_"),

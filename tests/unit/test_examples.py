@@ -4,7 +4,16 @@ import pytest
 from kduq import examples
 from kduq.errors import UserError
 
-BUILT_IN = {"path": None, "target": None, "features": None, "test_fraction": 0.2, "split_seed": 0}
+BUILT_IN = {
+    "task": "regression",
+    "path": None,
+    "target": None,
+    "features": None,
+    "rows": None,
+    "test_fraction": 0.2,
+    "split_seed": 0,
+}
+CLASSES = {"task": "classification"}
 
 
 def table(rows=40):
@@ -51,16 +60,29 @@ def with_value(column, value):
     return frame
 
 
+#: A seed of the split that puts row 0 of 40 among the test rows.
+RARE_IN_TEST = 6
+
+
 @pytest.mark.parametrize(
     ("frame", "settings", "message"),
     [
         (with_value("a", None), {}, "missing or infinite values in 'a' \\(1\\)"),
         (with_value("a", "many"), {}, "column 'a' is not numeric"),
         (table().assign(b=1.0), {}, "column 'b' is constant on the training rows"),
-        (table().assign(price=1.0), {}, "column 'price' is constant"),
+        (table().assign(price=1.0), {}, "the target is constant on the training rows"),
         (table(4), {}, "more training rows than features"),
         (table(), {"target": "cost"}, "no column 'cost'; the file has 'a', 'b', 'price'"),
         (table(), {"features": ["c"]}, "no column 'c'"),
+        (table(), {"rows": 41}, "datasets.mine.rows: found 41, but there are 40 rows"),
+        (table(), CLASSES, "'price' has 40 classes in 40 rows; allowed are 2 to half the rows"),
+        (table().assign(price=1.0), CLASSES, "'price' has 1 classes in 40 rows"),
+        (with_value("price", None), CLASSES, "missing values in 'price' \\(1\\)"),
+        (
+            table().assign(price=["rare", *["a", "b"] * 19, "a"]),
+            CLASSES | {"split_seed": RARE_IN_TEST},
+            "a class has no training row",
+        ),
     ],
 )
 def test_what_cannot_be_used_is_refused_in_one_line(tmp_path, frame, settings, message):
@@ -75,3 +97,19 @@ def test_what_cannot_be_used_is_refused_in_one_line(tmp_path, frame, settings, m
 def test_a_file_that_cannot_be_read_is_named(tmp_path, name, message):
     with pytest.raises(UserError, match=message):
         examples.load("mine", BUILT_IN | {"path": str(tmp_path / name), "target": "price"})
+
+
+def test_classes_are_numbered_in_the_order_of_their_labels(tmp_path):
+    frame = table().assign(price=["no", "yes"] * 20)
+    found = prepare(tmp_path, frame, **CLASSES)
+    np.testing.assert_array_equal(found["y"], [0, 1] * 20)
+
+
+def test_rows_are_a_random_part_and_keep_their_numbers(tmp_path):
+    frame = table()
+    found = prepare(tmp_path, frame, rows=25)
+    assert len(found["y"]) == 25
+    assert (found["split"] == "test").sum() == 5
+    assert (np.diff(found["example"]) > 0).all()
+    assert found["example"].max() > 24
+    np.testing.assert_allclose(found["y"], frame["price"][found["example"]])

@@ -51,6 +51,6 @@ def test_code_counts_here_and_in_imported_modules_only(copy):
 def test_a_family_counts_for_its_own_runs_only(copy):
     linear = fingerprint(copy, "kduq.students", "kduq.families.linear")
     mlp = fingerprint(copy, "kduq.students", "kduq.families.mlp")
-    edit(copy, "families/mlp.py", "_PAD = 16", "_PAD = 32")
+    edit(copy, "families/network.py", "_PAD = 16", "_PAD = 32")
     assert fingerprint(copy, "kduq.students", "kduq.families.linear") == linear
     assert fingerprint(copy, "kduq.students", "kduq.families.mlp") != mlp

@@ -22,8 +22,10 @@ def locked():
 
 def test_conda_environment_follows_pyproject():
     environment = yaml.safe_load((ROOT / "envs/kduq.yaml").read_text())
-    found = {tuple(entry.split(" ", 1)) for entry in environment["dependencies"]}
-    wanted = {("python", "=3.11")}
+    *by_conda, by_pip = environment["dependencies"]
+    found = {tuple(entry.split(" ", 1)) for entry in by_conda}
+    found |= {(r.name, str(r.specifier)) for r in map(Requirement, by_pip["pip"])}
+    wanted = {("python", "=3.11"), ("pip",)}
     for entry in project()["project"]["dependencies"]:
         requirement = Requirement(entry)
         name = CONDA_NAMES.get(requirement.name, requirement.name)

@@ -11,7 +11,7 @@ MLP = {
     "shared_init": False,
     "record_every": 0,
 }
-RUN = {"experiment": "variance_aware", "dataset": "made_up", "seed": 3}
+RUN = {"experiment": "variance_aware", "dataset": "made_up", "task": "regression", "seed": 3}
 
 
 def condition(**values):

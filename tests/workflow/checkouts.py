@@ -9,7 +9,7 @@ from pathlib import Path
 import yaml
 
 ROOT = Path(__file__).parents[2]
-#: One run each of the four experiments, seconds long.
+#: Two experiments, seconds long.
 TINY = {
     "study": "tiny",
     "students": {"mlp_16": {"epochs": 3}, "mlp_128": {"epochs": 20}, "mlp_64": {"epochs": 3}},
@@ -21,6 +21,7 @@ TINY = {
         },
         "student_init": None,
         "bootstrap": None,
+        "student_output": None,
         "variance_aware": {
             "datasets": ["boston_housing"],
             "alpha": [1],

@@ -12,6 +12,7 @@ import pandas as pd
 import pyarrow.parquet as pq
 import pytest
 from checkouts import ROOT, TINY
+from downloads import write_covtype, write_mnist
 
 SMOKE = ("--configfile", "workflow/presets/smoke.yaml")
 
@@ -34,6 +35,8 @@ def test_smoke_study_is_the_same_with_one_core_and_two(checkout):
         "examples/diabetes.parquet",
         "figures/bootstrap.pdf",
         "figures/student_init.png",
+        "figures/student_output.png",
+        "figures/student_output_responses.pdf",
         "figures/teacher_noise.png",
         "figures/variance_aware.pdf",
         "teachers/mlp_128/boston_housing/teacher.parquet",
@@ -45,6 +48,10 @@ def test_smoke_study_is_the_same_with_one_core_and_two(checkout):
         assert set(made_by) == keys
     table = pd.read_parquet(results / "estimates.parquet")
     found = table[table["metric"] == "inter_student_variance"]
+    output = table[table["experiment"] == "student_output"]
+    assert {"predictive_entropy", "mutual_information", "accuracy"} <= set(output["metric"])
+    assert set(output["group"]) == {"all", "correct", "incorrect"}
+    assert set(output["label_source"].dropna()) == {"hard", "sampled", "averaged", "soft"}
     assert set(found["experiment"]) == {
         "teacher_noise",
         "student_init",
@@ -52,7 +59,7 @@ def test_smoke_study_is_the_same_with_one_core_and_two(checkout):
         "variance_aware",
     }
     assert (found["ci_low"] <= found["estimate"]).all()
-    assert set(pd.read_parquet(results / "claims.parquet")["claim"]) == {1, 2, 3, 4, 5, 6}
+    assert set(pd.read_parquet(results / "claims.parquet")["claim"]) == {1, 2, 3, 4, 5, 6, 7}
     linear = found[(found["family"] == "linear") & (found["experiment"] == "variance_aware")]
     cells = linear.pivot_table(index=["dataset", "alpha", "k"], columns="method", values="estimate")
     # Projecting twice changes nothing: for least squares the plug-in equals averaging.
@@ -114,7 +121,7 @@ def test_audit_finds_damage_staleness_gaps_and_surplus(checkout):
         ),
         (
             {"teachers": {"mlp_16": {"family": "cnn"}}},
-            "teachers.mlp_16.family: found 'cnn'; allowed: 'linear', 'mlp'",
+            "teachers.mlp_16.family: found 'cnn'; allowed: 'linear', 'softmax', 'mlp'",
         ),
     ],
 )
@@ -169,3 +176,68 @@ def test_a_killed_run_resumes_to_the_same_bytes(checkout):
     checkout.run("--unlock")
     checkout.run("reproduce-all")
     assert artifacts(folder) == whole
+
+
+CLASSES = {
+    "study": "classes",
+    "teachers": {"softmax": {"epochs": 40}, "classifier_128": {"epochs": 40}},
+    "students": {"softmax": {"epochs": 40}},
+    "experiments": {
+        "teacher_noise": None,
+        "variance_aware": None,
+        "student_output": {
+            "datasets": ["wine"],
+            "if_fetched": ["mnist", "covtype"],
+            "label_source": ["hard", "sampled", "averaged", "soft"],
+            "k": [3],
+            "families": {
+                "softmax": {
+                    "teacher": "softmax",
+                    "student": "softmax",
+                    "replicates": 10,
+                    "block": 10,
+                },
+                "mlp": None,
+            },
+        },
+    },
+}
+
+
+def test_downloads_take_part_where_they_are_and_are_missed_where_not(checkout):
+    checkout.configure(TINY, CLASSES, {"data_cache": "cache"})
+    done = checkout.run("student-output")
+    text = done.stdout + done.stderr
+    assert "Left out, since not downloaded: mnist, covtype. To have them: 'snakemake fetch'" in text
+    assert text.count("Left out") == 1
+    folder = checkout.path / "results/classes"
+    table = pd.read_parquet(folder / "student_output/softmax/wine/estimates.parquet")
+    wrong = table[(table["metric"] == "predictive_entropy") & (table["group"] == "incorrect")]
+    assert (wrong["estimate"].isna() == (wrong["n_students"] == 0)).all()
+    assert "arning" not in (folder / "logs/figures/student_output.log").read_text()
+
+    write_covtype(checkout.path / "cache", 300)
+    write_mnist(checkout.path / "cache", 120)
+    rows = {"datasets": {"covtype": {"rows": 200}}}
+    checkout.configure(TINY, CLASSES, {"data_cache": "cache"}, rows)
+    done = checkout.run("student-output")
+    assert "Left out" not in done.stdout + done.stderr
+    for name, size in (("covtype", 200), ("mnist", 120)):
+        file = folder / f"student_output/softmax/{name}/estimates.parquet"
+        accuracy = pd.read_parquet(file).query("metric == 'accuracy'")["estimate"]
+        assert accuracy.between(0.5 if name == "mnist" else 0, 1).all()
+        assert pq.read_metadata(folder / f"examples/{name}.parquet").num_rows == size
+    assert checkout.snakemake("fetch").returncode == 0
+    assert "120 rows lie in" in (folder / "logs/fetch.log").read_text()
+
+
+def test_a_download_asked_for_by_name_without_network_is_one_clear_line(checkout, monkeypatch):
+    # A proxy on a closed port refuses at once, on machines with a network too.
+    monkeypatch.setenv("https_proxy", "http://127.0.0.1:9")
+    by_name = {"experiments": {"student_output": {"datasets": ["mnist"], "if_fetched": []}}}
+    checkout.configure(TINY, CLASSES, {"data_cache": "cache"}, by_name)
+    done = checkout.snakemake("student-output")
+    text = done.stdout + done.stderr
+    assert done.returncode != 0
+    assert "datasets.mnist: not in scikit-learn's cache" in text
+    assert "Traceback (most recent call last)" not in text

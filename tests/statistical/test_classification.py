@@ -1,0 +1,159 @@
+"""Estimates of classification against closed forms, definitions and simulation."""
+
+import numpy as np
+import pytest
+from kduq import calibration, statistics
+from kduq.estimates import classification
+from kduq.families import Problem
+from kduq.study import CONDITION_KEYS
+
+STUDIES = 500
+
+
+def everyone(probabilities):
+    return np.ones(probabilities.shape[:2], bool)
+
+
+def test_entropy_of_known_distributions():
+    known = np.array([[0.25] * 4, [1, 0, 0, 0], [0.5, 0.5, 0, 0]])
+    np.testing.assert_allclose(statistics.entropy(known), [np.log(4), 0, np.log(2)], atol=1e-12)
+
+
+def test_mutual_information_of_known_students():
+    # Half the students are sure of one class, half of the other.
+    sure = np.tile(np.eye(2)[:, None], (500, 1, 1))
+    found = statistics.mutual_information(sure, everyone(sure), 0.95)
+    # A sample that is balanced by design is still taken for a random one: + 1/2S.
+    np.testing.assert_allclose(found.value, np.log(2) + 1 / 2000, rtol=1e-4)
+    same = np.full((20, 3, 2), 0.5)
+    found = statistics.mutual_information(same, everyone(same), 0.95)
+    assert abs(found.value) < 1e-12
+
+
+def dirichlet_truth(a):
+    """Mutual information of p ~ Dirichlet(a): H(mean p) - E H(p), by quadrature-free formula."""
+    from scipy.special import digamma
+
+    mean = a / a.sum()
+    expected = digamma(a.sum() + 1) - (mean * digamma(a + 1)).sum()
+    return statistics.entropy(mean) - expected
+
+
+def test_mutual_information_is_nearly_unbiased_and_its_interval_covers():
+    rng = np.random.default_rng(1)
+    shape = np.array([3.0, 1.0, 0.5])
+    exact, corrected, plain, covered = dirichlet_truth(shape), [], [], 0
+    for _ in range(STUDIES):
+        p = rng.dirichlet(shape, size=(20, 30))
+        found = statistics.mutual_information(p, everyone(p), 0.95)
+        corrected.append(found.value)
+        covered += found.low <= exact <= found.high
+        mean = p.mean(axis=0)
+        plain.append((statistics.entropy(mean) - statistics.entropy(p).mean(axis=0)).mean())
+    error = np.std(corrected) / np.sqrt(STUDIES)
+    # Four standard errors; the plain estimate is off by about (C - 1)/2S, many of them.
+    assert abs(np.mean(corrected) - exact) < 4 * error + 0.02 * exact
+    assert np.mean(plain) < exact - 10 * error
+    # Three binomial standard errors of 500 intervals at 95 %.
+    assert abs(covered / STUDIES - 0.95) < 0.03
+
+
+def test_intervals_of_a_group_cover():
+    rng = np.random.default_rng(2)
+    covered = 0
+    for _ in range(STUDIES):
+        level = rng.normal(size=(40, 1))
+        values = 1 + level + rng.normal(size=(40, 25))
+        members = rng.random((40, 25)) < 0.4
+        found = statistics.pooled_mean(values, members, 0.95)
+        covered += found.low <= 1 <= found.high
+    assert abs(covered / STUDIES - 0.95) < 0.03
+
+
+def test_a_group_is_averaged_over_its_members():
+    values = np.array([[1.0, 2, 3], [4, 5, 6]])
+    members = np.array([[True, False, True], [False, False, True]])
+    found = statistics.pooled_mean(values, members, 0.95)
+    assert (found.value, found.n) == (pytest.approx(10 / 3), 2)
+    assert statistics.pooled_mean(values, members & False, 0.95).n == 0
+
+
+@pytest.mark.parametrize("n_classes", [2, 4])
+def test_scores_are_those_of_their_definitions(n_classes):
+    rng = np.random.default_rng(3)
+    p = rng.dirichlet(np.ones(n_classes), size=400)
+    classes = np.array([rng.choice(n_classes, p=row) for row in p])
+    true = np.eye(n_classes)[classes]
+    np.testing.assert_allclose(
+        calibration.brier_score(p, classes), ((p - true) ** 2).sum(axis=1).mean()
+    )
+    np.testing.assert_allclose(
+        calibration.negative_log_likelihood(p, classes),
+        -np.log(p[np.arange(400), classes]).mean(),
+    )
+    confidence, right = p.max(axis=1), p.argmax(axis=1) == classes
+    bins = np.minimum((confidence * 15).astype(int), 14)
+    expected = sum(
+        (bins == b).mean() * abs(confidence[bins == b].mean() - right[bins == b].mean())
+        for b in np.unique(bins)
+    )
+    np.testing.assert_allclose(
+        calibration.expected_calibration_error(p, classes), expected, atol=1e-6
+    )
+
+
+def summarised(test_y, teacher, students):
+    """Estimates by role, metric and group; ``students`` of shape (S, m, C)."""
+    empty = dict.fromkeys(CONDITION_KEYS)
+    settings = {
+        "experiment": "student_output",
+        "family": "mlp",
+        "dataset": "made_up",
+        "task": "classification",
+        "confidence": 0.95,
+        "conditions": [empty | {"label_source": "hard"}],
+    }
+    columns = {
+        "prediction": students.reshape(len(students), -1).astype(np.float32),
+        "diverged": np.zeros(len(students), bool),
+    }
+    none = Problem(np.zeros((2, 1)), np.zeros((2, 1)), np.eye(2))
+    table = classification.summarise(
+        settings, none, test_y, (teacher, teacher), columns, [np.arange(len(students))]
+    )
+    names = zip(table["role"], table["metric"], table["group"], strict=True)
+    values = zip(table["estimate"], table["ci_low"], table["n_students"], strict=True)
+    return dict(zip(names, values, strict=True))
+
+
+def test_groups_are_each_models_own():
+    test_y = np.eye(2)[[0, 0, 1, 1]]
+    teacher = np.array([[0.9, 0.1], [0.2, 0.8], [0.3, 0.7], [0.4, 0.6]])
+    students = np.stack([teacher, teacher[[0, 0, 2, 3]], teacher[:, ::-1]])
+    found = summarised(test_y, teacher, students)
+    entropy = statistics.entropy(teacher)
+    assert found["teacher", "test_inputs", "incorrect"][0] == 1
+    np.testing.assert_allclose(
+        found["teacher", "predictive_entropy", "correct"][0], entropy[[0, 2, 3]].mean()
+    )
+    # Wrong are row 1 of the first student, none of the second, rows 0, 2 and 3 of the third.
+    assert found["student", "test_inputs", "incorrect"][0] == pytest.approx(4 / 3)
+    np.testing.assert_allclose(
+        found["student", "predictive_entropy", "incorrect"][0],
+        entropy[[1, 0, 2, 3]].mean(),
+        rtol=1e-6,
+    )
+    assert found["student", "predictive_entropy", "incorrect"][2] == 2
+    assert found["student", "accuracy", "all"][0] == pytest.approx((3 + 4 + 1) / 12)
+
+
+def test_an_empty_group_is_null_with_no_students():
+    test_y = np.eye(2)[[0, 1]]
+    teacher = np.array([[0.9, 0.1], [0.2, 0.8]])
+    found = summarised(test_y, teacher, np.stack([teacher] * 5))
+    for role in ("teacher", "student"):
+        value, low, n = found[role, "predictive_entropy", "incorrect"]
+        assert np.isnan(value)
+        assert np.isnan(low)
+        assert n == 0
+    assert found["student", "mutual_information", "incorrect"][2] == 0
