@@ -1,0 +1,1 @@
+"""Language models: create, train, sample, score and embed; everything between models is text."""

@@ -1,0 +1,131 @@
+"""Questions and answers as text and as tokens."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from kduq.errors import UserError
+
+#: What a model reads; its answer follows after a space and ends with the end-of-text token.
+TEMPLATE = "Question: {question}\nAnswer:"
+
+#: A transformers tokenizer or model: their classes are made at run time, out of a type checker's
+#: sight.
+Tokenizer = Any
+Model = Any
+
+
+def prompt_text(question: str) -> str:
+    """The text that a model continues with its answer."""
+    return TEMPLATE.format(question=question)
+
+
+def end_of_text(tokenizer: Tokenizer) -> int:
+    """Identifier of the token that ends an answer.
+
+    Raises
+    ------
+    UserError
+        If the tokenizer has none.
+    """
+    if tokenizer.eos_token_id is None:
+        raise UserError(
+            f"{tokenizer.name_or_path}: its tokenizer has no end-of-text token (eos_token), "
+            "without which a student cannot learn to stop; name another model"
+        )
+    return int(tokenizer.eos_token_id)
+
+
+def encode_prompts(
+    tokenizer: Tokenizer, questions: Sequence[str], max_length: int
+) -> list[list[int]]:
+    """Tokens of the prompts of questions.
+
+    Parameters
+    ----------
+    tokenizer : transformers tokenizer
+        The model's.
+    questions : sequence of str
+        Questions, without the template.
+    max_length : int
+        Tokens that a prompt and its answer may have together.
+
+    Returns
+    -------
+    list of list of int
+        One list a question; tokens that the tokenizer puts at the start of a text are there,
+        those it puts at the end are not.
+
+    Raises
+    ------
+    UserError
+        If a prompt leaves no room for an answer of one token.
+    """
+    if not questions:
+        return []
+    end = end_of_text(tokenizer)
+    encoded = tokenizer([prompt_text(question) for question in questions]).input_ids
+    prompts = []
+    for question, tokens in zip(questions, encoded, strict=True):
+        kept = list(tokens)
+        while len(kept) > 1 and kept[-1] == end:
+            kept.pop()
+        if len(kept) >= max_length:
+            raise UserError(
+                f"max_length: {max_length} tokens are too few for the question "
+                f"'{question[:60]}', whose prompt has {len(kept)}; raise it or shorten the question"
+            )
+        prompts.append(kept)
+    return prompts
+
+
+def encode_answers(
+    tokenizer: Tokenizer,
+    questions: Sequence[str],
+    prompts: Sequence[Sequence[int]],
+    answers: Sequence[Sequence[str]],
+    max_length: int,
+) -> list[list[list[int]]]:
+    """Tokens of answers, each closed by the end-of-text token.
+
+    Parameters
+    ----------
+    tokenizer : transformers tokenizer
+        The model's.
+    questions : sequence of str
+        Questions, without the template.
+    prompts : sequence of sequence of int
+        Their prompts' tokens, from `encode_prompts`.
+    answers : sequence of sequence of str
+        The answers to each question.
+    max_length : int
+        Tokens that a prompt and its answer may have together. A longer answer is cut, and then
+        lacks the end-of-text token: a model should not learn to stop there.
+
+    Returns
+    -------
+    list of list of list of int
+        For each question, for each of its answers, at least one token.
+    """
+    texts = [
+        f"{prompt_text(question)} {answer}"
+        for question, group in zip(questions, answers, strict=True)
+        for answer in group
+    ]
+    encoded = iter(tokenizer(texts).input_ids if texts else [])
+    end = end_of_text(tokenizer)
+    found = []
+    for prompt, group in zip(prompts, answers, strict=True):
+        rows = []
+        for answer in group:
+            tokens = list(next(encoded))
+            while tokens and tokens[-1] == end:
+                tokens.pop()
+            if tokens[: len(prompt)] == list(prompt):
+                tokens = tokens[len(prompt) :]
+            else:
+                # A tokenizer that merges across the boundary: the prompt must stay what the
+                # model sees when it is asked.
+                tokens = list(tokenizer(f" {answer}", add_special_tokens=False).input_ids)
+            rows.append([*tokens, end][: max_length - len(prompt)])
+        found.append(rows)
+    return found
