@@ -1,0 +1,256 @@
+"""Training pinned against transformers' own loss and against known distributions."""
+
+import numpy as np
+import pytest
+import torch
+import transformers
+from kduq.errors import UserError
+from kduq.language import forward, models, rows, sampling, text, training
+from kduq.language.training import Example
+
+EXAMPLES = [
+    Example("Which colour is it?", ("red", "dark red", "dark blue"), (0.5, 0.3, 0.2)),
+    Example("Who came?", ("nobody",), (1.0,)),
+    Example("Where does the long road from the old mill go?", ("north", "home"), (0.25, 0.75)),
+]
+SETTINGS = {
+    "layers": 2,
+    "width": 32,
+    "heads": 4,
+    "initial_scale": 1.0,
+    "steps": 6,
+    "batch_size": 2,
+    "learning_rate": 5e-3,
+    "schedule": "linear",
+    "warmup": 0.0,
+    "weight_decay": 0.01,
+    "tokens_per_pass": 10_000,
+    "max_length": 48,
+    "answers_per_visit": 0,
+}
+
+
+@pytest.fixture(scope="module")
+def tokenizer():
+    lines = [example.question for example in EXAMPLES]
+    lines += [answer for example in EXAMPLES for answer in example.answers]
+    return models.make_tokenizer(lines, 300)
+
+
+def laid_out(tokenizer, model):
+    questions = [example.question for example in EXAMPLES]
+    prompts = text.encode_prompts(tokenizer, questions, 48)
+    answers = text.encode_answers(tokenizer, questions, prompts, [e.answers for e in EXAMPLES], 48)
+    made = []
+    for prompt, group, example in zip(prompts, answers, EXAMPLES, strict=True):
+        weights = list(example.probabilities)
+        if forward.takes_trees(model):
+            made.append(rows.tree(prompt, group, weights))
+        else:
+            made.extend(rows.chains(prompt, group, weights))
+    return made
+
+
+def gradients(model):
+    return {name: p.grad.clone() for name, p in model.named_parameters()}
+
+
+def textbook(model, tokenizer):
+    """The loss from transformers' own labels, one answer at a time, and its gradients."""
+    model.zero_grad()
+    total = count = 0.0
+    for example in EXAMPLES:
+        for answer, weight in zip(example.answers, example.probabilities, strict=True):
+            prompt = tokenizer(f"Question: {example.question}\nAnswer:").input_ids
+            whole = tokenizer(f"Question: {example.question}\nAnswer: {answer}<|endoftext|>")
+            tokens = torch.tensor([whole.input_ids])
+            labels = tokens.clone()
+            labels[0, : len(prompt)] = -100
+            size = tokens.shape[1] - len(prompt)
+            total = total + weight * size * model(tokens, labels=labels).loss
+            count += weight * size
+    loss = total / count
+    loss.backward()
+    return float(loss.detach()), gradients(model)
+
+
+@pytest.mark.parametrize("layers", [1, 2])
+@pytest.mark.parametrize("tokens_per_pass", [1, 10_000])
+def test_trees_and_passes_give_the_loss_and_gradient_of_transformers(
+    tokenizer, layers, tokens_per_pass
+):
+    model = models.create(SETTINGS | {"layers": layers}, tokenizer, 3)
+    expected, wanted = textbook(model, tokenizer)
+    model.zero_grad()
+    assert forward.takes_trees(model)
+    batch = laid_out(tokenizer, model)
+    assert len(batch) == 3
+    found = training.accumulate(model, batch, tokens_per_pass)
+    assert found == pytest.approx(expected, rel=1e-5)
+    for name, gradient in gradients(model).items():
+        torch.testing.assert_close(gradient, wanted[name], rtol=1e-3, atol=1e-6)
+
+
+@pytest.mark.parametrize("tokens_per_pass", [1, 60, 10_000])
+def test_another_architecture_gives_the_loss_and_gradient_of_transformers(
+    tokenizer, tokens_per_pass
+):
+    model = llama(tokenizer)
+    expected, wanted = textbook(model, tokenizer)
+    model.zero_grad()
+    batch = laid_out(tokenizer, model)
+    assert len(batch) == 6
+    found = training.accumulate(model, batch, tokens_per_pass)
+    assert found == pytest.approx(expected, rel=1e-5)
+    for name, gradient in gradients(model).items():
+        torch.testing.assert_close(gradient, wanted[name], rtol=1e-3, atol=1e-6)
+
+
+def llama(tokenizer):
+    config = transformers.LlamaConfig(
+        vocab_size=len(tokenizer),
+        hidden_size=32,
+        intermediate_size=48,
+        num_hidden_layers=2,
+        num_attention_heads=4,
+        num_key_value_heads=2,
+        max_position_embeddings=48,
+        bos_token_id=0,
+        eos_token_id=0,
+        pad_token_id=0,
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        return transformers.LlamaForCausalLM(config).eval()
+
+
+def test_a_tree_shares_beginnings_and_keeps_their_weights():
+    row = rows.tree([7, 8], [[1, 2, 0], [1, 3, 0], [1, 2, 0]], [0.5, 0.3, 0.2])
+    assert row.tokens.tolist() == [7, 8, 1, 2, 3]
+    assert row.positions.tolist() == [0, 1, 2, 3, 3]
+    assert row.visible[4].tolist() == [True, True, True, False, True]
+    shares = {
+        (int(q), int(t)): float(w)
+        for q, t, w in zip(row.queries, row.targets, row.weights, strict=True)
+    }
+    assert shares == pytest.approx(
+        {(1, 1): 1.0, (2, 2): 0.7, (2, 3): 0.3, (3, 0): 0.7, (4, 0): 0.3}
+    )
+
+
+def test_passes_hold_every_row_once_and_respect_the_limit(tokenizer):
+    model = models.create(SETTINGS, tokenizer, 3)
+    batch = laid_out(tokenizer, model) * 4
+    cut = rows.passes(batch, 90)
+    assert sorted(i for part in cut for i in part) == list(range(12))
+    sizes = [len(part) * max(len(batch[i].tokens) for i in part) for part in cut]
+    assert all(size <= 90 or len(part) == 1 for size, part in zip(sizes, cut, strict=True))
+    assert len(cut) < 12
+
+
+def weights_after(tokenizer, examples=EXAMPLES, seed=5, **changes):
+    settings = SETTINGS | changes
+    model = models.create(settings, tokenizer, 3)
+    losses = training.train(model, tokenizer, examples, settings, seed)
+    return torch.cat([p.detach().reshape(-1) for p in model.parameters()]), losses
+
+
+@pytest.mark.parametrize("answers_per_visit", [0, 2])
+def test_equal_seeds_give_equal_bits_and_others_another_order(tokenizer, answers_per_visit):
+    first, losses = weights_after(tokenizer, answers_per_visit=answers_per_visit)
+    again, losses_again = weights_after(tokenizer, answers_per_visit=answers_per_visit)
+    assert torch.equal(first, again)
+    np.testing.assert_array_equal(losses.loss, losses_again.loss)
+    other, _ = weights_after(tokenizer, seed=6, answers_per_visit=answers_per_visit)
+    assert not torch.equal(first, other)
+
+
+def test_training_leaves_the_global_random_state_alone(tokenizer):
+    torch.manual_seed(11)
+    expected = torch.rand(3)
+    torch.manual_seed(11)
+    weights_after(tokenizer, steps=2)
+    assert torch.equal(torch.rand(3), expected)
+
+
+def test_the_expected_gradient_is_the_mean_of_drawn_ones(tokenizer):
+    """Drawing answers a visit estimates what weighting them gives exactly."""
+    model = models.create(SETTINGS, tokenizer, 3)
+    settings = SETTINGS | {"batch_size": 3, "answers_per_visit": 400}
+    visits = training._Visits(tokenizer, EXAMPLES, settings, trees=True, seed=1)
+    drawn = training.accumulate(model, next(visits), 10_000)
+    exact = training.accumulate(model, laid_out(tokenizer, model), 10_000)
+    assert drawn == pytest.approx(exact, rel=0.02)
+
+
+def test_a_teacher_learns_the_distribution_of_its_references(tokenizer):
+    settings = SETTINGS | {"steps": 120, "batch_size": 3}
+    model = models.create(settings, tokenizer, 3)
+    losses = training.train(model, tokenizer, EXAMPLES, settings, 5)
+    questions = [example.question for example in EXAMPLES]
+    found = sampling.score(model, tokenizer, questions, [e.answers for e in EXAMPLES], 48)
+    for example, scores in zip(EXAMPLES, found, strict=True):
+        np.testing.assert_allclose(np.exp(scores), example.probabilities, atol=0.04)
+    assert losses.loss[-1] < losses.loss[0] / 3
+    assert losses.step[-1] == 120
+    assert len(losses.step) <= 100
+
+
+def test_dropout_is_seeded_and_keeps_to_transformers_own_forward(tokenizer):
+    def after(seed):
+        config = models.create(SETTINGS, tokenizer, 3).config
+        config.resid_pdrop = config.embd_pdrop = 0.2
+        with torch.random.fork_rng():
+            torch.manual_seed(1)
+            model = transformers.GPT2LMHeadModel(config)
+        model.train()
+        assert not forward.takes_trees(model)
+        training.train(model, tokenizer, EXAMPLES, SETTINGS | {"steps": 2}, seed)
+        assert model.training
+        return model.transformer.wte.weight.detach()
+
+    assert torch.equal(after(1), after(1))
+    assert not torch.equal(after(1), after(2))
+
+
+def test_pairs_gather_by_question():
+    pairs = [("a", "x"), ("b", "y"), ("a", "z"), ("a", "x"), ("a", "x")]
+    assert training.examples_of(pairs) == [
+        Example("a", ("x", "z"), (0.75, 0.25)),
+        Example("b", ("y",), (1.0,)),
+    ]
+
+
+def test_every_question_comes_once_an_epoch(tokenizer):
+    examples = [Example(f"What is {i}?", (f"{i}",), (1.0,)) for i in range(7)]
+    settings = SETTINGS | {"batch_size": 3}
+    visits = training._Visits(tokenizer, examples, settings, trees=True, seed=2)
+    seen = [tuple(row.tokens) for _ in range(14) for row in next(visits)]
+    for epoch in range(6):
+        assert len(set(seen[epoch * 7 : epoch * 7 + 7])) == 7
+
+
+@pytest.mark.parametrize(
+    ("schedule", "expected"),
+    [
+        ("linear", [0.5, 1.0, 0.75, 0.5, 0.25]),
+        ("constant", [0.5, 1.0, 1.0, 1.0, 1.0]),
+        ("cosine", [0.5, 1.0, 0.853553, 0.5, 0.146447]),
+    ],
+)
+def test_learning_rate_rises_and_falls(schedule, expected):
+    settings = {"steps": 5, "learning_rate": 1.0, "schedule": schedule, "warmup": 0.2}
+    np.testing.assert_allclose(training.learning_rates(settings), expected, rtol=1e-5)
+    with pytest.raises(ValueError, match="not one of linear"):
+        training.learning_rates(settings | {"schedule": "step"})
+
+
+def test_long_answers_are_cut_without_an_end_and_long_questions_refused(tokenizer):
+    prompts = text.encode_prompts(tokenizer, ["Who came?"], 48)
+    answer = "nobody " * 60
+    (cut,) = text.encode_answers(tokenizer, ["Who came?"], prompts, [[answer]], 48)
+    assert len(prompts[0]) + len(cut[0]) == 48
+    assert cut[0][-1] != tokenizer.eos_token_id
+    with pytest.raises(UserError, match="max_length: 10 tokens are too few") as caught:
+        text.encode_prompts(tokenizer, ["Who came to see the mill?"], 10)
+    assert "\n" not in str(caught.value)
