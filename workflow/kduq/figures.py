@@ -38,7 +38,7 @@ _TITLES = {
     "digits": "Digits",
     "wine": "Wine",
     "breast_cancer": "Breast cancer",
-    "mnist_5k": "MNIST, 5,000 images",
+    "mnist_5k": "MNIST (5,000)",
     "mnist": "MNIST",
     "covtype": "Covertype",
 }
@@ -400,6 +400,7 @@ def _student_output(part: pd.DataFrame, _: _Trajectories) -> Figure:
             _entropies(ax, cells)
             if row == 0:
                 ax.set_title(_title(dataset))
+        axes[row, 0].set_ylim(bottom=0)
         axes[row, 0].set_ylabel(f"{_FAMILY[family][0].capitalize()}:\npredictive entropy (nats)")
     _key(figure, axes)
     return figure
@@ -412,28 +413,30 @@ def _entropies(ax: Axes, cells: pd.DataFrame) -> None:
     """Teacher and students side by side in each group of test inputs."""
     teacher = cells[cells["role"] == "teacher"].set_index(["metric", "group"])["estimate"]
     student = cells[cells["role"] == "student"]
+    entropies = student[
+        (student["metric"] == "predictive_entropy")
+        & student["label_source"].isin(_SOURCES)
+        & student["estimate"].notna()
+    ]
     for place, group in enumerate(_GROUPS):
         value = teacher["predictive_entropy", group]
         if not np.isnan(value):
             ax.plot([place - 0.27], [value], "D", color="#000000", markersize=4, label="teacher")
     for offset, (source, look) in zip((-0.09, 0.09, 0.27), _SOURCES.items(), strict=True):
-        found = student[
-            (student["metric"] == "predictive_entropy") & (student["label_source"] == source)
-        ]
+        found = entropies[entropies["label_source"] == source]
         found = found.assign(place=[_GROUPS.index(g) + offset for g in found["group"]])
-        _curve(ax, found[found["estimate"].notna()], "place", look, line=False)
+        _curve(ax, found, "place", look, line=False)
     counts = student[(student["metric"] == "test_inputs") & (student["label_source"] == "hard")]
     means = counts.set_index("group")["estimate"]
     labels = []
     for place, group in enumerate(_GROUPS):
         own = teacher["test_inputs", group]
-        numbers = f"{own:.0f}" + (f" / {means[group]:.1f}" if group in means else "")
-        labels.append(f"{group}\n{numbers}")
-        if own == 0 and means.get(group, 0) == 0:
+        lines = [group, f"{own:.0f}"] + ([f"{means[group]:.4g}"] if group in means else [])
+        labels.append("\n".join(lines))
+        if own == 0 and not (entropies["group"] == group).any():
             ax.text(place, 0.5, "none", transform=ax.get_xaxis_transform(), ha="center", fontsize=7)
     ax.set_xticks(range(len(_GROUPS)), labels, fontsize=6.5)
     ax.set_xlim(-0.5, len(_GROUPS) - 0.5)
-    ax.set_ylim(bottom=0)
     ax.grid(visible=False, axis="x")
 
 
@@ -488,7 +491,7 @@ _DRAWINGS: dict[str, tuple[Callable[[pd.DataFrame, _Trajectories], Figure], str]
     "bootstrap": (_bootstrap, _SQUARED),
     "student_output": (
         _student_output,
-        "Below each group: its test inputs, of the teacher / mean of hard-label students.",
+        "Below a group: its test inputs, for the teacher and for students of hard labels.",
     ),
     "student_output_responses": (_student_output_responses, "Means over all test inputs."),
     "variance_aware": (_variance_aware, _SQUARED),
