@@ -114,10 +114,16 @@ def test_a_name_that_cannot_be_had_says_where_it_was_looked_for(offline, tmp_pat
     assert "no such folder" in one_line(str(tmp_path / "missing"))
 
 
-def test_a_hub_that_does_not_answer_counts_as_out_of_reach(tmp_path):
+def test_the_cache_is_read_and_a_hub_that_does_not_answer_is_out_of_reach(tokenizer, tmp_path):
+    snapshot = tmp_path / "hub" / "models--nobody--kept" / "snapshots" / "0123abcd"
+    models.save(models.create(SETTINGS, tokenizer, 3), tokenizer, snapshot)
+    refs = tmp_path / "hub" / "models--nobody--kept" / "refs"
+    refs.mkdir()
+    (refs / "main").write_text("0123abcd")
     code = (
         "from kduq.language import models\n"
         "from kduq.errors import UserError\n"
+        "print(type(models.load('nobody/kept')[0]).__name__)\n"
         "try: models.load('nobody/no-such-model')\n"
         "except UserError as error: print(error)\n"
     )
@@ -128,7 +134,8 @@ def test_a_hub_that_does_not_answer_counts_as_out_of_reach(tmp_path):
         "HF_ENDPOINT": "http://127.0.0.1:9",
         "HF_HOME": str(tmp_path),
     }
-    environment.pop("HF_HUB_OFFLINE", None)
+    for name in ("HF_HUB_OFFLINE", "HF_HUB_CACHE"):
+        environment.pop(name, None)
     done = subprocess.run(
         [sys.executable, "-c", code],
         env=environment,
@@ -137,7 +144,9 @@ def test_a_hub_that_does_not_answer_counts_as_out_of_reach(tmp_path):
         check=True,
         timeout=60,
     )
-    assert "hf download nobody/no-such-model" in done.stdout
+    kept, refused = done.stdout.splitlines()
+    assert kept == "GPT2LMHeadModel"
+    assert "hf download nobody/no-such-model" in refused
     assert not done.stderr
 
 

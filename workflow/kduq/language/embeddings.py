@@ -42,7 +42,9 @@ def embed(texts: Sequence[str], model: str | None = None) -> np.ndarray:
     UserError
         If the model cannot be had; see `kduq.language.models.load`.
     """
-    network, tokenizer = models.load_as(transformers.AutoModel, model or _bundled())
+    network, tokenizer = models.load_as(
+        transformers.AutoModel, model or _bundled(), unused="pooler."
+    )
     distinct = list(dict.fromkeys(texts))
     encoded = (
         tokenizer(distinct, truncation=True, max_length=_MAX_LENGTH).input_ids if texts else []

@@ -189,18 +189,43 @@ def load(source: str) -> tuple[Model, Tokenizer]:
     return model, tokenizer
 
 
-def load_as(kind: Any, source: str) -> tuple[Model, Tokenizer]:
-    """Load a model by one of transformers' ``AutoModel`` classes; see `load`."""
+def load_as(kind: Any, source: str, unused: str = "") -> tuple[Model, Tokenizer]:
+    """Load a model by one of transformers' ``AutoModel`` classes; see `load`.
+
+    Parameters
+    ----------
+    kind : class
+        One of transformers' ``AutoModel`` classes.
+    source : str
+        A folder or a name on the hub.
+    unused : str
+        Start of the names of tensors that the file may lack, since they are not used.
+
+    Returns
+    -------
+    model, tokenizer
+        As they are in the files.
+
+    Raises
+    ------
+    UserError
+        As `load`.
+    """
     folder = Path(source).expanduser()
     if folder.is_dir():
-        return _read(kind, source, str(folder), local=True)
+        return _read(kind, source, str(folder), True, unused)
     if not _HUB_NAME.fullmatch(source):
         raise UserError(f"{source}: no such folder, nor a model name of the form OWNER/NAME")
     if _cached(source):
-        return _read(kind, source, source, local=True)
-    if not _within_reach(source):
+        try:
+            return _read(kind, source, source, True, unused)
+        except UserError:
+            # A download that was cut off can be completed; without a hub this is the answer.
+            if not _within_reach(source):
+                raise
+    elif not _within_reach(source):
         raise UserError(_not_found(source))
-    return _read(kind, source, source, local=False)
+    return _read(kind, source, source, False, unused)
 
 
 def _cached(name: str) -> bool:
@@ -233,7 +258,7 @@ def _not_found(name: str) -> str:
     )
 
 
-def _read(kind: Any, source: str, place: str, local: bool) -> tuple[Model, Tokenizer]:
+def _read(kind: Any, source: str, place: str, local: bool, unused: str) -> tuple[Model, Tokenizer]:
     common = {"local_files_only": local, "trust_remote_code": False}
 
     def attempt(what: str, call: Callable[[], Any]) -> Any:
@@ -262,7 +287,9 @@ def _read(kind: Any, source: str, place: str, local: bool) -> tuple[Model, Token
             **common,
         ),
     )
-    missing = sorted(report["missing_keys"])
+    missing = sorted(
+        name for name in report["missing_keys"] if not (unused and name.startswith(unused))
+    )
     if missing:
         raise UserError(
             f"{source}: its weights lack {len(missing)} of the tensors of a {type(model).__name__}"

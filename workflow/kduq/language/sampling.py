@@ -14,8 +14,10 @@ from kduq import seeds
 from kduq.language import forward, rows, text
 from kduq.language.text import Model, Tokenizer
 
-#: Tokens computed at once, prompts and caches alike, unless told otherwise.
+#: Tokens of prompts and answers held at once while sampling, unless told otherwise.
 TOKENS_PER_PASS = 16_384
+#: Fewer when scoring, where every token of an answer has logits at once.
+SCORED_PER_PASS = 4_096
 
 
 @dataclass(frozen=True)
@@ -247,7 +249,7 @@ def score(
     questions: Sequence[str],
     answers: Sequence[Sequence[str]],
     max_length: int,
-    tokens_per_pass: int = TOKENS_PER_PASS,
+    tokens_per_pass: int = SCORED_PER_PASS,
 ) -> list[np.ndarray]:
     """Log-probabilities of given answers: over a question's support, its exact distribution.
 
@@ -288,7 +290,7 @@ def perplexity(
     references: Sequence[Sequence[str]],
     probabilities: Sequence[Sequence[float]],
     max_length: int,
-    tokens_per_pass: int = TOKENS_PER_PASS,
+    tokens_per_pass: int = SCORED_PER_PASS,
 ) -> np.ndarray:
     """Perplexity of each question's references.
 

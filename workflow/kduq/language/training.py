@@ -12,7 +12,11 @@ from kduq import seeds
 from kduq.language import forward, rows, text
 from kduq.language.text import Model, Tokenizer
 
+#: Largest norm of a batch's gradient.
 _CLIP = 1.0
+#: AdamW's second rate forgets faster than its usual 0.999: trainings have some hundred steps.
+_BETAS = (0.9, 0.99)
+#: Points of a loss curve.
 _POINTS = 100
 _SCHEDULES = ("linear", "constant", "cosine")
 
@@ -134,7 +138,8 @@ def train(
     Parameters
     ----------
     model : transformers causal language model
-        Changed in place; it stays on its device.
+        Changed in place; it stays on its device and in its mode: without dropout, as
+        `kduq.language.models` gives it, unless its ``train`` was called.
     tokenizer : transformers tokenizer
         The model's.
     examples : sequence of Example
@@ -166,10 +171,9 @@ def train(
         {"params": matrices, "weight_decay": settings["weight_decay"]},
         {"params": others, "weight_decay": 0.0},
     ]
-    optimiser = torch.optim.AdamW(groups, lr=0.0, betas=(0.9, 0.99), fused=True)
+    optimiser = torch.optim.AdamW(groups, lr=0.0, betas=_BETAS, fused=True)
     rates = learning_rates(settings)
     losses = np.zeros(len(rates))
-    training = model.training
     with torch.random.fork_rng():
         # Only a model with dropout draws from this stream.
         torch.manual_seed(seed)
@@ -181,7 +185,6 @@ def train(
             torch.nn.utils.clip_grad_norm_(model.parameters(), _CLIP)
             optimiser.step()
             progress(1)
-    model.train(training)
     window = max(1, math.ceil(len(rates) / _POINTS))
     ends = np.minimum(np.arange(window, len(rates) + window, window), len(rates))
     means = [losses[max(0, end - window) : end].mean() for end in ends]
