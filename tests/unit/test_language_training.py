@@ -230,6 +230,17 @@ def test_every_question_comes_once_an_epoch(tokenizer):
         assert len(set(seen[epoch * 7 : epoch * 7 + 7])) == 7
 
 
+def test_the_loss_curve_averages_windows_of_steps(tokenizer, monkeypatch):
+    monkeypatch.setattr(training, "_POINTS", 3)
+    _, windows = weights_after(tokenizer, steps=5)
+    monkeypatch.setattr(training, "_POINTS", 5)
+    _, steps = weights_after(tokenizer, steps=5)
+    assert windows.step.tolist() == [2, 4, 5]
+    expected = [steps.loss[:2].mean(), steps.loss[2:4].mean(), steps.loss[4]]
+    np.testing.assert_allclose(windows.loss, expected, rtol=1e-12)
+    np.testing.assert_array_equal(windows.learning_rate, steps.learning_rate[[1, 3, 4]])
+
+
 @pytest.mark.parametrize(
     ("schedule", "expected"),
     [

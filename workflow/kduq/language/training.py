@@ -187,8 +187,9 @@ def train(
             progress(1)
     window = max(1, math.ceil(len(rates) / _POINTS))
     ends = np.minimum(np.arange(window, len(rates) + window, window), len(rates))
-    means = [losses[max(0, end - window) : end].mean() for end in ends]
-    return Losses(ends, np.array(means), rates[ends - 1])
+    starts = np.concatenate([[0], ends[:-1]])
+    means = np.add.reduceat(losses, starts) / (ends - starts)
+    return Losses(ends, means, rates[ends - 1])
 
 
 def accumulate(model: Model, batch: Sequence[rows.Row], tokens_per_pass: int) -> float:
