@@ -131,9 +131,9 @@ def train(
 
     A batch is batch_size questions in random order, every question once an epoch. A question brings
     all its answers, each weighted by its probability: the gradient is then the expected one over
-    drawn answers, free of the noise of drawing. With that noise gone a model is calibrated as well
-    in a fraction of the steps, and a method with k answers a question sees every question as often
-    as one with a single answer. With answers_per_visit = m > 0, m answers are drawn instead.
+    drawn answers, free of the noise of drawing. In equal steps a teacher so comes far nearer to the
+    distribution of its references, and a method with k answers a question sees every question as
+    often as one with a single answer. With answers_per_visit = m > 0, m answers are drawn instead.
 
     Parameters
     ----------
