@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 from kduq import calibration, statistics
+from kduq.conditions import CONDITION_KEYS
 from kduq.estimates import classification
 from kduq.families import Problem
-from kduq.study import CONDITION_KEYS
 
 STUDIES = 500
 

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 from kduq import responses, statistics, students
+from kduq.conditions import CONDITION_KEYS
 from kduq.families.linear import Linear
-from kduq.study import CONDITION_KEYS
 
 REPLICATES = 2000
 KS = (1, 2, 5, 10)

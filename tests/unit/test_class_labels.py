@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 from kduq import responses, students
+from kduq.conditions import CONDITION_KEYS
 from kduq.families import Problem
-from kduq.study import CONDITION_KEYS
 
 RUN = {
     "experiment": "student_output",

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 from kduq import responses, students
-from kduq.study import CONDITION_KEYS
+from kduq.conditions import CONDITION_KEYS
 
 MLP = {
     "hidden": 64,

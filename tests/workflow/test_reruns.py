@@ -49,4 +49,4 @@ def test_the_paper_study_stays_under_two_thousand_jobs(checkout):
     counts = checkout.planned("--configfile", "workflow/presets/paper.yaml")
     assert sum(counts.values()) < 2000
     networks_and_lines = 2 * (1 + 5 + 50 + 1 + 5 + 2 + 25)
-    assert counts["students"] == networks_and_lines + 2 * 4
+    assert counts["students"] == networks_and_lines + 2 * 4 * 5

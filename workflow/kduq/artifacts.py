@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 import secrets
+import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -188,6 +189,66 @@ def digest(path: Path | str) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+@contextlib.contextmanager
+def atomic_folder(path: Path | str) -> Iterator[Path]:
+    """Give a temporary folder beside ``path`` and put it in its place when the block ends well.
+
+    Parameters
+    ----------
+    path : path
+        The folder to write; one that is there is replaced.
+
+    Yields
+    ------
+    pathlib.Path
+        An empty folder whose name is unique to this process.
+
+    Raises
+    ------
+    UserError
+        If the file system refuses; nothing is left behind.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
+    try:
+        temporary.mkdir(parents=True)
+        yield temporary
+        shutil.rmtree(path, ignore_errors=True)
+        temporary.replace(path)
+    except OSError as error:
+        raise _unwritable(path, error) from error
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+
+
+def digests_below(folder: Path) -> dict[str, str]:
+    """SHA-256 of every file in a folder, keyed by its path from the folder's parent."""
+    files = sorted(p for p in folder.rglob("*") if p.is_file())
+    return {str(p.relative_to(folder.parent)): digest(p) for p in files}
+
+
+def check_files(path: Path | str, made_by: Mapping[str, Any]) -> None:
+    """Check the files that an artifact lists as lying beside it.
+
+    Parameters
+    ----------
+    path : path
+        The artifact.
+    made_by : mapping
+        Its provenance; files maps paths beside it to their SHA-256.
+
+    Raises
+    ------
+    ArtifactError
+        If one is missing or damaged.
+    """
+    for name, expected in made_by.get("files", {}).items():
+        file = Path(path).parent / name
+        if not file.is_file() or digest(file) != expected:
+            what = "damaged" if file.is_file() else "missing"
+            raise ArtifactError(f"{file}: {what}; rebuild it with: {rebuild_command(path)}")
+
+
 def provenance(
     stage: str, config: Mapping[str, Any], code: str, inputs: Mapping[str, str]
 ) -> dict[str, Any]:
@@ -207,7 +268,8 @@ def provenance(
     Returns
     -------
     dict
-        With the keys schema_version, stage, config, code, seed, inputs and versions.
+        With the keys schema_version, stage, config, code, seed, inputs and versions. An artifact
+        with files beside it adds files; see `check_files`.
     """
     return {
         "schema_version": SCHEMA_VERSION,
@@ -234,6 +296,14 @@ def _array(values: Any, kind: pa.DataType) -> pa.Array:
         # In these tables a NaN only ever means that there is no value.
         return pa.array(values, type=kind, from_pandas=True)
     return pa.array(values, type=kind)
+
+
+def _unwritable(path: Path, error: OSError) -> UserError:
+    reason = error.strerror or str(error)
+    return UserError(
+        f"{path}: cannot be written ({reason}); make room or give write permission, "
+        "then run the same command again: what was finished is kept"
+    )
 
 
 @contextlib.contextmanager
@@ -265,11 +335,7 @@ def atomic(path: Path | str) -> Iterator[Path]:
             os.fsync(file.fileno())
         os.replace(temporary, path)
     except OSError as error:
-        reason = error.strerror or str(error)
-        raise UserError(
-            f"{path}: cannot be written ({reason}); make room or give write permission, "
-            "then run the same command again: what was finished is kept"
-        ) from error
+        raise _unwritable(path, error) from error
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)

@@ -38,6 +38,11 @@ BUILT_IN = {
     "covtype": "classification",
 }
 
+#: Corpora that are read by the kind of their name.
+_NAMED_CORPORA = ("ambiguous_facts", "chatterbot", "wordnet", "bioasq")
+#: Kinds of corpora that are read from a file of the user's.
+_FROM_FILE = ("bioasq", "file")
+
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
 Count = Annotated[int, Field(gt=0, strict=True)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -84,6 +89,66 @@ class Dataset(_Strict):
     """Seed of the split."""
 
 
+class Corpus(_Strict):
+    """Questions with the answers that are supported."""
+
+    kind: Literal["ambiguous_facts", "chatterbot", "wordnet", "bioasq", "file"] | None = None
+    """How it is read; none for the kind of its own name, or file."""
+    path: str | None = None
+    """BioASQ's JSON, a JSONL, Parquet or CSV file, or WordNet's folder; none for Debian's."""
+    prompt: str | None = None
+    """Column or key of a file that holds the questions; none for prompt."""
+    references: str | None = None
+    """Column or key of a file that holds the answers; none for references."""
+    questions: Count | None = None
+    """Questions to keep, or to generate; none for all."""
+    wordings: Annotated[int, Field(ge=2, le=5, strict=True)] = 3
+    """Wordings of a question (ambiguous_facts); the last of some is kept for testing."""
+    test_fraction: Annotated[float, Field(gt=0, lt=1)] = 0.25
+    """Share of the prompts that is kept for testing; of questions in ambiguous_facts."""
+    seed: Annotated[int, Field(ge=0, strict=True)] = 0
+    """Seed of the questions that are generated, their order and the split."""
+
+
+class Decoding(_Strict):
+    """How models' answers are sampled, at temperature 1 unless an experiment varies it."""
+
+    top_k: Annotated[int, Field(ge=0, strict=True)]
+    """Tokens that may come next; 0 for all."""
+    top_p: Annotated[float, Field(gt=0, le=1)]
+    """Probability of the tokens that may come next; 1 for all."""
+    repetition_penalty: Annotated[float, Field(ge=1)]
+    """Divides the logits of tokens already there; 1 for none."""
+    max_new_tokens: Count
+    """Tokens after which an answer is cut."""
+
+
+class Language(_Strict):
+    """What all language-model runs share."""
+
+    prompts: Annotated[int, Field(ge=2, strict=True)]
+    """Prompts on which models are compared, at most half of them held out."""
+    draws: Annotated[int, Field(ge=2, strict=True)]
+    """Answers that every model samples to each of them."""
+    embedding_model: str | None = None
+    """Folder or hub name of a sentence-transformers model; none for all-MiniLM-L6-v2."""
+    decoding: Decoding
+    """How answers are sampled."""
+
+
+class Gate(_Strict):
+    """When a language-model study is worth a verdict."""
+
+    hallucination: Share
+    """Largest share of the teacher's answers outside the support, where that is known."""
+    entropy: Positive
+    """Largest relative distance of the teacher's entropy from the truth's."""
+    similarity: Share
+    """Least similarity of greedy answers to the references, on other corpora."""
+    convergence: Positive
+    """Largest fall of a student's loss over the last tenth of its training, nats a token."""
+
+
 class LinearModel(_Strict):
     """Least squares with an intercept."""
 
@@ -124,7 +189,61 @@ class MlpModel(_Network):
     """Hidden units."""
 
 
-Model = Annotated[LinearModel | SoftmaxModel | MlpModel, Field(discriminator="family")]
+class LanguageModel(_Strict):
+    """A causal language model: made here from an architecture, or loaded; then trained."""
+
+    family: Literal["lm"]
+    """lm"""
+    source: str | None = None
+    """Folder, or name on the Hugging Face hub, of a model to load; none to make one."""
+    layers: Count | None = None
+    """Layers of a GPT-2 made here."""
+    width: Count | None = None
+    """Its hidden units."""
+    heads: Count | None = None
+    """Its attention heads; they divide the width."""
+    vocabulary: Annotated[int, Field(gt=256, strict=True)] | None = None
+    """Tokens of its byte-pair encoding, learnt from the corpus."""
+    initial_scale: Positive = 1.0
+    """Standard deviation of its initial weights, in units of 1/sqrt(width)."""
+    max_length: Annotated[int, Field(gt=8, strict=True)] = 64
+    """Tokens of a prompt and its answer together; longer answers are cut."""
+    steps: Annotated[int, Field(ge=0, strict=True)]
+    """Optimiser steps, whatever the number of answers; 0 for a model that is used as loaded."""
+    batch_size: Count = 32
+    """Prompts a step."""
+    learning_rate: Positive = 5e-5
+    """Largest step size of AdamW."""
+    schedule: Literal["linear", "cosine", "constant"] = "linear"
+    """How the step size falls."""
+    warmup: Annotated[float, Field(ge=0, lt=1)] = 0.05
+    """Share of the steps over which the step size rises."""
+    weight_decay: NonNegative = 0.0
+    """Weight decay of AdamW, of matrices alone."""
+    tokens_per_pass: Count = 8192
+    """Padded tokens computed at once; a larger batch accumulates its gradient."""
+    answers_per_visit: Annotated[int, Field(ge=0, strict=True)] = 0
+    """Answers of a prompt drawn at each visit; 0 for all, weighted by their probabilities."""
+
+    @model_validator(mode="after")
+    def _made_or_loaded(self) -> "LanguageModel":
+        architecture = ("layers", "width", "heads", "vocabulary")
+        given = [key for key in architecture if getattr(self, key) is not None]
+        if self.source is not None and given:
+            raise ValueError(f"a loaded model has its own {given[0]}; remove source or {given[0]}")
+        if self.source is None and len(given) < len(architecture):
+            lacking = next(key for key in architecture if key not in given)
+            raise ValueError(f"{lacking} is missing; a model that is made needs {architecture}")
+        if self.source is None and self.width and self.heads and self.width % self.heads:
+            raise ValueError(f"{self.heads} heads do not divide the width {self.width}")
+        if self.source is None and self.steps == 0:
+            raise ValueError("a model that is made needs training: steps of at least 1")
+        return self
+
+
+Model = Annotated[
+    LinearModel | SoftmaxModel | MlpModel | LanguageModel, Field(discriminator="family")
+]
 
 
 class Run(_Strict):
@@ -145,7 +264,56 @@ class _Experiment(_Strict):
     task: ClassVar[str] = "regression"
 
     datasets: Names
-    """Names from datasets."""
+    """Names from datasets, for all families but lm."""
+
+
+class _LanguageRun(_Strict):
+    teacher: str
+    """A name from teachers."""
+    student: str
+    """A name from students."""
+    corpora: Names
+    """Names from corpora."""
+    replicates: Annotated[int, Field(ge=2, strict=True)]
+    """Students a condition; each is an independent replicate of the distillation."""
+    block: Count
+    """Replicates a job. A student does not depend on it."""
+
+
+class NoiseRun(_LanguageRun):
+    """Students of a sampling teacher."""
+
+    temperature: Annotated[list[Positive], Field(min_length=1), AfterValidator(_distinct)]
+    """Temperature at which the teacher's answers are sampled."""
+
+
+class InitRun(_LanguageRun):
+    """Students that start at perturbed parameters."""
+
+    init_noise: Annotated[list[NonNegative], Field(min_length=1), AfterValidator(_distinct)]
+    """Scale s of the perturbation: theta + s·|theta|·N(0, 1)."""
+
+
+class OutputRun(_LanguageRun):
+    """Students of one answer a prompt."""
+
+    label_source: Annotated[
+        list[Literal["greedy", "sampled"]], Field(min_length=1), AfterValidator(_distinct)
+    ]
+    """greedy: the teacher's likeliest answer; sampled: one drawn answer."""
+
+
+class AwareRun(_LanguageRun):
+    """The remedies."""
+
+    k: Annotated[list[Count], Field(min_length=1), AfterValidator(_distinct)]
+    """Answers a prompt."""
+    method: Annotated[
+        list[Literal["single", "multi_response", "averaging", "variance_weighting"]],
+        Field(min_length=1),
+        AfterValidator(_distinct),
+    ]
+    """What is learnt of the k answers; single uses the first of them."""
 
 
 class _Families(_Strict):
@@ -160,11 +328,25 @@ class _Classifiers(_Strict):
     """Multinomial logistic regression; null for none."""
     mlp: Run | None = None
     """Networks; null for none."""
+    lm: OutputRun | None = None
+    """Language models; null for none."""
 
 
-class _MlpOnly(_Strict):
+class _Initialised(_Strict):
     mlp: Run | None = None
     """Networks; null for none. (Least squares has no initialisation.)"""
+    lm: InitRun | None = None
+    """Language models; null for none."""
+
+
+class _NoiseFamilies(_Families):
+    lm: NoiseRun | None = None
+    """Language models; null for none."""
+
+
+class _AwareFamilies(_Families):
+    lm: AwareRun | None = None
+    """Language models; null for none."""
 
 
 class TeacherNoise(_Experiment):
@@ -172,7 +354,7 @@ class TeacherNoise(_Experiment):
 
     alpha: Alphas
     """Noise variance of one response over Var(y_train)."""
-    families: _Families
+    families: _NoiseFamilies
     """Families that take part."""
 
 
@@ -181,7 +363,7 @@ class StudentInit(_Experiment):
 
     init_noise: Annotated[list[NonNegative], Field(min_length=1), AfterValidator(_distinct)]
     """Scale s of the perturbation: weights times (1 + s·N(0, 1)), biases plus 0.1·s·N(0, 1)."""
-    families: _MlpOnly
+    families: _Initialised
     """Families that take part."""
 
 
@@ -233,7 +415,7 @@ class VarianceAware(_Experiment):
         AfterValidator(_distinct),
     ]
     """How the k responses become one label; single uses the first of them."""
-    families: _Families
+    families: _AwareFamilies
     """Families that take part."""
 
 
@@ -296,6 +478,10 @@ class Config(_Strict):
     """Folder of scikit-learn's downloads (mnist, covtype); none for scikit-learn's own."""
     datasets: Annotated[dict[Name, Dataset], Field(min_length=1)]
     """Data sets by name."""
+    corpora: dict[Name, Corpus]
+    """Corpora by name."""
+    language: Language
+    """What all language-model runs share."""
     teachers: Annotated[dict[Name, Model], Field(min_length=1)]
     """Teachers by name."""
     students: Annotated[dict[Name, Model], Field(min_length=1)]
@@ -306,12 +492,18 @@ class Config(_Strict):
     """How to estimate."""
     claims: Claims
     """How to judge."""
+    gate: Gate
+    """When a language-model study is worth a verdict."""
     figures: Figures
     """How to draw."""
 
     @model_validator(mode="after")
     def _references(self) -> "Config":
-        problems = [*self._dataset_problems(), *self._run_problems()]
+        problems = [
+            *self._dataset_problems(),
+            *self._corpus_problems(),
+            *self._run_problems(),
+        ]
         if problems:
             raise ValueError("\n".join(problems))
         return self
@@ -340,9 +532,38 @@ class Config(_Strict):
                 )
         return problems
 
+    def _corpus_problems(self) -> list[str]:
+        problems = []
+        for name, corpus in self.corpora.items():
+            kind = self.kind_of(name)
+            if name in self.datasets:
+                problems.append(f"corpora.{name}: datasets has that name too; rename one of them")
+            if kind in _FROM_FILE and corpus.path is None:
+                problems.append(
+                    f"corpora.{name}.path: missing; a corpus of kind {kind} needs a file; kinds "
+                    f"that need none: ambiguous_facts, chatterbot, wordnet"
+                )
+            if kind not in (*_FROM_FILE, "wordnet") and corpus.path is not None:
+                problems.append(
+                    f"corpora.{name}.path: found a value, but {kind} is built in; remove the key"
+                )
+            if kind != "file" and (corpus.prompt or corpus.references):
+                key = "prompt" if corpus.prompt else "references"
+                problems.append(
+                    f"corpora.{name}.{key}: found a value, but only kind file has columns; "
+                    "remove the key"
+                )
+        return problems
+
     def task_of(self, dataset: str) -> str:
-        """What is to be predicted in a data set: regression or classification."""
+        """What is to be predicted: regression, classification or text."""
+        if dataset in self.corpora:
+            return "text"
         return BUILT_IN.get(dataset) or self.datasets[dataset].task or "regression"
+
+    def kind_of(self, corpus: str) -> str:
+        """How a corpus is read."""
+        return self.corpora[corpus].kind or (corpus if corpus in _NAMED_CORPORA else "file")
 
     def _name_problems(self, path: str, name: str, task: str) -> list[str]:
         """What is wrong with a data set's name in an experiment of a task."""
@@ -369,10 +590,15 @@ class Config(_Strict):
             problems.extend(self._fetched_problems(key, grid))
             for family in type(grid.families).model_fields:
                 run = getattr(grid.families, family)
+                for place, name in enumerate(getattr(run, "corpora", ())):
+                    if name not in self.corpora:
+                        path = f"{key}.families.{family}.corpora.{place}"
+                        problems.append(_unknown(path, name, self.corpora, "corpora"))
                 for role in ("teacher", "student") if run is not None else ():
                     path = f"{key}.families.{family}.{role}"
+                    task = "text" if family == "lm" else grid.task
                     problems.extend(
-                        self._model_problems(path, role, getattr(run, role), family, grid.task)
+                        self._model_problems(path, role, getattr(run, role), family, task)
                     )
         if not any_run:
             problems.append(
@@ -409,6 +635,8 @@ class Config(_Strict):
                 f"{path}: found '{name}', which is of family {model.family}; name a {role} of "
                 f"family {family}"
             ]
+        if task == "text" and role == "student" and model.steps == 0:
+            return [f"students.{name}.steps: found 0, but {path} trains it; give at least 1"]
         if task != "regression":
             return []
         return [
@@ -468,7 +696,7 @@ def _resolve(node: dict[str, Any], schema: dict[str, Any], part: object) -> dict
 def _line(error: Mapping[str, Any]) -> str:
     """One problem in one line: the key's path, what was found, what is allowed."""
     location = tuple(error["loc"])
-    tags = {"linear", "softmax", "mlp"}
+    tags = {"linear", "softmax", "mlp", "lm"}
     shown = tuple(
         part
         for i, part in enumerate(location)
@@ -492,7 +720,7 @@ def _line(error: Mapping[str, Any]) -> str:
             f"{_suggestion(str(context['tag']), re.findall(r'[a-z]+', context['expected_tags']))}"
         )
     if kind == "union_tag_not_found":
-        return f"{path}.family: missing; allowed: linear, softmax, mlp"
+        return f"{path}.family: missing; allowed: linear, softmax, mlp, lm"
     if kind == "literal_error":
         allowed = re.findall(r"'([^']*)'", context["expected"])
         return (

@@ -156,6 +156,32 @@ def study_root(path: str) -> str:
     return str(Path(*parts[: parts.index("results") + 2]))
 
 
+def language_model(teacher: str) -> tuple[Any, Any]:
+    """Model and tokenizer of a language-model teacher, by its table.
+
+    Parameters
+    ----------
+    teacher : str
+        Path of the artifact ``teacher``, which lists the model's files.
+
+    Returns
+    -------
+    model, tokenizer
+        As of `kduq.language.models.load`.
+
+    Raises
+    ------
+    ArtifactError
+        If the table or a file of the model is missing or damaged.
+    """
+    # Imported here: no other family needs it.
+    from kduq.language import models  # noqa: PLC0415
+
+    made_by = artifacts.read(teacher, "teacher").made_by
+    artifacts.check_files(teacher, made_by)
+    return models.load(str(Path(teacher).parent / "model"))
+
+
 def run_of(path: str) -> tuple[str, str, str]:
     """Experiment, family and data set of a path below a study's folder."""
     parts = Path(path).relative_to(study_root(path)).parts

@@ -14,22 +14,15 @@ from typing import Any
 
 from kduq import families, fetched
 from kduq.artifacts import SCHEMA_VERSION, canonical_json
+from kduq.conditions import conditions, language_conditions
 from kduq.config import Config, Model, Run
 from kduq.fingerprint import PACKAGE, fingerprint
 
-#: Keys of a condition: the condition columns of the students' table.
-CONDITION_KEYS = (
-    "method",
-    "alpha",
-    "k",
-    "init_noise",
-    "sample_fraction",
-    "label_source",
-    "temperature",
-)
 EXPERIMENTS = ("teacher_noise", "student_init", "bootstrap", "student_output", "variance_aware")
 #: Figures of an experiment that has not one of its own name alone.
 _FIGURES = {"student_output": ("student_output", "student_output_responses")}
+#: Experiments by how well their students show what one answer a prompt does.
+_GALLERY_ORDER = ("student_output", "teacher_noise", "variance_aware", "student_init", "bootstrap")
 #: Files of the library that are data, by what reads them.
 _TEMPLATE = PACKAGE.parent / "report" / "report.html.j2"
 _CAPTIONS = PACKAGE.parent / "report"
@@ -86,52 +79,6 @@ def _file_digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def _condition(**values: Any) -> dict[str, Any]:
-    return {key: values.get(key) for key in CONDITION_KEYS}
-
-
-def conditions(experiment: str, grid: dict[str, Any]) -> list[dict[str, Any]]:
-    """Conditions of an experiment, the slowest key first.
-
-    Parameters
-    ----------
-    experiment : str
-        Name of the experiment.
-    grid : dict
-        Its settings.
-
-    Returns
-    -------
-    list of dict
-        One entry for each cell, with all of `CONDITION_KEYS`; what does not apply is None.
-    """
-    if experiment == "teacher_noise":
-        return [_condition(method="single", alpha=alpha, k=1) for alpha in grid["alpha"]]
-    if experiment == "student_init":
-        return [_condition(init_noise=scale) for scale in grid["init_noise"]]
-    if experiment == "bootstrap":
-        return [
-            _condition(sample_fraction=fraction, label_source=source)
-            for source, fraction in product(grid["label_source"], grid["sample_fraction"])
-        ]
-    if experiment == "student_output":
-        return [cell for source in grid["label_source"] for cell in _class_labels(source, grid)]
-    return [
-        _condition(method=method, alpha=alpha, k=k)
-        for alpha, method, k in product(grid["alpha"], grid["method"], grid["k"])
-        if method != "single" or k == 1
-    ]
-
-
-def _class_labels(source: str, grid: dict[str, Any]) -> list[dict[str, Any]]:
-    """Cells of a source of labels in classification."""
-    if source == "averaged":
-        return [_condition(method="averaging", label_source=source, k=k) for k in grid["k"]]
-    if source == "soft":
-        return [_condition(label_source=source)]
-    return [_condition(method="single", label_source=source, k=1)]
-
-
 def figures_of(experiment: str) -> tuple[str, ...]:
     """Names of an experiment's figures."""
     return _FIGURES.get(experiment, (experiment,))
@@ -166,7 +113,10 @@ class Study:
             return []
         names = [f for f in type(grid.families).model_fields if getattr(grid.families, f)]
         further = [d for d in getattr(grid, "if_fetched", ()) if d not in self.left_out]
-        return [(f, d) for f in names for d in (*grid.datasets, *further)]
+        tables = [*grid.datasets, *further]
+        return [
+            (f, d) for f in names for d in getattr(getattr(grid.families, f), "corpora", tables)
+        ]
 
     def _grid(self, experiment: str) -> dict[str, Any]:
         settings: dict[str, Any] = getattr(self.config.experiments, experiment).model_dump()
@@ -188,7 +138,7 @@ class Study:
 
     def _used_datasets(self) -> list[str]:
         used = {d for e in self.experiments for _, d in self._runs_of(e)}
-        return [d for d in self.config.datasets if d in used]
+        return [d for d in (*self.config.datasets, *self.config.corpora) if d in used]
 
     @property
     def downloads(self) -> list[str]:
@@ -200,13 +150,48 @@ class Study:
         ]
 
     def data_file(self, dataset: str) -> list[str]:
-        """The user's file behind a data set, as a list of at most one."""
+        """The user's file behind a data set or corpus, as a list of at most one."""
+        if dataset in self.config.corpora:
+            # WordNet's path is a folder, which is not a file to depend on.
+            path = self.config.corpora[dataset].path
+            return [] if path is None or self.config.kind_of(dataset) == "wordnet" else [path]
         path = self.config.datasets[dataset].path
         return [] if path is None else [path]
+
+    @property
+    def datasets(self) -> list[str]:
+        """Data sets and corpora that the study uses."""
+        return self._used_datasets()
+
+    @property
+    def corpora(self) -> list[str]:
+        """Corpora that the study uses."""
+        return [d for d in self._used_datasets() if d in self.config.corpora]
+
+    @property
+    def language_teachers(self) -> list[str]:
+        """Language models that the study has as teachers."""
+        names = {
+            self._run(e, f).teacher
+            for e in self.experiments
+            for f, d in self._runs_of(e)
+            if d in self.config.corpora
+        }
+        return sorted(names)
+
+    def _run(self, experiment: str, family: str) -> Any:
+        """Settings of a family in an experiment."""
+        return getattr(getattr(self.config.experiments, experiment).families, family)
 
     def _examples(self) -> list[Job]:
         jobs = []
         for dataset in self._used_datasets():
+            if dataset in self.config.corpora:
+                chosen = self.config.corpora[dataset].model_dump()
+                chosen |= {"dataset": dataset, "kind": self.config.kind_of(dataset)}
+                path = f"examples/{dataset}.parquet"
+                jobs.append(Job(path, "examples", chosen, ("kduq.corpora",)))
+                continue
             settings = {"dataset": dataset, **self.config.datasets[dataset].model_dump()}
             settings["task"] = self.config.task_of(dataset)
             jobs.append(
@@ -218,10 +203,12 @@ class Study:
         wanted: dict[tuple[str, str], None] = {}
         for experiment in self.experiments:
             for family, dataset in self._runs_of(experiment):
-                run = getattr(getattr(self.config.experiments, experiment).families, family)
-                wanted[run.teacher, dataset] = None
+                wanted[self._run(experiment, family).teacher, dataset] = None
         jobs = []
         for name, dataset in wanted:
+            if dataset in self.config.corpora:
+                jobs.extend(self._language_teacher(name, dataset))
+                continue
             family, task = self.config.teachers[name].family, self.config.task_of(dataset)
             model = _settings_of(self.config.teachers[name], task)
             if "shared_init" in model:
@@ -246,9 +233,104 @@ class Study:
             )
         return jobs
 
+    def _language_teacher(self, name: str, corpus: str) -> list[Job]:
+        """A language model, its loss curve and its own answers."""
+        common = {"teacher": name, "dataset": corpus, "seed": self.config.seed}
+        model = self.config.teachers[name].model_dump(exclude={"family"})
+        made = common | {"family": "lm", "task": "text", "model": model}
+        root = f"teachers/{name}/{corpus}"
+        examples = [f"examples/{corpus}.parquet"]
+        modules = ("kduq.language.teacher",)
+        return [
+            Job(f"{root}/teacher.parquet", "teacher", made, modules, {"examples": examples}),
+            Job(f"{root}/losses.parquet", "losses", made, modules, {"examples": examples}),
+            Job(
+                f"{root}/answers.parquet",
+                "answers",
+                common | self._asked(model),
+                modules,
+                {"examples": examples, "teacher": [f"{root}/teacher.parquet"]},
+            ),
+        ]
+
+    def _asked(self, model: dict[str, Any]) -> dict[str, Any]:
+        """How a model is asked the prompts on which models are compared."""
+        return self.config.language.model_dump() | {"max_length": model["max_length"]}
+
+    def _language_jobs(self, experiment: str, family: str, corpus: str) -> list[Job]:
+        run = self._run(experiment, family)
+        cells = language_conditions(experiment, run.model_dump())
+        root = f"{experiment}/{family}/{corpus}"
+        examples = [f"examples/{corpus}.parquet"]
+        teacher = f"teachers/{run.teacher}/{corpus}"
+        model = self.config.students[run.student].model_dump(exclude={"family"})
+        length = self.config.teachers[run.teacher].model_dump()["max_length"]
+        numbers: dict[float, int] = {}
+        for cell in cells:
+            greedy = cell["label_source"] == "greedy"
+            temperature = 0.0 if greedy else cell["temperature"]
+            numbers[temperature] = max(numbers.get(temperature, 0), cell["k"])
+        common = {
+            "experiment": experiment,
+            "family": family,
+            "dataset": corpus,
+            "seed": self.config.seed,
+        }
+        jobs: list[Job] = []
+        students: list[str] = []
+        losses: list[str] = []
+        for start, stop in self._blocks(experiment, family):
+            block = f"{start:06d}-{stop:06d}"
+            span = common | {"start": start, "stop": stop}
+            responses = f"{root}/responses/{block}.parquet"
+            jobs.append(
+                Job(
+                    responses,
+                    "responses",
+                    span
+                    | {
+                        "temperatures": [[t, numbers[t]] for t in sorted(numbers)],
+                        "decoding": self.config.language.decoding.model_dump(),
+                        "max_length": length,
+                    },
+                    ("kduq.language.responses",),
+                    {"examples": examples, "teacher": [f"{teacher}/teacher.parquet"]},
+                )
+            )
+            for stage, paths in (("students", students), ("losses", losses)):
+                paths.append(f"{root}/{stage}/{block}.parquet")
+                jobs.append(
+                    Job(
+                        paths[-1],
+                        stage,
+                        span | {"model": model, "conditions": cells, "ask": self._asked(model)},
+                        ("kduq.language.students",),
+                        {"examples": examples, "responses": [responses]},
+                    )
+                )
+        jobs.append(
+            Job(
+                f"{root}/estimates.parquet",
+                "estimates",
+                {
+                    **common,
+                    "confidence": self.config.statistics.confidence,
+                    "conditions": cells,
+                    "prompts": self.config.language.prompts,
+                    "embedding_model": self.config.language.embedding_model,
+                },
+                ("kduq.estimates.text", "kduq.language.embeddings"),
+                {"examples": examples, "teacher": [f"{teacher}/answers.parquet"]}
+                | {"students": students},
+            )
+        )
+        return jobs
+
     def _run_jobs(self, experiment: str, family: str, dataset: str) -> list[Job]:
+        if dataset in self.config.corpora:
+            return self._language_jobs(experiment, family, dataset)
         grid = self._grid(experiment)
-        run: Run = getattr(getattr(self.config.experiments, experiment).families, family)
+        run: Run = self._run(experiment, family)
         cells = conditions(experiment, grid)
         root = f"{experiment}/{family}/{dataset}"
         examples = f"examples/{dataset}.parquet"
@@ -265,8 +347,7 @@ class Study:
             "seed": self.config.seed,
         }
         jobs, students = [], []
-        for start in range(0, run.replicates, run.block):
-            stop = min(start + run.block, run.replicates)
+        for start, stop in self._blocks(experiment, family):
             block = f"{start:06d}-{stop:06d}"
             span = {**common, "start": start, "stop": stop}
             responses = f"{root}/responses/{block}.parquet"
@@ -318,18 +399,10 @@ class Study:
         runs = [
             f"{e}/{f}/{d}/estimates.parquet" for e in self.experiments for f, d in self._runs_of(e)
         ]
-        students = [
-            f"{e}/{f}/{d}/students/{start:06d}-{stop:06d}.parquet"
-            for e in self.experiments
-            for f, d in self._runs_of(e)
-            for start, stop in self._blocks(e, f)
-        ]
-        sorted_into = [
-            f"examples/{d}.parquet"
-            for d in self._used_datasets()
-            if self.config.task_of(d) == "classification"
-        ]
-        classes = {"examples": sorted_into} if sorted_into else {}
+        evidence: dict[str, list[str]] = {"estimates": ["estimates.parquet"]}
+        for experiment in self.experiments:
+            for family, dataset in self._runs_of(experiment):
+                evidence = _merged(evidence, self._evidence(experiment, family, dataset))
         jobs = [
             Job("estimates.parquet", "estimates", {}, ("kduq.estimates",), {"estimates": runs}),
             Job(
@@ -340,36 +413,16 @@ class Study:
                     "bootstrap_draws": self.config.statistics.bootstrap_draws,
                     "seed": self.config.seed,
                     **self.config.claims.model_dump(),
+                    "gate": self.config.gate.model_dump(),
+                    "prompts": self.config.language.prompts,
                 },
                 ("kduq.claims",),
-                {"estimates": ["estimates.parquet"], "students": students} | classes,
+                evidence,
             ),
         ]
-        figures = []
-        for experiment in self.experiments:
-            drawn = {"estimates": self.artifacts_of(experiment, figures=False)}
-            if recorded := self._recorded(experiment):
-                drawn["students"] = recorded
-            for figure, suffix in product(figures_of(experiment), ("png", "pdf")):
-                figures.append(f"figures/{figure}.{suffix}")
-                jobs.append(
-                    Job(
-                        figures[-1],
-                        "figures",
-                        {
-                            "figure": figure,
-                            "experiment": experiment,
-                            **self.config.figures.model_dump(),
-                            "project_style": _file_digest(_STYLE),
-                            "confidence": self.config.statistics.confidence,
-                        },
-                        ("kduq.figures",),
-                        drawn,
-                    )
-                )
-        captions = {
-            f: _file_digest(_CAPTIONS / f"{f}.rst") for e in self.experiments for f in figures_of(e)
-        }
+        figures = self._figures()
+        jobs.extend(figures)
+        captions = {f: _file_digest(_CAPTIONS / f"{f}.rst") for f in self.figures}
         jobs.append(
             Job(
                 "report.html",
@@ -384,17 +437,101 @@ class Study:
                 {
                     "estimates": ["estimates.parquet"],
                     "claims": ["claims.parquet"],
-                    "figures": [f for f in figures if f.endswith(".png")],
+                    "figures": [job.path for job in figures if job.path.endswith(".png")],
                 },
             )
         )
         return jobs
 
+    def _evidence(self, experiment: str, family: str, dataset: str) -> dict[str, list[str]]:
+        """What claims read of a run beside the gathered estimates, by role."""
+        root = f"{experiment}/{family}/{dataset}"
+        blocks = [f"{start:06d}-{stop:06d}" for start, stop in self._blocks(experiment, family)]
+        students = [f"{root}/students/{block}.parquet" for block in blocks]
+        examples = [f"examples/{dataset}.parquet"]
+        task = self.config.task_of(dataset)
+        if task == "text":
+            return {
+                "answered": students,
+                "losses": [f"{root}/losses/{block}.parquet" for block in blocks],
+                "corpora": examples,
+            }
+        if task == "classification":
+            return {"students": students, "examples": examples}
+        return {"students": students}
+
+    @property
+    def figures(self) -> list[str]:
+        """Names of the study's figures."""
+        names = [f for e in self.experiments if self._tables(e) for f in figures_of(e)]
+        return [*names, *self.language_figures]
+
+    @property
+    def language_figures(self) -> list[str]:
+        """Names of the figures of language models."""
+        found = [e for e in self.experiments if len(self._tables(e)) < len(self._runs_of(e))]
+        if not found:
+            return []
+        methods = ["language_methods"] if "variance_aware" in found else []
+        return ["language_uncertainty", *methods, "language_gallery"]
+
+    def _tables(self, experiment: str) -> list[tuple[str, str]]:
+        """Runs of an experiment on tables of examples: all but those of language models."""
+        return [(f, d) for f, d in self._runs_of(experiment) if d not in self.config.corpora]
+
+    def _figures(self) -> list[Job]:
+        style = {
+            **self.config.figures.model_dump(),
+            "project_style": _file_digest(_STYLE),
+            "confidence": self.config.statistics.confidence,
+        }
+        jobs = []
+        for experiment in self.experiments:
+            runs = self._tables(experiment)
+            if not runs:
+                continue
+            drawn = {"estimates": [f"{experiment}/{f}/{d}/estimates.parquet" for f, d in runs]}
+            if recorded := self._recorded(experiment):
+                drawn["students"] = recorded
+            for figure, suffix in product(figures_of(experiment), ("png", "pdf")):
+                settings = {"figure": figure, "experiment": experiment, **style}
+                path = f"figures/{figure}.{suffix}"
+                jobs.append(Job(path, "figures", settings, ("kduq.figures",), drawn))
+        for figure, suffix in product(self.language_figures, ("png", "pdf")):
+            drawn = self._gallery() if figure == "language_gallery" else self._language_estimates()
+            modules = ("kduq.figures_text", "kduq.estimates.text")
+            path = f"figures/{figure}.{suffix}"
+            jobs.append(Job(path, "figures", {"figure": figure, **style}, modules, drawn))
+        return jobs
+
+    def _language_estimates(self) -> dict[str, list[str]]:
+        return {
+            "estimates": [
+                f"{e}/{f}/{d}/estimates.parquet"
+                for e in self.experiments
+                for f, d in self._runs_of(e)
+                if d in self.config.corpora
+            ]
+        }
+
+    def _gallery(self) -> dict[str, list[str]]:
+        """What the gallery shows: the first run of students of single answers."""
+        order = sorted(self.experiments, key=_GALLERY_ORDER.index)
+        experiment, family, corpus = next(
+            (e, f, d) for e in order for f, d in self._runs_of(e) if d in self.config.corpora
+        )
+        teacher = self._run(experiment, family).teacher
+        return {
+            "examples": [f"examples/{corpus}.parquet"],
+            "teacher": [f"teachers/{teacher}/{corpus}/answers.parquet"],
+            "students": self._evidence(experiment, family, corpus)["answered"],
+        }
+
     def _recorded(self, experiment: str) -> list[str]:
         """First block of students of each run whose trajectories were recorded."""
         found = []
-        for family, dataset in self._runs_of(experiment):
-            run = getattr(getattr(self.config.experiments, experiment).families, family)
+        for family, dataset in self._tables(experiment):
+            run = self._run(experiment, family)
             if getattr(self.config.students[run.student], "record_every", 0):
                 start, stop = self._blocks(experiment, family)[0]
                 found.append(
@@ -403,15 +540,24 @@ class Study:
         return found
 
     def _blocks(self, experiment: str, family: str) -> list[tuple[int, int]]:
-        run = getattr(getattr(self.config.experiments, experiment).families, family)
+        run = self._run(experiment, family)
         starts = range(0, run.replicates, run.block)
         return [(start, min(start + run.block, run.replicates)) for start in starts]
 
-    def artifacts_of(self, experiment: str, figures: bool = True) -> list[str]:
-        """Paths to make for one experiment: its estimates and, if wanted, its figures."""
+    def artifacts_of(self, experiment: str) -> list[str]:
+        """Paths to make for one experiment: its estimates and its figures."""
         runs = [f"{experiment}/{f}/{d}/estimates.parquet" for f, d in self._runs_of(experiment)]
-        drawn = product(figures_of(experiment) if figures else (), ("png", "pdf"))
+        figures = figures_of(experiment) if self._tables(experiment) else ()
+        drawn = product(figures, ("png", "pdf"))
         return [*runs, *(f"figures/{figure}.{suffix}" for figure, suffix in drawn)]
+
+
+def _merged(one: dict[str, list[str]], other: dict[str, list[str]]) -> dict[str, list[str]]:
+    """Lists of the same name joined, each path once."""
+    return {
+        name: list(dict.fromkeys([*one.get(name, []), *other.get(name, [])]))
+        for name in dict.fromkeys([*one, *other])
+    }
 
 
 def _settings_of(model: Model, task: str) -> dict[str, Any]:

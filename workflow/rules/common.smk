@@ -1,10 +1,12 @@
 ##### The study: checked configuration, its plan, and what every rule asks of the plan #####
 
+import re
+
 from kduq.config import check
 from kduq.errors import UserError
-from kduq.fetched import cache, use_cache
+from kduq.fetched import FETCHED, cache, use_cache
 from kduq.job import share_library
-from kduq.study import Study, figures_of
+from kduq.study import Study
 from snakemake.logging import logger
 
 share_library()
@@ -27,13 +29,31 @@ RUN = f"{ROOT}/{{experiment}}/{{family}}/{{dataset}}"
 ENVIRONMENT = "../../envs/kduq.yaml"
 
 
+def any_of(names):
+    """Pattern that matches the given names, or nothing if there are none."""
+    return "|".join(map(re.escape, names)) or "(?!)"
+
+
+#: Corpora and data sets, and so the rules that make what stems from them, are told apart by name.
+CORPUS = any_of(STUDY.corpora)
+TABLE = any_of(name for name in STUDY.datasets if name not in STUDY.corpora)
+
+
 wildcard_constraints:
     experiment="|".join(STUDY.experiments) or "none",
-    figure="|".join(name for e in STUDY.experiments for name in figures_of(e)) or "none",
     family="[a-z]+",
     dataset="[^/]+",
     teacher="[^/]+",
     block=r"\d{6}-\d{6}",
+
+
+def memory(base):
+    """Resource function: megabytes of a job on one data set; those that are downloaded are large."""
+
+    def megabytes(wildcards):
+        return max(base, 4000) if wildcards.dataset in FETCHED else base
+
+    return megabytes
 
 
 def planned(path):

@@ -10,6 +10,8 @@ rule estimates:
         f"{ROOT}/logs/estimates/{{experiment}}_{{family}}_{{dataset}}.log",
     benchmark:
         f"{ROOT}/benchmarks/estimates/{{experiment}}_{{family}}_{{dataset}}.tsv"
+    wildcard_constraints:
+        dataset=TABLE,
     conda:
         ENVIRONMENT
     threads: 1
@@ -20,6 +22,29 @@ rule estimates:
         job=parameters(f"{RUN}/estimates.parquet"),
     script:
         "../scripts/estimates.py"
+
+
+rule language_estimates:
+    input:
+        unpack(made_from(f"{RUN}/estimates.parquet")),
+    output:
+        f"{RUN}/estimates.parquet",
+    log:
+        f"{ROOT}/logs/estimates/{{experiment}}_{{family}}_{{dataset}}.log",
+    benchmark:
+        f"{ROOT}/benchmarks/estimates/{{experiment}}_{{family}}_{{dataset}}.tsv"
+    wildcard_constraints:
+        dataset=CORPUS,
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=30,
+    params:
+        job=parameters(f"{RUN}/estimates.parquet"),
+    script:
+        "../scripts/language_estimates.py"
 
 
 rule gather:

@@ -10,6 +10,31 @@ rule examples:
         f"{ROOT}/logs/examples/{{dataset}}.log",
     benchmark:
         f"{ROOT}/benchmarks/examples/{{dataset}}.tsv"
+    wildcard_constraints:
+        dataset=TABLE,
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=memory(1500),
+        runtime=10,
+    params:
+        job=parameters(f"{ROOT}/examples/{{dataset}}.parquet"),
+    script:
+        "../scripts/examples.py"
+
+
+rule corpora:
+    input:
+        data_file,
+    output:
+        f"{ROOT}/examples/{{dataset}}.parquet",
+    log:
+        f"{ROOT}/logs/examples/{{dataset}}.log",
+    benchmark:
+        f"{ROOT}/benchmarks/examples/{{dataset}}.tsv"
+    wildcard_constraints:
+        dataset=CORPUS,
     conda:
         ENVIRONMENT
     threads: 1
@@ -19,4 +44,4 @@ rule examples:
     params:
         job=parameters(f"{ROOT}/examples/{{dataset}}.parquet"),
     script:
-        "../scripts/examples.py"
+        "../scripts/corpora.py"

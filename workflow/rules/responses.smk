@@ -10,13 +10,38 @@ rule responses:
         f"{ROOT}/logs/responses/{{experiment}}_{{family}}_{{dataset}}_{{block}}.log",
     benchmark:
         f"{ROOT}/benchmarks/responses/{{experiment}}_{{family}}_{{dataset}}_{{block}}.tsv"
+    wildcard_constraints:
+        dataset=TABLE,
     conda:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=1500,
+        mem_mb=memory(1500),
         runtime=10,
     params:
         job=parameters(f"{RUN}/responses/{{block}}.parquet"),
     script:
         "../scripts/responses.py"
+
+
+rule language_responses:
+    input:
+        unpack(made_from(f"{RUN}/responses/{{block}}.parquet")),
+    output:
+        f"{RUN}/responses/{{block}}.parquet",
+    log:
+        f"{ROOT}/logs/responses/{{experiment}}_{{family}}_{{dataset}}_{{block}}.log",
+    benchmark:
+        f"{ROOT}/benchmarks/responses/{{experiment}}_{{family}}_{{dataset}}_{{block}}.tsv"
+    wildcard_constraints:
+        dataset=CORPUS,
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=240,
+    params:
+        job=parameters(f"{RUN}/responses/{{block}}.parquet"),
+    script:
+        "../scripts/language_responses.py"

@@ -10,13 +10,39 @@ rule students:
         f"{ROOT}/logs/students/{{experiment}}_{{family}}_{{dataset}}_{{block}}.log",
     benchmark:
         f"{ROOT}/benchmarks/students/{{experiment}}_{{family}}_{{dataset}}_{{block}}.tsv"
+    wildcard_constraints:
+        dataset=TABLE,
     conda:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=2000,
+        mem_mb=memory(2000),
         runtime=120,
     params:
         job=parameters(f"{RUN}/students/{{block}}.parquet"),
     script:
         "../scripts/students.py"
+
+
+rule language_students:
+    input:
+        unpack(made_from(f"{RUN}/students/{{block}}.parquet")),
+    output:
+        students=f"{RUN}/students/{{block}}.parquet",
+        losses=f"{RUN}/losses/{{block}}.parquet",
+    log:
+        f"{ROOT}/logs/students/{{experiment}}_{{family}}_{{dataset}}_{{block}}.log",
+    benchmark:
+        f"{ROOT}/benchmarks/students/{{experiment}}_{{family}}_{{dataset}}_{{block}}.tsv"
+    wildcard_constraints:
+        dataset=CORPUS,
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=240,
+    params:
+        job=parameters(f"{RUN}/students/{{block}}.parquet"),
+    script:
+        "../scripts/language_students.py"

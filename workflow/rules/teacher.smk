@@ -10,13 +10,66 @@ rule teacher:
         f"{ROOT}/logs/teacher/{{teacher}}_{{dataset}}.log",
     benchmark:
         f"{ROOT}/benchmarks/teacher/{{teacher}}_{{dataset}}.tsv"
+    wildcard_constraints:
+        dataset=TABLE,
     conda:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=1500,
+        mem_mb=memory(1500),
         runtime=10,
     params:
         job=parameters(f"{ROOT}/teachers/{{teacher}}/{{dataset}}/teacher.parquet"),
     script:
         "../scripts/teacher.py"
+
+
+rule language_teacher:
+    input:
+        unpack(made_from(f"{ROOT}/teachers/{{teacher}}/{{dataset}}/teacher.parquet")),
+    output:
+        teacher=f"{ROOT}/teachers/{{teacher}}/{{dataset}}/teacher.parquet",
+        losses=f"{ROOT}/teachers/{{teacher}}/{{dataset}}/losses.parquet",
+        model=directory(f"{ROOT}/teachers/{{teacher}}/{{dataset}}/model"),
+    log:
+        f"{ROOT}/logs/teacher/{{teacher}}_{{dataset}}.log",
+    benchmark:
+        f"{ROOT}/benchmarks/teacher/{{teacher}}_{{dataset}}.tsv"
+    wildcard_constraints:
+        dataset=CORPUS,
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=240,
+    params:
+        job=parameters(f"{ROOT}/teachers/{{teacher}}/{{dataset}}/teacher.parquet"),
+    script:
+        "../scripts/language_teacher.py"
+
+
+##### Answers: what a language model that is a teacher itself answers #####
+
+
+rule answers:
+    input:
+        unpack(made_from(f"{ROOT}/teachers/{{teacher}}/{{dataset}}/answers.parquet")),
+    output:
+        f"{ROOT}/teachers/{{teacher}}/{{dataset}}/answers.parquet",
+    log:
+        f"{ROOT}/logs/answers/{{teacher}}_{{dataset}}.log",
+    benchmark:
+        f"{ROOT}/benchmarks/answers/{{teacher}}_{{dataset}}.tsv"
+    wildcard_constraints:
+        dataset=CORPUS,
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=4000,
+        runtime=120,
+    params:
+        job=parameters(f"{ROOT}/teachers/{{teacher}}/{{dataset}}/answers.parquet"),
+    script:
+        "../scripts/answers.py"

