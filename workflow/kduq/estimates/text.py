@@ -1,0 +1,403 @@
+"""Estimates of language models: what is left of a teacher's distribution over answers.
+
+Answers are compared as unit-norm sentence embeddings: variances and squared distances have no
+unit, and the squared distance of two answers is 2 - 2 cos. Where a corpus knows the distribution
+of every prompt's answers, the models' own probabilities of the supported answers are compared with
+it, without sampling error; all else that a model might say is one more answer, "outside".
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from kduq import statistics
+from kduq.estimates import Table, exact
+from kduq.statistics import Estimate
+
+if TYPE_CHECKING:
+    # For its type alone: at run time it would load the language models' libraries.
+    from kduq.language.corpus import Corpus
+
+#: Least probability of a model in a divergence, which an answer it never gives would make
+#: infinite: such an answer of probability t adds t log(t / 1e-12).
+FLOOR = 1e-12
+#: Bins of equal width of a probability.
+_BINS = 15
+#: A supported answer counts as covered from this share of its true probability on.
+_COVERED = 0.1
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Sampled answers of S models to the P evaluated prompts, J draws each.
+
+    Attributes
+    ----------
+    texts : ndarray of str objects of shape (S, P, J)
+        The answers.
+    embeddings : ndarray of float32 of shape (S, P, J, D)
+        Their sentence embeddings, of unit norm.
+    support : list of P (ndarray of shape (S, A_p), or None)
+        Exact probability that each model gives to each reference of a prompt, at temperature 1
+        and without truncation; they need not sum to 1. None where it was not asked for.
+    """
+
+    texts: np.ndarray
+    embeddings: np.ndarray
+    support: list[np.ndarray | None]
+
+
+def answers_from(columns: Mapping[str, Any], rows: np.ndarray, evaluated: np.ndarray) -> Answers:
+    """Arrange rows of a table of answers.
+
+    Parameters
+    ----------
+    columns : mapping of str to array
+        prompt_id, draw, text, embedding of shape (rows, D), support_logprobs (a list in the row of
+        the first draw, or None) and, where there is more than one model, replicate.
+    rows : ndarray of int
+        Numbers of the rows that take part, in any order; none for no models.
+    evaluated : ndarray of int of shape (P,)
+        Identifiers of the prompts, in the order wanted. Rows of other prompts are left out.
+
+    Returns
+    -------
+    Answers
+        Models in ascending order of replicate.
+
+    Raises
+    ------
+    ValueError
+        If a model lacks a draw at a prompt, or has one twice.
+    """
+    prompts, draws = np.asarray(columns["prompt_id"]), np.asarray(columns["draw"])
+    rows = np.asarray(rows, dtype=np.intp)
+    rows = rows[np.isin(prompts[rows], evaluated)]
+    replicate = np.asarray(columns.get("replicate", np.zeros(len(prompts), np.intp)))[rows]
+    shape = (len(np.unique(replicate)), len(evaluated), len(np.unique(draws[rows])))
+    place = np.argsort(np.argsort(evaluated))[np.searchsorted(np.sort(evaluated), prompts[rows])]
+    order = np.lexsort((draws[rows], place, replicate))
+    keys = np.stack([replicate, place, draws[rows]])[:, order]
+    grid = np.meshgrid(*map(np.unique, keys), indexing="ij")
+    if keys.shape[1] != np.prod(shape) or (keys != np.stack(grid).reshape(3, -1)).any():
+        raise ValueError(
+            f"{keys.shape[1]} answers of {shape[0]} models to {shape[1]} prompts, where every "
+            f"model gives {shape[2]} to each prompt"
+        )
+    rows = rows[order]
+    first = rows.reshape(shape)[:, :, 0] if len(rows) else np.zeros((0, len(evaluated)), np.intp)
+    logprobs = columns["support_logprobs"]
+    embeddings = np.asarray(columns["embedding"], dtype=np.float32)
+    return Answers(
+        np.asarray(columns["text"], dtype=object)[rows].reshape(shape),
+        embeddings[rows].reshape(*shape, embeddings.shape[1]),
+        [_probabilities([logprobs[row] for row in column]) for column in first.T],
+    )
+
+
+def _probabilities(logprobs: Sequence[Any]) -> np.ndarray | None:
+    if not logprobs or any(values is None for values in logprobs):
+        return None
+    return np.exp(np.array([np.asarray(values, np.float64) for values in logprobs]))
+
+
+def summarise(
+    settings: Mapping[str, Any],
+    corpus: "Corpus",
+    references: Sequence[np.ndarray],
+    evaluated: np.ndarray,
+    teacher: Answers,
+    students: Sequence[tuple[Answers, int, int]],
+) -> dict[str, list[Any]]:
+    """Estimate everything that one run measures.
+
+    Every metric is a mean over the prompts of a group: ``all``, and ``train`` and ``test`` where
+    both are among the evaluated prompts. Intervals are a jackknife over students, conditional on
+    the corpus, the prompts and the teacher, whose own numbers therefore have none.
+
+    Sampled answers give ``intra_student_variance`` and ``inter_student_variance`` (one-way random
+    effects, trace of the covariance), ``intra_variance_ratio`` (to the teacher's),
+    ``similarity_to_reference`` (cosine to the nearest of a prompt's references),
+    ``similarity_to_teacher`` (mean cosine of a student's and a teacher's answer),
+    ``systematic_noise`` (see `statistics.systematic_noise`; the target is the references' mean,
+    weighted by their probabilities) and ``hallucination_rate``.
+
+    Where the corpus knows the support, exact probabilities q of the supported answers and of
+    "outside", beside the true t, give ``predictive_entropy`` and ``mutual_information`` (nats),
+    ``kl_from_truth`` = Σ t log(t / max(q, 1e-12)) (nats), ``total_variation_from_truth`` =
+    Σ |q - t| / 2, ``support_coverage`` (share of answers with q ≥ t/10), ``mass_outside_support``,
+    ``expected_calibration_error`` (see `calibration_error`) and, of the truth itself, the teacher's
+    ``true_entropy``.
+
+    Parameters
+    ----------
+    settings : mapping
+        experiment, family, dataset, confidence and conditions.
+    corpus : Corpus
+        All prompts with their supported answers.
+    references : sequence of P ndarray of shape (A_p, D)
+        Embeddings of the evaluated prompts' references.
+    evaluated : ndarray of int of shape (P,)
+        Identifiers of the evaluated prompts.
+    teacher : Answers
+        Of the teacher, S = 1.
+    students : sequence of (Answers, int, int)
+        For each condition, the answers of the students that did not diverge, how many did, and
+        how many were trained.
+
+    Returns
+    -------
+    dict of str to list
+        The columns of the artifact. A number that cannot be had is NaN.
+
+    Raises
+    ------
+    ValueError
+        If the corpus knows the support and the answers lack their probabilities.
+    """
+    table = Table(settings)
+    held = _Held(corpus, references, evaluated)
+    given = _Measured(teacher, held, None)
+    confidence = settings["confidence"]
+    for group, chosen in held.groups().items():
+        found = given.estimates(chosen, confidence) | given.own_systematic_noise(chosen, confidence)
+        if corpus.knows_support:
+            entropies = statistics.entropy(held.truth)[None]
+            found["true_entropy"] = _over(entropies, chosen, confidence)
+        for metric, estimate in found.items():
+            table.add(table.unconditional, "teacher", metric, estimate, group)
+    for condition, (answers, n_diverged, n_total) in zip(
+        settings["conditions"], students, strict=True
+    ):
+        table.add(condition, "student", "diverged_count", exact(n_diverged, n_total))
+        measured = _Measured(answers, held, given)
+        for group, chosen in held.groups().items():
+            found = measured.estimates(chosen, confidence) | measured.across(chosen, confidence)
+            for metric, estimate in found.items():
+                table.add(condition, "student", metric, estimate, group)
+    return table.columns()
+
+
+def calibration_error(model: np.ndarray, truth: np.ndarray) -> float:
+    """Distance of a model's probabilities from the true ones where they are known exactly.
+
+    The expected calibration error (Guo et al. 2017, eq. 3) with the true probability of an answer
+    in place of the share of right ones. Pairs of prompt and supported answer fall into 15 bins of
+    equal width by the model's probability, and bins are weighted by what the model puts into them,
+    so that a bin counts as much as the answers that the model would give from it.
+
+    Parameters
+    ----------
+    model, truth : ndarray of shape (n,)
+        Probabilities of the same pairs.
+
+    Returns
+    -------
+    float
+        Σ_b W_b |mean model - mean truth| / Σ_b W_b, between 0 and 1; 0 for a model that is right
+        on average in every bin, NaN for one that gives no supported answer at all.
+    """
+    places = np.minimum((model * _BINS).astype(int), _BINS - 1)
+    counts, given, true = (
+        np.bincount(places, weights, minlength=_BINS) for weights in (None, model, truth)
+    )
+    weight = given.sum()
+    if not weight > 0:
+        return np.nan
+    return float((given / weight * np.abs(given - true) / np.maximum(counts, 1)).sum())
+
+
+def _over(scores: np.ndarray, chosen: np.ndarray, confidence: float) -> Estimate:
+    """Mean over the chosen prompts of scores of shape (S, P)."""
+    return statistics.pooled_mean(scores, np.broadcast_to(chosen, scores.shape), confidence)
+
+
+def _mean_over_draws(values: np.ndarray) -> np.ndarray:
+    """Means of shape (S,) of values of shape (S, J), whose J is 0 where there are no models."""
+    return values.sum(axis=1) / max(values.shape[1], 1)
+
+
+def _plain(text: str) -> str:
+    """A text with its white space made one space a gap and none at the ends."""
+    return " ".join(text.split())
+
+
+class _Held:
+    """What answers are held against: the evaluated prompts with their references.
+
+    Parameters
+    ----------
+    corpus, references, evaluated
+        See `summarise`.
+    """
+
+    def __init__(
+        self, corpus: "Corpus", references: Sequence[np.ndarray], evaluated: np.ndarray
+    ) -> None:
+        self.knows_support = corpus.knows_support
+        self.references = [np.asarray(values, np.float64) for values in references]
+        self._splits = np.array([corpus.split[i] for i in evaluated], dtype=object)
+        texts = [[_plain(text) for text in corpus.references[i]] for i in evaluated]
+        self.supported = [set(group) for group in texts]
+        weights = [np.array(corpus.weights(i)) for i in evaluated]
+        #: References' probability-weighted mean, shape (P, D).
+        self.centre = np.zeros((0, 1))
+        if texts:
+            self.centre = np.array(
+                [w @ values for w, values in zip(weights, self.references, strict=True)]
+            )
+        width = max(map(len, texts), default=0)
+        #: True probabilities, shape (P, A + 1), padded with zeros; the last is of "outside".
+        self.truth = np.zeros((len(texts), width + 1))
+        #: Whether a column of `truth` is one of the prompt's supported answers.
+        self.real = np.zeros(self.truth.shape, bool)
+        for p, values in enumerate(weights):
+            self.truth[p, : len(values)] = values
+            self.real[p, : len(values)] = True
+        # A reference that several prompts share is one: whoever gives it is as near to one of
+        # them as to the other, whatever rounding says.
+        found = {
+            text: values
+            for group, rows in zip(texts, self.references, strict=True)
+            for text, values in zip(group, rows, strict=True)
+        }
+        self.distinct = np.array(list(found.values()))
+        #: Which of the distinct references are a prompt's own, shape (P, number of them).
+        self.own = np.array([[text in group for text in found] for group in self.supported])
+
+    def groups(self) -> dict[str, np.ndarray]:
+        """Prompts of each group, a mask of shape (P,)."""
+        found = {"all": np.ones(len(self._splits), bool)}
+        splits = {split: self._splits == split for split in ("train", "test")}
+        return found | (splits if all(mask.any() for mask in splits.values()) else {})
+
+
+class _Measured:
+    """Numbers of one condition's models, prompt by prompt.
+
+    Parameters
+    ----------
+    answers : Answers
+        Of S models.
+    held : _Held
+        What they are held against.
+    teacher : _Measured, optional
+        The teacher's own, for students.
+    """
+
+    def __init__(self, answers: Answers, held: _Held, teacher: "_Measured | None") -> None:
+        self._answers, self._held, self._teacher = answers, held, teacher
+        self._n_draws = answers.texts.shape[2]
+        self.means, self.within = statistics.moments(answers.embeddings)
+        self._scores = {
+            "intra_student_variance": self.within,
+            "similarity_to_reference": self._similarity_to_reference(),
+            "hallucination_rate": self._hallucinated(),
+        }
+        if teacher is not None:
+            similarity = np.einsum("spd,pd->sp", self.means, teacher.means[0])
+            self._scores["similarity_to_teacher"] = similarity
+        if held.knows_support:
+            self._scores |= self._exact()
+
+    def estimates(self, chosen: np.ndarray, confidence: float) -> dict[str, Estimate]:
+        """Means over the chosen prompts of what each model has on its own."""
+        found = {
+            metric: _over(scores, chosen, confidence) for metric, scores in self._scores.items()
+        }
+        if self._held.knows_support:
+            pairs = self._held.real & chosen[:, None]
+            errors = [
+                calibration_error(q[pairs], self._held.truth[pairs]) for q in self.probabilities
+            ]
+            usable = np.array(errors if chosen.any() else [])
+            found["expected_calibration_error"] = statistics.mean(usable, confidence)
+        return found
+
+    def across(self, chosen: np.ndarray, confidence: float) -> dict[str, Estimate]:
+        """What takes several students, or the teacher beside them."""
+        found = {
+            "inter_student_variance": statistics.inter_student_trace(
+                self.means[:, chosen], self.within[:, chosen], self._n_draws, confidence
+            ),
+            "systematic_noise": statistics.systematic_noise(
+                self.means[:, chosen], self._held.centre[chosen], confidence
+            ),
+        }
+        if self._teacher is not None:
+            base = _over(self._teacher.within, chosen, confidence).value
+            # A teacher that always answers the same leaves nothing to be a share of.
+            share = self.within / (base if base > 0 else np.nan)
+            found["intra_variance_ratio"] = _over(share, chosen, confidence)
+        if self._held.knows_support:
+            members = np.broadcast_to(chosen, self.probabilities.shape[:2])
+            found["mutual_information"] = statistics.mutual_information(
+                self.probabilities, members, confidence
+            )
+        return found
+
+    def own_systematic_noise(self, chosen: np.ndarray, confidence: float) -> dict[str, Estimate]:
+        """The systematic noise of each model alone, less the sampling variance of its own mean.
+
+        Of the teacher, which is given: there is no variance between teachers to correct for.
+        """
+        squared = ((self.means - self._held.centre) ** 2).sum(axis=2)
+        noise = squared - self.within / max(self._n_draws, 1)
+        return {"systematic_noise": _over(noise, chosen, confidence)}
+
+    def _similarity_to_reference(self) -> np.ndarray:
+        found = np.zeros(self.within.shape)
+        for p, references in enumerate(self._held.references):
+            cosines = self._answers.embeddings[:, p].astype(np.float64) @ references.T
+            found[:, p] = _mean_over_draws(cosines.max(axis=2))
+        return found
+
+    def _hallucinated(self) -> np.ndarray:
+        """Share of a prompt's answers that are hallucinated, shape (S, P).
+
+        Where the support is known: of answers that are not among the references, white space
+        aside. Elsewhere: of answers nearer to another evaluated question's reference than to any
+        of their own; NaN where no other question has a reference of its own.
+        """
+        held, found = self._held, np.full(self.within.shape, np.nan)
+        for p, supported in enumerate(held.supported):
+            if held.knows_support:
+                texts = self._answers.texts[:, p]
+                outside = [_plain(text) not in supported for text in texts.flat]
+                found[:, p] = _mean_over_draws(np.array(outside, bool).reshape(texts.shape))
+            elif not held.own[p].all():
+                embeddings = self._answers.embeddings[:, p].astype(np.float64)
+                cosines = embeddings @ held.distinct.T
+                own, others = cosines[..., held.own[p]], cosines[..., ~held.own[p]]
+                found[:, p] = _mean_over_draws(others.max(axis=2) > own.max(axis=2))
+        return found
+
+    @cached_property
+    def probabilities(self) -> np.ndarray:
+        """Of supported answers and "outside", laid out as `_Held.truth`, shape (S, P, A + 1)."""
+        n_models = len(self.means)
+        found = np.zeros((n_models, *self._held.truth.shape))
+        for p, support in enumerate(self._answers.support):
+            if support is None and n_models:
+                raise ValueError("the corpus knows the support: its probabilities are missing")
+            if support is not None:
+                found[:, p, : support.shape[1]] = support
+        found[..., -1] = np.maximum(1 - found.sum(axis=2), 0)
+        # Rounding may lift the sum of the supported a little above 1.
+        return found / found.sum(axis=2, keepdims=True)
+
+    def _exact(self) -> dict[str, np.ndarray]:
+        q, t, real = self.probabilities, self._held.truth, self._held.real
+        # Zero where t is, as 0 log 0 is.
+        divergence = t * np.log(np.where(t > 0, t, 1) / np.where(t > 0, np.maximum(q, FLOOR), 1))
+        covered = (q >= _COVERED * t) & real
+        return {
+            "predictive_entropy": statistics.entropy(q),
+            "kl_from_truth": divergence.sum(axis=2),
+            "total_variation_from_truth": np.abs(q - t).sum(axis=2) / 2,
+            "support_coverage": covered.sum(axis=2) / np.maximum(real.sum(axis=1), 1),
+            "mass_outside_support": q[..., -1],
+        }
