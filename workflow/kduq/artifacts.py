@@ -407,6 +407,16 @@ class Artifact:
             return np.array(chunked.to_pylist(), dtype=object)
         return chunked.to_numpy()
 
+    def columns(self, names: Sequence[str]) -> dict[str, Any]:
+        """Several columns; see `column`. A list column of free length is a list of lists."""
+        kinds = {name: self.table.schema.field(name).type for name in names}
+        return {
+            name: self.table.column(name).to_pylist()
+            if pa.types.is_list(kind)
+            else self.column(name)
+            for name, kind in kinds.items()
+        }
+
     def rows_of(self, conditions: Sequence[Mapping[str, Any]]) -> list[np.ndarray]:
         """Numbers of the rows of each condition, in the order of the table.
 

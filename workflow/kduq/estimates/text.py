@@ -30,6 +30,10 @@ _BINS = 15
 _COVERED = 0.1
 
 
+#: Columns of a table of answers that estimates are made from.
+COLUMNS = ("prompt_id", "draw", "text", "embedding", "support_logprobs")
+
+
 @dataclass(frozen=True)
 class Answers:
     """Sampled answers of S models to the P evaluated prompts, J draws each.
@@ -98,6 +102,34 @@ def answers_from(columns: Mapping[str, Any], rows: np.ndarray, evaluated: np.nda
     )
 
 
+def of_condition(
+    columns: Mapping[str, Any], rows: np.ndarray, evaluated: np.ndarray
+) -> tuple[Answers, int, int]:
+    """Arrange the rows of one condition's students; see `answers_from`.
+
+    Parameters
+    ----------
+    columns : mapping of str to array
+        As of `answers_from`, with replicate and diverged.
+    rows : ndarray of int
+        Numbers of the condition's rows.
+    evaluated : ndarray of int of shape (P,)
+        Identifiers of the prompts.
+
+    Returns
+    -------
+    answers : Answers
+        Of the students that did not diverge.
+    n_diverged, n_total : int
+        Students that did, and all.
+    """
+    diverged = columns["diverged"][rows].astype(bool)
+    replicate = columns["replicate"][rows]
+    n_diverged = len(np.unique(replicate[diverged]))
+    good = answers_from(columns, rows[~diverged], evaluated)
+    return good, n_diverged, len(np.unique(replicate))
+
+
 def _probabilities(logprobs: Sequence[Any]) -> np.ndarray | None:
     if not logprobs or any(values is None for values in logprobs):
         return None
@@ -110,6 +142,7 @@ def summarise(
     references: Sequence[np.ndarray],
     evaluated: np.ndarray,
     teacher: Answers,
+    greedy: Answers,
     students: Sequence[tuple[Answers, int, int]],
 ) -> dict[str, list[Any]]:
     """Estimate everything that one run measures.
@@ -144,6 +177,8 @@ def summarise(
         Identifiers of the evaluated prompts.
     teacher : Answers
         Of the teacher, S = 1.
+    greedy : Answers
+        The teacher's likeliest answers, S = J = 1: ``greedy_similarity_to_reference``.
     students : sequence of (Answers, int, int)
         For each condition, the answers of the students that did not diverge, how many did, and
         how many were trained.
@@ -162,11 +197,13 @@ def summarise(
     held = _Held(corpus, references, evaluated)
     given = _Measured(teacher, held, None)
     confidence = settings["confidence"]
+    likeliest = held.similarity_to_reference(greedy.embeddings)
     for group, chosen in held.groups().items():
         found = given.estimates(chosen, confidence) | given.own_systematic_noise(chosen, confidence)
         if corpus.knows_support:
             entropies = statistics.entropy(held.truth)[None]
             found["true_entropy"] = _over(entropies, chosen, confidence)
+        found["greedy_similarity_to_reference"] = _over(likeliest, chosen, confidence)
         for metric, estimate in found.items():
             table.add(table.unconditional, "teacher", metric, estimate, group)
     for condition, (answers, n_diverged, n_total) in zip(
@@ -274,6 +311,14 @@ class _Held:
         splits = {split: self._splits == split for split in ("train", "test")}
         return found | (splits if all(mask.any() for mask in splits.values()) else {})
 
+    def similarity_to_reference(self, embeddings: np.ndarray) -> np.ndarray:
+        """Mean over draws of the cosine to a prompt's nearest reference, shape (S, P)."""
+        found = np.zeros(embeddings.shape[:2])
+        for p, references in enumerate(self.references):
+            cosines = embeddings[:, p].astype(np.float64) @ references.T
+            found[:, p] = _mean_over_draws(cosines.max(axis=2))
+        return found
+
 
 class _Measured:
     """Numbers of one condition's models, prompt by prompt.
@@ -294,7 +339,7 @@ class _Measured:
         self.means, self.within = statistics.moments(answers.embeddings)
         self._scores = {
             "intra_student_variance": self.within,
-            "similarity_to_reference": self._similarity_to_reference(),
+            "similarity_to_reference": held.similarity_to_reference(answers.embeddings),
             "hallucination_rate": self._hallucinated(),
         }
         if teacher is not None:
@@ -347,13 +392,6 @@ class _Measured:
         squared = ((self.means - self._held.centre) ** 2).sum(axis=2)
         noise = squared - self.within / max(self._n_draws, 1)
         return {"systematic_noise": _over(noise, chosen, confidence)}
-
-    def _similarity_to_reference(self) -> np.ndarray:
-        found = np.zeros(self.within.shape)
-        for p, references in enumerate(self._held.references):
-            cosines = self._answers.embeddings[:, p].astype(np.float64) @ references.T
-            found[:, p] = _mean_over_draws(cosines.max(axis=2))
-        return found
 
     def _hallucinated(self) -> np.ndarray:
         """Share of a prompt's answers that are hallucinated, shape (S, P).
