@@ -203,6 +203,14 @@ def test_distances_from_the_truth_are_those_of_their_definitions():
     assert found["student", "mass_outside_support", "train"][0] == pytest.approx(
         (0.48 + 0.1 + 0.4) / 4
     )
+    # No two answers of a student share a bin, and what is outside is no answer.
+    errors = [
+        (0.5 * 0.25 + 0.02 * 0.23 + 0.6 * 0.4) / 2.12,
+        (0.7 * 0.05 + 0.2 * 0.05) / 2.9,
+    ]
+    assert found["student", "expected_calibration_error", "all"][0] == pytest.approx(
+        np.mean(errors)
+    )
     rows = [[0.5, 0.02, 0.48], [0.7, 0.2, 0.1], [0.6, 0.4], [1.0]]
     entropy = sum(statistics.entropy(np.array(row)) for row in rows) / 4
     assert found["student", "predictive_entropy", "train"][0] == pytest.approx(entropy)
@@ -244,7 +252,8 @@ def test_calibration_error_is_zero_only_for_a_calibrated_model():
     # Two in one bin: it counts with what the model puts into it.
     found = text.calibration_error(np.array([0.81, 0.85, 0.1]), np.array([0.7, 1.0, 0.0]))
     assert found == pytest.approx((1.66 * 0.02 + 0.1 * 0.1) / 1.76)
-    assert text.calibration_error(np.array([1.0]), np.array([1.0])) == 0
+    # Certainty is in the last bin, not in one of its own.
+    assert text.calibration_error(np.array([1.0, 0.95]), np.array([0.95, 1.0])) == 0
     assert np.isnan(text.calibration_error(np.zeros(3), np.ones(3) / 3))
 
 
@@ -273,6 +282,11 @@ def test_wordings_of_one_question_share_their_references():
     held = text._Held(same, references, np.arange(3))
     assert held.own.tolist() == [[True, False], [True, False], [False, True]]
     assert list(held.groups()) == ["all"]
+    # With no other question there is nothing to be nearer to.
+    held = text._Held(same, references[:2], np.arange(2))
+    given = text.Answers(np.full((1, 2, 2), ""), right()[:, :2], [None] * 2)
+    scores = text._Measured(given, held, None)._hallucinated()
+    assert np.isnan(scores).all()
 
 
 def test_similarities_and_ratio_follow_their_definitions():
@@ -362,6 +376,12 @@ def test_answers_are_arranged_by_student_prompt_and_draw():
     ]
     assert found.embeddings[1, 0, 1].tolist() == [7, 9, 1]
     np.testing.assert_allclose(found.support[1], [[0.3, 0.04], [0.7, 0.04]])
+
+
+def test_prompts_come_in_the_order_asked_for():
+    columns = rows_of_a_table(students=(1,), prompts=(2, 4, 6, 9))
+    found = text.answers_from(columns, np.arange(8), np.array([6, 9, 4, 2]))
+    assert found.texts[0, :, 0].tolist() == ["1-6-0", "1-9-0", "1-4-0", "1-2-0"]
 
 
 def test_answers_of_a_teacher_and_of_nobody():

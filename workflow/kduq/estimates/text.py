@@ -82,7 +82,7 @@ def answers_from(columns: Mapping[str, Any], rows: np.ndarray, evaluated: np.nda
     rows = rows[np.isin(prompts[rows], evaluated)]
     replicate = np.asarray(columns.get("replicate", np.zeros(len(prompts), np.intp)))[rows]
     shape = (len(np.unique(replicate)), len(evaluated), len(np.unique(draws[rows])))
-    place = np.argsort(np.argsort(evaluated))[np.searchsorted(np.sort(evaluated), prompts[rows])]
+    place = np.argsort(evaluated)[np.searchsorted(np.sort(evaluated), prompts[rows])]
     order = np.lexsort((draws[rows], place, replicate))
     keys = np.stack([replicate, place, draws[rows]])[:, order]
     grid = np.meshgrid(*map(np.unique, keys), indexing="ij")
