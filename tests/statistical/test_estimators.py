@@ -2,7 +2,8 @@
 
 import numpy as np
 import pytest
-from kduq import claims, statistics
+from kduq import statistics
+from kduq.claims import verdicts
 
 STUDIES = 500
 
@@ -84,7 +85,7 @@ def test_slope_of_a_power_law_is_its_exponent():
 
 def test_holm_rejects_as_the_textbook_step_down_does():
     p = np.array([0.001, 0.04, 0.02, 0.3])
-    levels = claims.holm_levels(p, 0.05)
+    levels = verdicts.holm_levels(p, 0.05)
     np.testing.assert_allclose(levels, [0.05 / 4, 0.05 / 3, 0.05 / 3, 0.05 / 3])
     assert (p < levels).tolist() == [True, False, False, False]
 
@@ -92,7 +93,7 @@ def test_holm_rejects_as_the_textbook_step_down_does():
 def verdict(points, spread, threshold, **options):
     rng = np.random.default_rng(0)
     draws = np.asarray(points) + spread * rng.normal(size=(2000, len(points)))
-    test = claims.Test(
+    test = verdicts.Test.resampled(
         1, "4", "s", "linear", "d", "x", np.asarray(points), draws, threshold, 10, **options
     )
     return test.row(0.95)
@@ -116,6 +117,6 @@ def test_simultaneous_interval_of_the_worst_case_covers():
     for _ in range(STUDIES):
         points = 0.1 * rng.normal(size=8)  # all components are 0 in truth
         draws = points + 0.1 * rng.normal(size=(400, 8))
-        row = claims.Test(1, "4", "s", "f", "d", "x", points, draws, 0.0, 1).row(0.95)
+        row = verdicts.Test.resampled(1, "4", "s", "f", "d", "x", points, draws, 0.0, 1).row(0.95)
         covered += row["ci_low"] <= 0 <= row["ci_high"]
     assert covered / STUDIES > 0.92  # Bonferroni is conservative; three standard errors below

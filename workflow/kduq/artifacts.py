@@ -159,6 +159,7 @@ _SCHEMAS: dict[str, dict[str, pa.DataType]] = {
         "ci_high": pa.float64(),
         "threshold": pa.float64(),
         "verdict": pa.string(),
+        "reason": pa.string(),
         "n_students": pa.int32(),
     },
 }

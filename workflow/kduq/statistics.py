@@ -6,6 +6,7 @@ so every interval is a jackknife over students, and a bootstrap over replicates 
 cells that share random numbers enter one statistic.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -55,6 +56,30 @@ def from_leave_one_out(value: float, left_out: np.ndarray, confidence: float) ->
     se = float(np.sqrt((n - 1) / n * np.sum((left_out - left_out.mean()) ** 2)))
     half = float(stats.t.ppf(0.5 + confidence / 2, n - 1)) * se
     return Estimate(value, se, value - half, value + half, n)
+
+
+def jackknife(statistic: Callable[[np.ndarray], float], n: int, confidence: float) -> Estimate:
+    """Any statistic of n students, with its jackknife interval.
+
+    Parameters
+    ----------
+    statistic : callable
+        Gives the statistic of the students whose numbers it is told.
+    n : int
+        Number of students.
+    confidence : float
+        Coverage of the interval.
+
+    Returns
+    -------
+    Estimate
+        NaN for fewer than two students; see `from_leave_one_out`.
+    """
+    if n < 2:
+        return Estimate(np.nan, np.nan, np.nan, np.nan, n)
+    everyone = np.arange(n)
+    left_out = np.array([statistic(np.delete(everyone, s)) for s in everyone])
+    return from_leave_one_out(statistic(everyone), left_out, confidence)
 
 
 def mean(values: np.ndarray, confidence: float) -> Estimate:

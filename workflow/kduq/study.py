@@ -414,7 +414,6 @@ class Study:
                     "seed": self.config.seed,
                     **self.config.claims.model_dump(),
                     "gate": self.config.gate.model_dump(),
-                    "prompts": self.config.language.prompts,
                 },
                 ("kduq.claims",),
                 evidence,
@@ -451,11 +450,7 @@ class Study:
         examples = [f"examples/{dataset}.parquet"]
         task = self.config.task_of(dataset)
         if task == "text":
-            return {
-                "answered": students,
-                "losses": [f"{root}/losses/{block}.parquet" for block in blocks],
-                "corpora": examples,
-            }
+            return {"losses": [f"{root}/losses/{block}.parquet" for block in blocks]}
         if task == "classification":
             return {"students": students, "examples": examples}
         return {"students": students}
@@ -524,7 +519,10 @@ class Study:
         return {
             "examples": [f"examples/{corpus}.parquet"],
             "teacher": [f"teachers/{teacher}/{corpus}/answers.parquet"],
-            "students": self._evidence(experiment, family, corpus)["answered"],
+            "students": [
+                f"{experiment}/{family}/{corpus}/students/{start:06d}-{stop:06d}.parquet"
+                for start, stop in self._blocks(experiment, family)
+            ],
         }
 
     def _recorded(self, experiment: str) -> list[str]:

@@ -9,7 +9,7 @@ def main(input, output, params):  # noqa: A002
     estimates = artifacts.read(input.estimates[0], "estimates").table.to_pandas()
     truth = {Path(path).stem: path for path in input.get("examples", [])}
     files = {}
-    for path in input.students:
+    for path in input.get("students", []):
         files.setdefault(job.run_of(path), []).append(path)
 
     def students(run):
@@ -20,7 +20,13 @@ def main(input, output, params):  # noqa: A002
             columns["classes"] = examples.column("y")[examples.column("split") == "test"]
         return table.table.select(list(artifacts.CONDITION)).to_pandas(), columns
 
-    values = claims.judge(params.config, estimates, list(files), students)
+    curves = {}
+    for path in input.get("losses", []):
+        curves.setdefault(job.run_of(path), []).append(path)
+    losses = {
+        run: artifacts.read_all(paths, "losses").table.to_pandas() for run, paths in curves.items()
+    }
+    values = claims.judge(params.config, estimates, list(files), students, losses)
     made_by = params.made_by(input, job.study_root(output[0]))
     artifacts.write(output[0], "claims", values, made_by)
 

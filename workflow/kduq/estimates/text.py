@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 FLOOR = 1e-12
 #: Bins of equal width of a probability.
 _BINS = 15
+#: Scores that are compared with a baseline's.
+_COMPARED = ("similarity_to_reference", "hallucination_rate", "intra_student_variance")
 #: A supported answer counts as covered from this share of its true probability on.
 _COVERED = 0.1
 
@@ -47,11 +49,14 @@ class Answers:
     support : list of P (ndarray of shape (S, A_p), or None)
         Exact probability that each model gives to each reference of a prompt, at temperature 1
         and without truncation; they need not sum to 1. None where it was not asked for.
+    replicates : ndarray of int of shape (S,), optional
+        Numbers of the models' replicates; None for 0 to S - 1.
     """
 
     texts: np.ndarray
     embeddings: np.ndarray
     support: list[np.ndarray | None]
+    replicates: np.ndarray | None = None
 
 
 def answers_from(columns: Mapping[str, Any], rows: np.ndarray, evaluated: np.ndarray) -> Answers:
@@ -99,6 +104,7 @@ def answers_from(columns: Mapping[str, Any], rows: np.ndarray, evaluated: np.nda
         np.asarray(columns["text"], dtype=object)[rows].reshape(shape),
         embeddings[rows].reshape(*shape, embeddings.shape[1]),
         [_probabilities([logprobs[row] for row in column]) for column in first.T],
+        np.unique(replicate),
     )
 
 
@@ -165,6 +171,10 @@ def summarise(
     ``expected_calibration_error`` (see `calibration_error`) and, of the truth itself, the teacher's
     ``true_entropy``.
 
+    Conditions that have one to be held against (see `baselines`) add paired comparisons with it,
+    replicate by replicate, which share their random numbers: ``…_difference`` and, relative to it,
+    ``inter_student_variance_change``.
+
     Parameters
     ----------
     settings : mapping
@@ -206,16 +216,47 @@ def summarise(
         found["greedy_similarity_to_reference"] = _over(likeliest, chosen, confidence)
         for metric, estimate in found.items():
             table.add(table.unconditional, "teacher", metric, estimate, group)
-    for condition, (answers, n_diverged, n_total) in zip(
-        settings["conditions"], students, strict=True
+    every = [_Measured(answers, held, given) for answers, _, _ in students]
+    bases = baselines(settings["conditions"])
+    for condition, measured, base, (_, n_diverged, n_total) in zip(
+        settings["conditions"], every, bases, students, strict=True
     ):
         table.add(condition, "student", "diverged_count", exact(n_diverged, n_total))
-        measured = _Measured(answers, held, given)
         for group, chosen in held.groups().items():
             found = measured.estimates(chosen, confidence) | measured.across(chosen, confidence)
+            if base is not None:
+                found |= measured.against(every[base], chosen, confidence)
             for metric, estimate in found.items():
                 table.add(condition, "student", metric, estimate, group)
     return table.columns()
+
+
+def baselines(conditions: Sequence[Mapping[str, Any]]) -> list[int | None]:
+    """What each condition is held against.
+
+    Parameters
+    ----------
+    conditions : sequence of mapping
+        The condition columns.
+
+    Returns
+    -------
+    list of (int or None)
+        Number of the condition with method single, for a remedy, or with the least
+        initialisation noise, for one with more. None for these themselves and for all others.
+    """
+    single = [i for i, c in enumerate(conditions) if c["method"] == "single"]
+    scales = [c["init_noise"] for c in conditions]
+    found: list[int | None] = []
+    for condition, scale in zip(conditions, scales, strict=True):
+        if scale is not None:
+            least = min(s for s in scales if s is not None)
+            found.append(scales.index(least) if scale > least else None)
+        elif condition["method"] != "single" and single:
+            found.append(single[0])
+        else:
+            found.append(None)
+    return found
 
 
 def calibration_error(model: np.ndarray, truth: np.ndarray) -> float:
@@ -336,6 +377,8 @@ class _Measured:
     def __init__(self, answers: Answers, held: _Held, teacher: "_Measured | None") -> None:
         self._answers, self._held, self._teacher = answers, held, teacher
         self._n_draws = answers.texts.shape[2]
+        given = answers.replicates
+        self.replicates = np.arange(len(answers.texts)) if given is None else given
         self.means, self.within = statistics.moments(answers.embeddings)
         self._scores = {
             "intra_student_variance": self.within,
@@ -383,6 +426,39 @@ class _Measured:
                 self.probabilities, members, confidence
             )
         return found
+
+    def against(
+        self, base: "_Measured", chosen: np.ndarray, confidence: float
+    ) -> dict[str, Estimate]:
+        """Comparisons with a baseline over the replicates that both have, pair by pair."""
+        shared, mine, other = np.intersect1d(self.replicates, base.replicates, return_indices=True)
+        n = len(shared)
+        found = {}
+        for metric in _COMPARED:
+            values = (self._scores[metric][mine] - base._scores[metric][other])[:, chosen]
+            found[f"{metric}_difference"] = statistics.mean(values.mean(axis=1), confidence)
+
+        def noise(keep: np.ndarray) -> float:
+            return self._systematic_noise(mine[keep], chosen) - base._systematic_noise(
+                other[keep], chosen
+            )
+
+        def change(keep: np.ndarray) -> float:
+            before = base._inter_student_variance(other[keep], chosen)
+            after = self._inter_student_variance(mine[keep], chosen)
+            return after / before - 1 if before > 0 else np.nan
+
+        found["systematic_noise_difference"] = statistics.jackknife(noise, n, confidence)
+        found["inter_student_variance_change"] = statistics.jackknife(change, n, confidence)
+        return found
+
+    def _systematic_noise(self, models: np.ndarray, chosen: np.ndarray) -> float:
+        means = self.means[models][:, chosen]
+        return statistics.systematic_noise(means, self._held.centre[chosen], 0.95).value
+
+    def _inter_student_variance(self, models: np.ndarray, chosen: np.ndarray) -> float:
+        means, within = self.means[models][:, chosen], self.within[models][:, chosen]
+        return statistics.inter_student_trace(means, within, self._n_draws, 0.95).value
 
     def own_systematic_noise(self, chosen: np.ndarray, confidence: float) -> dict[str, Estimate]:
         """The systematic noise of each model alone, less the sampling variance of its own mean.

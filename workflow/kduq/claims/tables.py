@@ -1,9 +1,7 @@
-"""Stage ``claims``: what the paper says, judged by intervals.
+"""Claims on linear regression, classifiers and networks, judged from the students themselves.
 
-Every statistic is computed from the students themselves and its standard error by a bootstrap over
-replicates in which all cells of a run share their weights, since they share their random numbers.
-A claim is supported when all of its interval lies on its side of the threshold, contradicted when
-all of it lies on the other, else inconclusive. Within a claim the levels are Holm-adjusted.
+Standard errors are a bootstrap over replicates in which all cells of a run share their weights,
+since they share their random numbers.
 """
 
 from collections.abc import Callable, Iterator
@@ -12,148 +10,14 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from scipy import stats
 
 from kduq import seeds, statistics
+from kduq.claims.verdicts import Test
 
 RunKey = tuple[str, str, str]
 #: Gives the condition columns and the diverged, test_mse and prediction columns of a run, and in
 #: classification the numbers of the true classes of the test rows, classes.
 Students = Callable[[RunKey], tuple[pd.DataFrame, dict[str, np.ndarray]]]
-
-
-@dataclass(frozen=True)
-class Test:
-    """One row of the verdict table.
-
-    Attributes
-    ----------
-    claim, section, statement, family, dataset, statistic
-        What is tested, in words.
-    points : ndarray of shape (C,)
-        The components of the statistic, which is the largest of them (the least for a claim
-        that lies above its threshold).
-    draws : ndarray of shape (D, C)
-        The same in each bootstrap sample.
-    threshold : float
-        On the scale of the components.
-    above : bool
-        Whether the claim lies above the threshold.
-    absolute : bool
-        Whether components are compared by their absolute value: a distance from equality.
-    ratio : bool
-        Whether components are logarithms of ratios, which are reported as ratios.
-    n_students : int
-        Students that were used.
-    """
-
-    claim: int
-    section: str
-    statement: str
-    family: str
-    dataset: str
-    statistic: str
-    points: np.ndarray
-    draws: np.ndarray
-    threshold: float
-    n_students: int
-    above: bool = False
-    absolute: bool = False
-    ratio: bool = False
-
-    def _oriented(self) -> tuple[np.ndarray, np.ndarray, float]:
-        """Components, standard errors and threshold, turned so that the claim lies below."""
-        sign = -1.0 if self.above else 1.0
-        error = self.draws.std(axis=0, ddof=1)
-        return sign * self.points, error, sign * self.threshold
-
-    def p_value(self) -> float:
-        """Smallest 1 - confidence at which the interval excludes the threshold."""
-        points, error, threshold = self._oriented()
-        if not (np.isfinite(points).all() and np.isfinite(error).all()):
-            return 1.0
-        size = np.abs(points) if self.absolute else points
-        error = np.maximum(error, 1e-300)  # a statistic without sampling error is decided as it is
-        factor = 2 * len(points)
-        below = factor * stats.norm.sf((threshold - size) / error).max()
-        beyond = factor * stats.norm.sf((size - threshold) / error).min()
-        return float(min(1.0, below, beyond))
-
-    def row(self, confidence: float) -> dict[str, Any]:
-        """Columns of the row, with simultaneous limits over the components.
-
-        Parameters
-        ----------
-        confidence : float
-            Coverage of the interval, after adjustment.
-
-        Returns
-        -------
-        dict
-            A row of the artifact.
-        """
-        points, error, threshold = self._oriented()
-        half = stats.norm.ppf(1 - (1 - confidence) / (2 * len(points))) * error
-        low, high = points - half, points + half
-        if self.absolute:
-            low, high = np.maximum(0, np.maximum(low, -high)), np.maximum(abs(low), abs(high))
-            points = np.abs(points)
-        found = np.array([points.max(), low.max(), high.max()])
-        known = bool(np.isfinite(found).all())
-        verdict = "inconclusive"
-        if known and found[2] < threshold:
-            verdict = "supported"
-        elif known and found[1] > threshold:
-            verdict = "contradicted"
-        if not known:
-            found[1:] = np.nan
-        if self.above:
-            found = -found[[0, 2, 1]]
-        shown = [*found, self.threshold]
-        if self.ratio:
-            shown = [float(np.exp(value)) for value in shown]
-        return {
-            "claim": self.claim,
-            "section": self.section,
-            "statement": self.statement,
-            "family": self.family,
-            "dataset": self.dataset,
-            "statistic": self.statistic,
-            "estimate": shown[0],
-            "ci_low": shown[1],
-            "ci_high": shown[2],
-            "threshold": shown[3],
-            "verdict": verdict,
-            "n_students": self.n_students,
-        }
-
-
-def holm_levels(p_values: np.ndarray, alpha: float) -> np.ndarray:
-    """Level of each test of a family of tests (Holm 1979).
-
-    Parameters
-    ----------
-    p_values : ndarray of shape (m,)
-        One a test.
-    alpha : float
-        Family-wise error rate.
-
-    Returns
-    -------
-    ndarray of shape (m,)
-        alpha/m for the smallest p, alpha/(m - 1) for the next and so on; from the first that
-        fails at its level on, all keep that level, so that intervals at 1 - level decide as Holm
-        does.
-    """
-    m = len(p_values)
-    levels = np.empty(m)
-    level, stopped = alpha / m, False
-    for rank, place in enumerate(np.argsort(p_values, kind="stable")):
-        if not stopped:
-            level = alpha / (m - rank)
-            stopped = bool(p_values[place] >= level)
-        levels[place] = level
-    return levels
 
 
 @dataclass
@@ -298,7 +162,7 @@ def _proportional_to_noise(evidence: _Evidence) -> Iterator[Test]:
         slope = statistics.log_log_slope(alphas, point), statistics.log_log_slope(alphas, draws)
         used = run.used()
         common = (1, "4", statement, family, dataset)
-        yield Test(
+        yield Test.resampled(
             *common,
             "distance from 1 of the slope of log variance on log alpha",
             np.array([slope[0]]) - 1,
@@ -309,7 +173,7 @@ def _proportional_to_noise(evidence: _Evidence) -> Iterator[Test]:
         )
         # On common random numbers every alpha has the same ratio; one stands for all.
         ratio = _log((point[-1:] / exact[-1:], draws[:, -1:] / exact[-1]))
-        yield Test(
+        yield Test.resampled(
             *common,
             "ratio to the closed form s² mean diag Z(X'X)⁻¹Z', or its inverse if larger",
             *ratio,
@@ -329,7 +193,7 @@ def _networks_amplify(evidence: _Evidence) -> Iterator[Test]:
         point, draws = run.curve("variance", [{"alpha": a} for a in alphas])
         used = run.used()
         growth = _log((point[-1:] / point[0], draws[:, -1:] / draws[:, :1]))
-        yield Test(
+        yield Test.resampled(
             2,
             "4",
             "Inter-student variance of networks grows with the teacher's noise",
@@ -353,7 +217,7 @@ def _networks_amplify(evidence: _Evidence) -> Iterator[Test]:
                 (draws[:, shared] - draws[:, :1]) / line[1],
             )
         )
-        yield Test(
+        yield Test.resampled(
             2,
             "4",
             "Noise adds more inter-student variance to networks than to linear students",
@@ -389,7 +253,7 @@ def _averaging(evidence: _Evidence) -> Iterator[Test]:
             slope = statistics.log_log_slope(ks, point - floor)
             slope_draws = statistics.log_log_slope(ks, draws - floor_draws[:, None])
             less = "" if family == "linear" else ", less the variance at alpha = 0,"
-            yield Test(
+            yield Test.resampled(
                 3,
                 "7",
                 "Averaging k responses divides the variance due to teacher noise by k",
@@ -416,7 +280,7 @@ def _variance_weighting(evidence: _Evidence) -> Iterator[Test]:
                 cells = [{"alpha": a, "k": k} for a in alphas for k in ks]
                 ours = _log(run.curve(metric, [{"method": method, **c} for c in cells]))
                 base = _log(run.curve(metric, [{"method": "averaging", **c} for c in cells]))
-                yield Test(
+                yield Test.resampled(
                     4,
                     "7",
                     f"{method} is no worse than averaging at every k from 3 on",
@@ -441,7 +305,7 @@ def _robust_to_initialisation(evidence: _Evidence) -> Iterator[Test]:
             ("variance", "inter-student variance"),
         ):
             point, draws = run.curve(metric, [{"init_noise": s} for s in (scales[0], scales[-1])])
-            yield Test(
+            yield Test.resampled(
                 5,
                 "5",
                 "Small networks are robust to noise on their initial parameters",
@@ -470,7 +334,7 @@ def _bootstrap(evidence: _Evidence) -> Iterator[Test]:
             return parts[0][0] / parts[1][0], parts[0][1] / parts[1][1]
 
         common = (family, dataset)
-        yield Test(
+        yield Test.resampled(
             6,
             "5",
             "Over bootstrap samples, teacher labels give less variance than true labels",
@@ -483,7 +347,7 @@ def _bootstrap(evidence: _Evidence) -> Iterator[Test]:
         deficient = evidence.metric(run, "rank_deficient_count", "sample_fraction")
         full = [f for f in fractions if deficient.get(f) == 0]
         if full:
-            yield Test(
+            yield Test.resampled(
                 6,
                 "5",
                 "At full rank, teacher labels leave linear students no variance",
@@ -504,7 +368,7 @@ def _entropy_is_kept(evidence: _Evidence) -> Iterator[Test]:
         own = evidence.teacher(run, "predictive_entropy")
         used = run.used()
         common = (family, dataset)
-        yield Test(
+        yield Test.resampled(
             7,
             "6",
             "Students of hard labels keep the teacher's predictive entropy",
@@ -517,7 +381,7 @@ def _entropy_is_kept(evidence: _Evidence) -> Iterator[Test]:
             ratio=True,
         )
         wrong, right = (run.curve(f"entropy/{group}", cell) for group in ("incorrect", "correct"))
-        yield Test(
+        yield Test.resampled(
             7,
             "6",
             "Students of hard labels are less certain where they are wrong",
@@ -531,20 +395,6 @@ def _entropy_is_kept(evidence: _Evidence) -> Iterator[Test]:
         )
 
 
-_COLUMNS = (
-    "claim",
-    "section",
-    "statement",
-    "family",
-    "dataset",
-    "statistic",
-    "estimate",
-    "ci_low",
-    "ci_high",
-    "threshold",
-    "verdict",
-    "n_students",
-)
 _CLAIMS = (
     _proportional_to_noise,
     _networks_amplify,
@@ -556,15 +406,15 @@ _CLAIMS = (
 )
 
 
-def judge(
+def tests(
     settings: dict[str, Any], estimates: pd.DataFrame, keys: list[RunKey], students: Students
-) -> dict[str, list[Any]]:
-    """Judge every claim that the study has evidence for.
+) -> Iterator[Test]:
+    """Tests of every claim that the study has evidence for, claim by claim.
 
     Parameters
     ----------
     settings : dict
-        confidence, bootstrap_draws, seed and the thresholds.
+        bootstrap_draws, seed and the thresholds.
     estimates : pandas.DataFrame
         The gathered estimates.
     keys : list of tuple
@@ -572,22 +422,13 @@ def judge(
     students : callable
         Reads the students of a run.
 
-    Returns
-    -------
-    dict of str to list
-        The columns of the artifact.
+    Yields
+    ------
+    Test
+        One a row of the verdict table.
     """
     draws, seed = settings["bootstrap_draws"], settings["seed"]
     runs = {key: _Run(key, students, draws, seed) for key in keys}
     evidence = _Evidence(settings, estimates, runs)
-    rows: list[dict[str, Any]] = []
     for claim in _CLAIMS:
-        tests = list(claim(evidence))
-        if not tests:
-            continue
-        p_values = np.array([test.p_value() for test in tests])
-        for test, level in zip(
-            tests, holm_levels(p_values, 1 - settings["confidence"]), strict=True
-        ):
-            rows.append(test.row(1 - float(level)))
-    return {name: [row[name] for row in rows] for name in _COLUMNS}
+        yield from claim(evidence)

@@ -1,0 +1,203 @@
+"""Verdicts: what an interval says of a claim."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy import stats
+
+
+@dataclass(frozen=True)
+class Test:
+    """One row of the verdict table.
+
+    Attributes
+    ----------
+    claim, section, statement, family, dataset, statistic
+        What is tested, in words.
+    points : ndarray of shape (C,)
+        The components of the statistic, which is the largest of them (the least for a claim
+        that lies above its threshold).
+    errors : ndarray of shape (C,)
+        Their standard errors.
+    threshold : float
+        On the scale of the components.
+    n_students : int
+        Students that were used.
+    above : bool
+        Whether the claim lies above the threshold.
+    absolute : bool
+        Whether components are compared by their absolute value: a distance from equality.
+    ratio : bool
+        Whether components are logarithms of ratios, which are reported as ratios.
+    degrees : float
+        Degrees of freedom of the standard errors; infinite for those of a bootstrap.
+    reason : str, optional
+        Why the evidence cannot bear a verdict.
+    """
+
+    claim: int
+    section: str
+    statement: str
+    family: str
+    dataset: str
+    statistic: str
+    points: np.ndarray
+    errors: np.ndarray
+    threshold: float
+    n_students: int
+    above: bool = False
+    absolute: bool = False
+    ratio: bool = False
+    degrees: float = np.inf
+    reason: str | None = None
+
+    @classmethod
+    def resampled(
+        cls,
+        claim: int,
+        section: str,
+        statement: str,
+        family: str,
+        dataset: str,
+        statistic: str,
+        points: np.ndarray,
+        draws: np.ndarray,
+        threshold: float,
+        n_students: int,
+        **options: Any,
+    ) -> "Test":
+        """A test whose standard errors are those of ``draws``, shape (D, C), of a bootstrap."""
+        return cls(
+            claim,
+            section,
+            statement,
+            family,
+            dataset,
+            statistic,
+            points,
+            draws.std(axis=0, ddof=1),
+            threshold,
+            n_students,
+            **options,
+        )
+
+    def _known(self) -> bool:
+        return bool(np.isfinite(self.points).all() and np.isfinite(self.errors).all())
+
+    def p_value(self) -> float:
+        """Smallest 1 - confidence at which the interval excludes the threshold."""
+        if not self._known():
+            return 1.0
+        sign = -1.0 if self.above else 1.0
+        size = sign * (np.abs(self.points) if self.absolute else self.points)
+        # A statistic without sampling error is decided as it is.
+        error = np.maximum(self.errors, 1e-300)
+        distance = (sign * self.threshold - size) / error
+        factor = 2 * len(self.points)
+        below = factor * stats.t.sf(distance, self.degrees).max()
+        beyond = factor * stats.t.sf(-distance, self.degrees).min()
+        return float(min(1.0, below, beyond))
+
+    def row(self, confidence: float) -> dict[str, Any]:
+        """Columns of the row, with simultaneous limits over the components.
+
+        Parameters
+        ----------
+        confidence : float
+            Coverage of the interval, after adjustment.
+
+        Returns
+        -------
+        dict
+            A row of the artifact.
+        """
+        level = 1 - (1 - confidence) / (2 * len(self.points))
+        half = stats.t.ppf(level, self.degrees) * self.errors
+        points, low, high = self.points, self.points - half, self.points + half
+        if self.absolute:
+            low, high = np.maximum(0, np.maximum(low, -high)), np.maximum(abs(low), abs(high))
+            points = np.abs(points)
+        chosen = np.min if self.above else np.max
+        shown = [float(chosen(values)) for values in (points, low, high)]
+        verdict = "inconclusive"
+        if not self._known():
+            shown[1:] = [np.nan, np.nan]
+        elif self.reason is None:
+            inside = shown[1] > self.threshold if self.above else shown[2] < self.threshold
+            outside = shown[2] < self.threshold if self.above else shown[1] > self.threshold
+            verdict = "supported" if inside else "contradicted" if outside else verdict
+        shown.append(self.threshold)
+        if self.ratio:
+            shown = [float(np.exp(value)) for value in shown]
+        return {
+            "claim": self.claim,
+            "section": self.section,
+            "statement": self.statement,
+            "family": self.family,
+            "dataset": self.dataset,
+            "statistic": self.statistic,
+            "estimate": shown[0],
+            "ci_low": shown[1],
+            "ci_high": shown[2],
+            "threshold": shown[3],
+            "verdict": verdict,
+            "reason": self.reason,
+            "n_students": self.n_students,
+        }
+
+
+def holm_levels(p_values: np.ndarray, alpha: float) -> np.ndarray:
+    """Level of each test of a family of tests (Holm 1979).
+
+    Parameters
+    ----------
+    p_values : ndarray of shape (m,)
+        One a test.
+    alpha : float
+        Family-wise error rate.
+
+    Returns
+    -------
+    ndarray of shape (m,)
+        alpha/m for the smallest p, alpha/(m - 1) for the next and so on; from the first that
+        fails at its level on, all keep that level, so that intervals at 1 - level decide as Holm
+        does.
+    """
+    m = len(p_values)
+    levels = np.empty(m)
+    level, stopped = alpha / m, False
+    for rank, place in enumerate(np.argsort(p_values, kind="stable")):
+        if not stopped:
+            level = alpha / (m - rank)
+            stopped = bool(p_values[place] >= level)
+        levels[place] = level
+    return levels
+
+
+def judge(tests: list[Test], confidence: float) -> list[dict[str, Any]]:
+    """Rows of the verdict table, levels Holm-adjusted within a claim.
+
+    A claim is supported when all of its interval lies on its side of the threshold, contradicted
+    when all of it lies on the other, else inconclusive; and inconclusive with a reason where the
+    evidence cannot bear a verdict.
+
+    Parameters
+    ----------
+    tests : list of Test
+        Of all claims.
+    confidence : float
+        Family-wise coverage of the intervals of a claim.
+
+    Returns
+    -------
+    list of dict
+        In ascending order of the claims, else in the order of the tests.
+    """
+    rows: list[dict[str, Any]] = []
+    for claim in sorted({test.claim for test in tests}):
+        family = [test for test in tests if test.claim == claim]
+        p_values = np.array([test.p_value() for test in family])
+        levels = holm_levels(p_values, 1 - confidence)
+        rows += [t.row(1 - float(level)) for t, level in zip(family, levels, strict=True)]
+    return rows
