@@ -1,0 +1,126 @@
+"""When a language-model study is worth a verdict."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from kduq.language import gate
+
+SETTINGS = {"hallucination": 0.05, "entropy": 0.1, "similarity": 0.8, "convergence": 0.02}
+
+
+def estimates(**changed):
+    """Rows of a teacher that is right up to half of every limit; keys are metric__group."""
+    values = {}
+    for group in ("all", "train", "test"):
+        values[f"hallucination_rate__{group}"] = 0.025
+        values[f"predictive_entropy__{group}"] = 1.05
+        values[f"true_entropy__{group}"] = 1.0
+    values |= changed
+    rows = [
+        {"role": "teacher", "metric": name.split("__")[0], "group": name.split("__")[1]}
+        | {"estimate": value}
+        for name, value in values.items()
+        if value is not None
+    ]
+    student = {"role": "student", "metric": "hallucination_rate", "group": "all", "estimate": 1.0}
+    return pd.DataFrame([*rows, student])
+
+
+def test_a_teacher_within_the_limits_passes():
+    assert gate.teacher_gate(estimates(), SETTINGS) == []
+    # The limits themselves pass; a truth without entropy asks for none.
+    at_limit = {"hallucination_rate__all": 0.05, "predictive_entropy__all": 0.9}
+    assert gate.teacher_gate(estimates(**at_limit), SETTINGS) == []
+    certain = {"true_entropy__test": 0.0, "predictive_entropy__test": 0.0}
+    assert gate.teacher_gate(estimates(**certain), SETTINGS) == []
+
+
+@pytest.mark.parametrize(
+    ("metric", "value", "told"),
+    [
+        ("hallucination_rate", 0.051, ["0.051", "0.05."]),
+        ("predictive_entropy", 1.11, ["1.11", "0.1 "]),
+        ("predictive_entropy", 0.89, ["0.89", "0.1 "]),
+    ],
+)
+@pytest.mark.parametrize(
+    ("group", "named"), [("all", "all"), ("train", "training"), ("test", "test")]
+)
+def test_a_teacher_beyond_a_limit_is_told_the_number_and_the_limit(
+    metric, value, told, group, named
+):
+    reasons = gate.teacher_gate(estimates(**{f"{metric}__{group}": value}), SETTINGS)
+    assert len(reasons) == 1
+    for part in (*told, f"{named} prompts"):
+        assert part in reasons[0]
+    assert reasons[0].endswith(".")
+
+
+@pytest.mark.parametrize("metric", ["hallucination_rate", "predictive_entropy", "true_entropy"])
+@pytest.mark.parametrize("value", [None, np.nan])
+def test_a_number_that_is_missing_passes_no_limit(metric, value):
+    assert len(gate.teacher_gate(estimates(**{f"{metric}__train": value}), SETTINGS)) == 1
+
+
+def test_only_the_groups_that_exist_are_asked_for():
+    rows = estimates(hallucination_rate__all=0.5)
+    reasons = gate.teacher_gate(rows[rows["group"] == "all"], SETTINGS)
+    assert len(reasons) == 1
+
+
+@pytest.mark.parametrize("group", ["train", "all"])
+def test_without_a_known_distribution_greedy_answers_must_resemble_the_references(group):
+    def judged(value):
+        row = {"metric": "greedy_similarity_to_reference", "group": group, "estimate": value}
+        return gate.teacher_gate(pd.DataFrame([row | {"role": "teacher"}]), SETTINGS)
+
+    assert judged(0.8) == []
+    (reason,) = judged(0.79)
+    assert "0.79" in reason
+    assert "0.8." in reason
+    assert len(judged(np.nan)) == 1
+    assert len(gate.teacher_gate(estimates().iloc[-1:], SETTINGS)) == 1
+
+
+def curves(ends, points=100):
+    """Loss curves that stand at 1 and, over their last tenth, at ``1 + end``."""
+    frames = []
+    for replicate, end in enumerate(ends):
+        loss = np.ones(points)
+        loss[-points // 10 :] += end
+        frames.append(
+            pd.DataFrame(
+                {
+                    "method": None,
+                    "init_noise": [0.0, 0.5][replicate % 2],
+                    "replicate": replicate // 2,
+                    "step": np.arange(points) * 3,
+                    "loss": loss,
+                }
+            )
+        )
+    # Whatever order the rows are in.
+    return pd.concat(frames).sample(frac=1, random_state=0)
+
+
+def test_students_whose_loss_still_moves_have_not_converged():
+    assert gate.student_gate(curves([-0.019] * 10), SETTINGS) == []
+    assert gate.student_gate(curves([0] * 9 + [-0.5]), SETTINGS) == []
+    for moving in (-0.021, 0.021, np.nan, np.inf):
+        (reason,) = gate.student_gate(curves([0] * 8 + [moving] * 2), SETTINGS)
+        assert "0.8 of 10 students" in reason
+        assert "0.02 nats" in reason
+
+
+def test_the_tenth_before_the_last_counts_and_nothing_earlier():
+    falling = curves([0.0] * 10)
+    falling.loc[falling["step"] < 80 * 3, "loss"] = 5.0
+    assert gate.student_gate(falling, SETTINGS) == []
+    falling.loc[falling["step"] < 81 * 3, "loss"] = 5.0
+    assert len(gate.student_gate(falling, SETTINGS)) == 1
+
+
+def test_a_curve_too_short_to_tell_has_not_converged():
+    assert len(gate.student_gate(curves([0], points=100).query("step == 0"), SETTINGS)) == 1
+    assert gate.student_gate(curves([0.0], points=100).query("step < 5"), SETTINGS) == []
+    assert gate.student_gate(curves([0]).iloc[:0], SETTINGS) == ["No student's loss was recorded."]
