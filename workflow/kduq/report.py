@@ -54,6 +54,7 @@ def render(
         left_out=settings["left_out"],
         config=json.dumps(settings["study"], indent=1),
         claims=claims.to_dict("records"),
+        reasons=_reasons(claims),
         verdicts=claims["verdict"].value_counts().to_dict(),
         totals=totals.to_dict("records"),
         figures={name: base64.b64encode(data).decode() for name, data in figures.items()},
@@ -62,6 +63,13 @@ def render(
         # "<" would end the script element that holds the text.
         embedded=canonical_json(made_by).replace("<", "\\u003c"),
     )
+
+
+def _reasons(claims: pd.DataFrame) -> list[tuple[str, str]]:
+    """Data sets whose models fail the quality gate, with the reason, each pair once."""
+    failed = claims[claims["reason"].notna()]
+    pairs = zip(failed["dataset"], failed["reason"], strict=True)
+    return list(dict.fromkeys(pairs))
 
 
 def _number(value: float) -> str:
