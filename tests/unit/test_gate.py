@@ -112,6 +112,12 @@ def test_students_whose_loss_still_moves_have_not_converged():
         assert "0.02 nats" in reason
 
 
+def test_students_that_all_diverged_have_not_converged():
+    diverged = curves([0.0] * 3)
+    diverged["loss"] = np.inf
+    assert len(gate.student_gate(diverged, SETTINGS)) == 1
+
+
 def test_the_tenth_before_the_last_counts_and_nothing_earlier():
     falling = curves([0.0] * 10)
     falling.loc[falling["step"] < 80 * 3, "loss"] = 5.0
