@@ -68,20 +68,21 @@ def draw_uncertainty(part: pd.DataFrame) -> Figure:
         len(datasets), len(experiments), 2.2, sharey="row", gridspec_kw={"width_ratios": wide}
     )
     for row, dataset in enumerate(datasets):
-        last = np.nan
+        named = None
         for ax, name in zip(axes[row], experiments, strict=True):
             cells = part[(part["dataset"] == dataset) & (part["experiment"] == name)]
-            last = _variances(ax, cells, name)
+            value = _variances(ax, cells, name)
+            named = (ax, value) if np.isfinite(value) else named
             if row == 0:
                 ax.set_title(_EXPERIMENTS[name][0], fontsize=7.5)
         axes[row, 0].set_ylabel(f"{_CORPORA.get(dataset, dataset)}:\nvariance of embeddings")
         low, high = axes[row, 0].get_ylim()
         axes[row, 0].set_ylim(min(low, 0), high)
-        if np.isfinite(last):
+        if named is not None:
             # Outside the panel, where no estimate can be in its way.
-            axes[row, -1].annotate(
+            named[0].annotate(
                 "teacher\n(intra)",
-                (1, last),
+                (1, named[1]),
                 (4, 0),
                 xycoords=("axes fraction", "data"),
                 textcoords="offset points",
@@ -94,6 +95,10 @@ def draw_uncertainty(part: pd.DataFrame) -> Figure:
 
 def _variances(ax: Axes, cells: pd.DataFrame, experiment: str) -> float:
     """Draw one experiment on one data set; gives the teacher's variance, NaN for none."""
+    if cells.empty:
+        ax.set_xticks([])
+        ax.text(0.5, 0.5, "not run", transform=ax.transAxes, ha="center", fontsize=7)
+        return np.nan
     own = cells[(cells["role"] == "teacher") & (cells["metric"] == "intra_student_variance")]
     for value in own["estimate"]:
         ax.axhline(value, **_TEACHER)
