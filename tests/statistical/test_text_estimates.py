@@ -3,9 +3,9 @@
 import numpy as np
 import pytest
 from kduq import statistics
+from kduq.conditions import CONDITION_KEYS
 from kduq.estimates import text
 from kduq.language.corpus import Corpus
-from kduq.study import CONDITION_KEYS
 
 STUDIES = 500
 #: Inter- and intra-student covariances of the simulated vectors; D = 3.
@@ -137,6 +137,10 @@ def right(students=1, draws=2):
     return np.tile(first[None, :, None], (students, 1, draws, 1))
 
 
+#: Likeliest answers: each prompt's first reference.
+GREEDY = answers(np.stack([rows[0] for rows in REFERENCES])[None, :, None])
+
+
 def summarised(students, teacher=None, known=True):
     settings = {
         "experiment": "student_output",
@@ -147,7 +151,7 @@ def summarised(students, teacher=None, known=True):
     }
     teacher = answers(right()) if teacher is None else teacher
     table = text.summarise(
-        settings, corpus(known), REFERENCES, np.arange(3), teacher, [(students, 1, 6)]
+        settings, corpus(known), REFERENCES, np.arange(3), teacher, GREEDY, [(students, 1, 6)]
     )
     keys = list(zip(table["role"], table["metric"], table["group"], strict=True))
     assert len(set(keys)) == len(keys)
@@ -343,7 +347,7 @@ def test_no_prompts_give_nulls_with_no_students():
     }
     none = text.Answers(np.empty((3, 0, 2), object), np.zeros((3, 0, 2, 4), np.float32), [])
     one = text.Answers(np.empty((1, 0, 2), object), np.zeros((1, 0, 2, 4), np.float32), [])
-    table = text.summarise(settings, corpus(), [], np.arange(0), one, [(none, 0, 3)])
+    table = text.summarise(settings, corpus(), [], np.arange(0), one, one, [(none, 0, 3)])
     for metric, value, n in zip(
         table["metric"], table["estimate"], table["n_students"], strict=True
     ):
@@ -405,3 +409,97 @@ def test_a_missing_or_repeated_answer_is_refused():
 def test_probabilities_of_a_known_support_are_needed():
     with pytest.raises(ValueError, match="probabilities are missing"):
         summarised(answers(right(), support=[None] * 3))
+
+
+def aware(noise, seed=0, students=12, shift=0.3):
+    """Answers of two conditions that share what is random; the second is off by a shift."""
+    rng = np.random.default_rng(seed)
+    centre = np.stack([rows[0] for rows in REFERENCES])
+    own = 0.2 * rng.normal(size=(students, 3, 1, 3))
+    draws = 0.1 * rng.normal(size=(students, 3, 4, 3))
+    base = centre[:, None] + own + draws
+    other = 0.1 * noise * rng.normal(size=base.shape)
+    return base, base + shift * np.array([1.0, 0, 0]) + other
+
+
+CELLS = [
+    dict.fromkeys(CONDITION_KEYS) | {"method": "single", "k": 1},
+    dict.fromkeys(CONDITION_KEYS) | {"method": "averaging", "k": 5},
+]
+
+
+def compared(base, other, cells=CELLS, lost=0):
+    settings = {
+        "experiment": "variance_aware",
+        "family": "lm",
+        "dataset": "made_up",
+        "confidence": 0.95,
+        "conditions": cells,
+    }
+    kept = text.Answers(
+        np.full(other[lost:].shape[:3], "x", dtype=object),
+        other[lost:],
+        [None] * 3,
+        np.arange(lost, len(other)),
+    )
+    table = text.summarise(
+        settings,
+        corpus(known=False),
+        REFERENCES,
+        np.arange(3),
+        answers(right()),
+        GREEDY,
+        [(answers(base), 0, len(base)), (kept, lost, len(other))],
+    )
+    rows = zip(
+        *(table[n] for n in ("method", "metric", "group", "estimate", "se", "n_students")),
+        strict=True,
+    )
+    return {(m, name): tuple(v) for m, name, group, *v in rows if group == "all"}
+
+
+def test_conditions_are_compared_replicate_by_replicate():
+    base, other = aware(noise=0.2)
+    found = compared(base, other)
+    assert ("single", "similarity_to_reference_difference") not in found
+    value, se, n = found["averaging", "similarity_to_reference_difference"]
+    single, averaging = (found[m, "similarity_to_reference"] for m in ("single", "averaging"))
+    np.testing.assert_allclose(value, averaging[0] - single[0])
+    assert n == 12
+    # What a replicate's students share cancels.
+    assert se < 0.5 * np.hypot(averaging[1], single[1])
+    value, _, _ = found["averaging", "systematic_noise_difference"]
+    noise = (found[m, "systematic_noise"][0] for m in ("averaging", "single"))
+    np.testing.assert_allclose(value, next(noise) - next(noise))
+
+
+def test_a_replicate_that_diverged_is_missing_on_both_sides():
+    base, other = aware(noise=0.0)
+    found = compared(base, other, lost=2)
+    value, _, n = found["averaging", "intra_student_variance_difference"]
+    assert n == 10
+    np.testing.assert_allclose(value, 0, atol=1e-6)
+
+
+def test_the_change_with_initialisation_noise_is_relative_to_the_least():
+    cells = [dict.fromkeys(CONDITION_KEYS) | {"init_noise": s} for s in (0.0, 0.4)]
+    base, _ = aware(noise=0.0)
+    centre = base.mean(axis=(0, 2), keepdims=True)
+    settings = compared(base, centre + 2 * (base - centre), cells)
+    value, se, n = settings[None, "inter_student_variance_change"]
+    # Deviations twice as large are variances four times as large, for every student.
+    np.testing.assert_allclose(value, 3, rtol=1e-5)
+    assert se < 1e-4
+    assert n == 12
+
+
+def test_the_interval_of_a_paired_difference_covers():
+    covered = 0
+    held = text._Held(corpus(known=False), REFERENCES, np.arange(3))
+    for study_number in range(STUDIES):
+        pair = aware(noise=1.0, seed=study_number, shift=0.0)
+        base, other = (text._Measured(answers(draws), held, None) for draws in pair)
+        found = other.against(base, np.ones(3, bool), 0.95)["systematic_noise_difference"]
+        covered += found.low <= 0 <= found.high
+    # The truth is 0; three binomial standard errors, and a jackknife may be too wide.
+    assert 0.92 < covered / STUDIES <= 1

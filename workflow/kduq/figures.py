@@ -96,17 +96,40 @@ def draw(
     """
     part = table[table["experiment"] == settings["experiment"]]
     drawing, units = _DRAWINGS[settings["figure"]]
+    level = round(100 * settings["confidence"])
+    note = (
+        f"{units} Bars: {level} % jackknife intervals over students, given the split and "
+        "the teacher."
+    )
+    return render(settings, lambda: drawing(part, trajectories), note, made_by)
+
+
+def render(
+    settings: dict[str, Any], drawing: Callable[[], Figure], note: str, made_by: dict[str, Any]
+) -> list[bytes]:
+    """Draw a figure in the project's style.
+
+    Parameters
+    ----------
+    settings : dict
+        style and dpi.
+    drawing : callable
+        Gives the figure.
+    note : str
+        A line below it.
+    made_by : dict
+        Provenance, kept in the files' metadata.
+
+    Returns
+    -------
+    list of bytes
+        The PNG and the PDF.
+    """
     kept = base64.b64encode(canonical_json(made_by).encode()).decode()
     styles = [_STYLE, *([] if settings["style"] == "default" else [settings["style"]])]
     with mpl.rc_context(), style.context(styles):
-        figure = drawing(part, trajectories)
-        level = round(100 * settings["confidence"])
-        figure.supxlabel(
-            f"{units} Bars: {level} % jackknife intervals over students, given the split and "
-            "the teacher.",
-            fontsize=6.5,
-            color="#555555",
-        )
+        figure = drawing()
+        figure.supxlabel(note, fontsize=6.5, color="#555555")
         files = []
         for kind, metadata in (
             ("png", {"kduq": kept, "Software": None}),

@@ -2,7 +2,7 @@
 
 import textwrap
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import matplotlib as mpl
 import numpy as np
@@ -13,6 +13,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from kduq.figures import _BLUE, _METHOD, _RED, _WIDTH, _curve, _grid, _key
+
+if TYPE_CHECKING:
+    from kduq.estimates.text import Answers
+    from kduq.language.corpus import Corpus
 
 _CORPORA = {
     "ambiguous_facts": "Ambiguous facts",
@@ -53,14 +57,14 @@ def draw_uncertainty(part: pd.DataFrame) -> Figure:
     Parameters
     ----------
     part : pandas.DataFrame
-        Estimates of the family lm. Those over all prompts are drawn.
+        Estimates of the family lm. Those over the prompts that students were taught are drawn.
 
     Returns
     -------
     matplotlib.figure.Figure
         A row of panels a data set, a panel an experiment, all of a row on one scale.
     """
-    part = part[part["group"] == "all"]
+    part = _taught(part)
     datasets = list(part["dataset"].unique())
     experiments = [name for name in _EXPERIMENTS if (part["experiment"] == name).any()]
     wide = [_places(part[part["experiment"] == name], name)[1][-1] + 2 for name in experiments]
@@ -91,6 +95,13 @@ def draw_uncertainty(part: pd.DataFrame) -> Figure:
             )
     _key(figure, axes)
     return figure
+
+
+def _taught(part: pd.DataFrame) -> pd.DataFrame:
+    """Estimates over training prompts; over all where a run has asked no others."""
+    runs = part.groupby(["experiment", "dataset"])["group"]
+    split = runs.transform(lambda groups: "train" if (groups == "train").any() else "all")
+    return part[part["group"] == split]
 
 
 def _variances(ax: Axes, cells: pd.DataFrame, experiment: str) -> float:
@@ -164,14 +175,15 @@ def draw_methods(part: pd.DataFrame) -> Figure:
     Parameters
     ----------
     part : pandas.DataFrame
-        Estimates of the family lm. Those of variance_aware over all prompts are drawn.
+        Estimates of the family lm. Those of variance_aware are drawn, over the prompts that
+        students were taught.
 
     Returns
     -------
     matplotlib.figure.Figure
         A row of panels a data set, a panel a metric, each with its own scale.
     """
-    part = part[(part["group"] == "all") & (part["experiment"] == "variance_aware")]
+    part = _taught(part[part["experiment"] == "variance_aware"])
     datasets = list(part["dataset"].unique())
     ks = sorted(part["k"].dropna().unique())
     figure, axes = _grid(len(datasets), len(_COMPARED), 1.75)
@@ -195,6 +207,62 @@ def draw_methods(part: pd.DataFrame) -> Figure:
         axes[row, 0].set_ylabel(_CORPORA.get(dataset, dataset))
     _key(figure, axes)
     return figure
+
+
+def gallery(
+    corpus: "Corpus", evaluated: np.ndarray, teacher: "Answers", students: "Answers", number: int
+) -> list[dict[str, Any]]:
+    """Choose prompts for `draw_gallery`, with their distributions of answers.
+
+    Parameters
+    ----------
+    corpus : Corpus
+        All prompts.
+    evaluated : ndarray of int of shape (P,)
+        Identifiers of the evaluated prompts.
+    teacher, students : Answers
+        Answers to them.
+    number : int
+        Prompts to choose, evenly spaced among the training prompts with several answers.
+
+    Returns
+    -------
+    list of dict
+        Exact probabilities where the corpus knows the support, else shares of the sampled
+        answers, of which the references and the teacher's are listed.
+    """
+    several = [
+        p
+        for p, i in enumerate(evaluated)
+        if corpus.split[i] == "train" and len(corpus.references[i]) > 1
+    ]
+    several = several or list(range(len(evaluated)))
+    number = min(number, len(several))
+    chosen = [several[j * len(several) // number] for j in range(number)]
+    found = []
+    for p in chosen:
+        i = int(evaluated[p])
+        answers, truth = list(corpus.references[i]), corpus.weights(i)
+        own, others = teacher.support[p], students.support[p]
+        if own is None or others is None:
+            answers = list(dict.fromkeys([*answers, *teacher.texts[0, p]]))
+            truth = [*truth, *[0.0] * (len(answers) - len(truth))]
+            own, others = (_shares(a.texts[:, p], answers) for a in (teacher, students))
+        found.append(
+            {
+                "prompt": corpus.prompts[i],
+                "answers": answers,
+                "truth": truth,
+                "teacher": own[0],
+                "students": others,
+            }
+        )
+    return found
+
+
+def _shares(texts: np.ndarray, answers: Sequence[str]) -> np.ndarray:
+    """Share of each answer in texts of shape (S, J), shape (S, A)."""
+    return np.stack([(texts == answer).mean(axis=1) for answer in answers], axis=1)
 
 
 #: Answers that a panel of the gallery shows; the least probable others are added up.

@@ -494,7 +494,7 @@ class Study:
                 jobs.append(Job(path, "figures", settings, ("kduq.figures",), drawn))
         for figure, suffix in product(self.language_figures, ("png", "pdf")):
             drawn = self._gallery() if figure == "language_gallery" else self._language_estimates()
-            modules = ("kduq.figures_text", "kduq.estimates.text")
+            modules = ("kduq.figures_text", "kduq.estimates.text", "kduq.language.corpus")
             path = f"figures/{figure}.{suffix}"
             jobs.append(Job(path, "figures", {"figure": figure, **style}, modules, drawn))
         return jobs

@@ -1,0 +1,46 @@
+"""Entry of stage figures for language models."""
+
+import numpy as np
+from kduq import artifacts, figures, figures_text, job
+from kduq.estimates import text
+from kduq.language import corpus, teacher
+
+PROMPTS_SHOWN = 6
+
+
+def gallery(input, prompts):  # noqa: A002
+    own = artifacts.read(input.teacher[0], "answers").columns(text.COLUMNS)
+    table = artifacts.read_all(input.students, "students")
+    columns = table.columns((*text.COLUMNS, "replicate", "diverged"))
+    condition = table.made_by["config"]["conditions"][-1]
+    evaluated = prompts.evaluated(table.made_by["config"]["ask"]["prompts"])
+    drawn = np.flatnonzero(own["draw"] != teacher.GREEDY)
+    students, _, _ = text.of_condition(columns, table.rows_of([condition])[0], evaluated)
+    answers = text.answers_from(own, drawn, evaluated)
+    return figures_text.gallery(prompts, evaluated, answers, students, PROMPTS_SHOWN)
+
+
+def main(input, output, params):  # noqa: A002
+    settings = params.config
+    level = round(100 * settings["confidence"])
+    if settings["figure"] == "language_gallery":
+        table = artifacts.read(input.examples[0], "examples").table
+        shown = gallery(input, corpus.Corpus.of(table.to_pydict()))
+        note = "Students of one sampled answer a prompt, on prompts that they were taught."
+    else:
+        part = artifacts.read_all(input.estimates, "estimates").table.to_pandas()
+        note = f"On prompts that were taught. Bars: {level} % jackknife intervals over students."
+    drawings = {
+        "language_gallery": lambda: figures_text.draw_gallery(shown),
+        "language_uncertainty": lambda: figures_text.draw_uncertainty(part),
+        "language_methods": lambda: figures_text.draw_methods(part),
+    }
+    made_by = params.made_by(input, job.study_root(output[0]))
+    made = figures.render(settings, drawings[settings["figure"]], note, made_by)
+    for path, data in zip(output, made, strict=True):
+        with artifacts.atomic(path) as temporary:
+            temporary.write_bytes(data)
+
+
+if __name__ == "__main__":
+    job.run(main, snakemake)
