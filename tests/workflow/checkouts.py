@@ -17,7 +17,7 @@ TINY = {
         "teacher_noise": {
             "datasets": ["boston_housing"],
             "alpha": [0, 1],
-            "families": {"linear": {"replicates": 8, "block": 4}, "mlp": None},
+            "families": {"linear": {"replicates": 8, "block": 4}, "mlp": None, "lm": None},
         },
         "student_init": None,
         "bootstrap": None,
@@ -26,7 +26,34 @@ TINY = {
             "datasets": ["boston_housing"],
             "alpha": [1],
             "k": [1, 3],
-            "families": {"linear": None, "mlp": {"replicates": 4, "block": 2}},
+            "families": {"linear": None, "mlp": {"replicates": 4, "block": 2}, "lm": None},
+        },
+    },
+    "statistics": {"bootstrap_draws": 200},
+}
+
+
+#: Students of the smallest of language models.
+LANGUAGE = {
+    "study": "language",
+    "corpora": {"ambiguous_facts": {"questions": 8, "wordings": 3}},
+    "language": {"prompts": 8, "draws": 3},
+    "teachers": {"gpt_128": {"width": 16, "vocabulary": 400, "steps": 20}},
+    "students": {"gpt_64": {"width": 16, "vocabulary": 400, "steps": 10}},
+    "experiments": {
+        "teacher_noise": None,
+        "student_init": None,
+        "bootstrap": None,
+        "student_output": {
+            "if_fetched": [],
+            "families": {"softmax": None, "mlp": None, "lm": {"replicates": 4, "block": 2}},
+        },
+        "variance_aware": {
+            "families": {
+                "linear": None,
+                "mlp": None,
+                "lm": {"k": [2], "replicates": 2, "block": 2},
+            }
         },
     },
     "statistics": {"bootstrap_draws": 200},

@@ -198,6 +198,7 @@ CLASSES = {
                     "block": 10,
                 },
                 "mlp": None,
+                "lm": None,
             },
         },
     },

@@ -14,7 +14,16 @@ from kduq.errors import ArtifactError
 from kduq.study import Job, Study
 
 #: Stages whose artifacts are Parquet files.
-_TABLES = ("examples", "teacher", "responses", "students", "estimates", "claims")
+_TABLES = (
+    "examples",
+    "teacher",
+    "answers",
+    "responses",
+    "students",
+    "losses",
+    "estimates",
+    "claims",
+)
 #: Kinds of finding; a surplus is no error.
 PROBLEMS = ("missing", "damaged", "stale")
 
@@ -130,6 +139,7 @@ def _check(job: Job, study: Study, root: Path, digests: dict[str, str]) -> list[
         if job.stage in _TABLES:
             artifact = artifacts.read(path, job.stage)
             made_by, rows = artifact.made_by, artifact.table.num_rows
+            artifacts.check_files(path, made_by)
         else:
             made_by = figure_provenance(path)
     except ArtifactError as error:
@@ -151,7 +161,7 @@ def _check(job: Job, study: Study, root: Path, digests: dict[str, str]) -> list[
         changed = [n for n, p in planned.items() if _digest(p, digests) != recorded[n]]
         if changed:
             reasons.append(f"its input {changed[0]} is no longer the one it was made from")
-    if rows is not None and (rows == 0 or (job.rows is not None and rows != job.rows)):
+    if rows is not None and (rows == 0 if job.rows is None else rows != job.rows):
         wanted = job.rows if job.rows is not None else "at least one"
         return [Finding("damaged", str(path), f"{rows} rows where {wanted} are expected")]
     return [Finding("stale", str(path), "; ".join(reasons))] if reasons else []

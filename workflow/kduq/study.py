@@ -243,7 +243,15 @@ class Study:
         modules = ("kduq.language.teacher",)
         return [
             Job(f"{root}/teacher.parquet", "teacher", made, modules, {"examples": examples}),
-            Job(f"{root}/losses.parquet", "losses", made, modules, {"examples": examples}),
+            Job(
+                f"{root}/losses.parquet",
+                "losses",
+                made,
+                modules,
+                {"examples": examples},
+                # A model that is used as loaded has no losses.
+                None if model["steps"] else 0,
+            ),
             Job(
                 f"{root}/answers.parquet",
                 "answers",

@@ -1,0 +1,171 @@
+"""The road of language models, run for real: what reruns, what a kill leaves, what is refused."""
+
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pandas as pd
+import pytest
+from checkouts import LANGUAGE
+from kduq.language import models
+
+LAST = {"gather": 1, "claims": 1, "report": 1, "reproduce-all": 1}
+
+
+def tables(folder):
+    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*.parquet")}
+
+
+def test_a_change_reruns_what_it_must_and_the_gate_withholds_verdicts(checkout):
+    checkout.configure(LANGUAGE)
+    everything = LAST | {
+        "corpora": 1,
+        "language_teacher": 1,
+        "answers": 1,
+        "language_responses": 3,
+        "language_students": 3,
+        "language_estimates": 2,
+        "language_figures": 3,
+    }
+    assert checkout.planned() == everything
+    checkout.run("reproduce-all")
+    checkout.run("audit")
+    assert checkout.planned() == {}
+    folder = checkout.path / "results/language"
+    claims = pd.read_parquet(folder / "claims.parquet")
+    # Twenty steps teach nothing.
+    assert set(claims["claim"]) == {8, 9}
+    assert set(claims["verdict"]) == {"inconclusive"}
+    assert claims["reason"].str.contains("outside the support").all()
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    assert page.index("Quality gate not passed") < page.index('id="verdicts"')
+    curves = pd.read_parquet(
+        folder / "student_output/lm/ambiguous_facts/losses/000000-000002.parquet"
+    )
+    assert curves["step"].max() == 10
+
+    faster = {"students": {"gpt_64": {"learning_rate": 0.001}}}
+    checkout.configure(LANGUAGE, faster)
+    students = {"language_students": 3, "language_estimates": 2, "language_figures": 3}
+    assert checkout.planned() == LAST | students
+    checkout.configure(LANGUAGE, {"gate": {"hallucination": 0.9}})
+    assert checkout.planned() == {"claims": 1, "report": 1, "reproduce-all": 1}
+    longer = {"teachers": {"gpt_128": {"steps": 21}}}
+    checkout.configure(LANGUAGE, longer)
+    assert checkout.planned() == {k: v for k, v in everything.items() if k != "corpora"}
+
+    checkout.configure(LANGUAGE)
+    weights = folder / "teachers/gpt_128/ambiguous_facts/model/model.safetensors"
+    damaged = bytearray(weights.read_bytes())
+    damaged[-1] ^= 0xFF
+    weights.write_bytes(bytes(damaged))
+    done = checkout.snakemake("audit")
+    assert done.returncode != 0
+    assert (
+        "damaged  results/language/teachers/gpt_128/ambiguous_facts/teacher.parquet" in done.stderr
+    )
+
+
+def test_a_run_killed_while_students_train_does_only_the_rest_to_the_same_bytes(checkout):
+    checkout.configure(LANGUAGE)
+    checkout.run("reproduce-all")
+    folder = checkout.path / "results/language"
+    whole = tables(folder)
+    subprocess.run(["rm", "-rf", "results", ".snakemake"], cwd=checkout.path, check=True)
+    command = [sys.executable, "-m", "snakemake", "--cores", "2", "reproduce-all"]
+    with subprocess.Popen(
+        command,
+        cwd=checkout.path,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    ) as process:
+        deadline = time.monotonic() + 180
+        while len(list(folder.rglob("students/*.parquet"))) < 1:
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        os.killpg(process.pid, signal.SIGKILL)
+    checkout.run("--unlock")
+    rest = checkout.planned()
+    assert "language_teacher" not in rest
+    assert rest["language_students"] <= 2
+    checkout.run("reproduce-all")
+    assert tables(folder) == whole
+    assert not [p for p in folder.rglob(".*") if p.is_file()]
+
+
+def pretrained(folder):
+    texts = ["Was ist ein Haus?", "ein Gebäude", "What is a house?", "a building"]
+    tokenizer = models.make_tokenizer(texts, 300)
+    settings = {"width": 16, "layers": 1, "heads": 2, "max_length": 64, "initial_scale": 1.0}
+    models.save(models.create(settings, tokenizer, 3), tokenizer, folder)
+
+
+def test_a_loaded_teacher_and_a_corpus_of_the_users_own(checkout):
+    pretrained(checkout.path / "teacher")
+    (checkout.path / "faq.jsonl").write_text(
+        "".join(
+            f'{{"question": "Was kostet Nummer {i}?", "answers": ["{i} €", "zu viel\\n“{i}”"]}}\n'
+            for i in range(8)
+        ),
+        encoding="utf-8",
+    )
+    own = {
+        "corpora": {"faq": {"path": "faq.jsonl", "prompt": "question", "references": "answers"}},
+        "teachers": {"mine": {"family": "lm", "source": "teacher", "steps": 0}},
+        "experiments": {
+            "student_output": {"families": {"lm": {"teacher": "mine", "corpora": ["faq"]}}},
+            "variance_aware": None,
+        },
+    }
+    checkout.configure(LANGUAGE, own)
+    checkout.run("reproduce-all")
+    folder = checkout.path / "results/language"
+    answers = pd.read_parquet(folder / "teachers/mine/faq/answers.parquet")
+    assert answers["support_logprobs"].isna().all()
+    estimates = pd.read_parquet(folder / "estimates.parquet")
+    assert {"hallucination_rate", "intra_student_variance"} <= set(estimates["metric"])
+    assert "mutual_information" not in set(estimates["metric"])
+    examples = pd.read_parquet(folder / "examples/faq.parquet")
+    assert list(examples["references"][3]) == ["3 €", "zu viel\n“3”"]
+
+
+@pytest.mark.parametrize(
+    ("overlay", "line"),
+    [
+        (
+            {"teachers": {"gpt_128": {"source": "nobody/no-such-model"}}},
+            "teachers.gpt_128: found",
+        ),
+        (
+            {
+                "teachers": {"far": {"family": "lm", "source": "nobody/no-such-model", "steps": 0}},
+                "experiments": {
+                    "student_output": {"families": {"lm": {"teacher": "far"}}},
+                    "variance_aware": None,
+                },
+            },
+            "nobody/no-such-model: no such folder in",
+        ),
+        (
+            {"corpora": {"own": {"path": "none.jsonl"}}}
+            | {
+                "experiments": {
+                    "student_output": {"families": {"lm": {"corpora": ["own"]}}},
+                    "variance_aware": None,
+                }
+            },
+            "none.jsonl",
+        ),
+    ],
+)
+def test_what_cannot_be_had_is_one_line(checkout, overlay, line, monkeypatch):
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    checkout.configure(LANGUAGE, overlay)
+    done = checkout.snakemake("student-output")
+    text = done.stdout + done.stderr
+    assert done.returncode != 0
+    assert line in text
+    assert "Traceback (most recent call last)" not in text
