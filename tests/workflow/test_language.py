@@ -41,9 +41,8 @@ def test_a_change_reruns_what_it_must_and_the_gate_withholds_verdicts(checkout):
     assert claims["reason"].str.contains("outside the support").all()
     page = (folder / "report.html").read_text(encoding="utf-8")
     assert page.index("Quality gate not passed") < page.index('id="verdicts"')
-    curves = pd.read_parquet(
-        folder / "student_output/lm/ambiguous_facts/losses/000000-000002.parquet"
-    )
+    run = folder / "student_output/lm/ambiguous_facts"
+    curves = pd.read_parquet(run / "losses/000000-000002.parquet")
     assert curves["step"].max() == 10
 
     faster = {"students": {"gpt_64": {"learning_rate": 0.001}}}
@@ -57,15 +56,14 @@ def test_a_change_reruns_what_it_must_and_the_gate_withholds_verdicts(checkout):
     assert checkout.planned() == {k: v for k, v in everything.items() if k != "corpora"}
 
     checkout.configure(LANGUAGE)
-    weights = folder / "teachers/gpt_128/ambiguous_facts/model/model.safetensors"
+    teacher = "teachers/gpt_128/ambiguous_facts"
+    weights = folder / teacher / "model/model.safetensors"
     damaged = bytearray(weights.read_bytes())
     damaged[-1] ^= 0xFF
     weights.write_bytes(bytes(damaged))
     done = checkout.snakemake("audit")
     assert done.returncode != 0
-    assert (
-        "damaged  results/language/teachers/gpt_128/ambiguous_facts/teacher.parquet" in done.stderr
-    )
+    assert f"damaged  results/language/{teacher}/teacher.parquet" in done.stderr
 
 
 def test_a_run_killed_while_students_train_does_only_the_rest_to_the_same_bytes(checkout):
@@ -122,6 +120,7 @@ def test_a_loaded_teacher_and_a_corpus_of_the_users_own(checkout):
     }
     checkout.configure(LANGUAGE, own)
     checkout.run("reproduce-all")
+    checkout.run("audit")
     folder = checkout.path / "results/language"
     answers = pd.read_parquet(folder / "teachers/mine/faq/answers.parquet")
     assert answers["support_logprobs"].isna().all()
