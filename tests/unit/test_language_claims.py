@@ -94,7 +94,7 @@ def test_poor_models_allow_no_verdict_and_the_reason_stands_in_the_row(teacher, 
 
 def test_a_change_beyond_the_margin_supports_sensitivity():
     change = [
-        row("student_init", "student", "inter_student_variance_change", v, se, init_noise=s)
+        row("student_init", "student", "inter_student_variance_change", v, se, "all", init_noise=s)
         for s, v, se in ((0.1, 0.0, 0.01), (0.4, -0.6, 0.05))
     ]
     zero = row("student_init", "student", "inter_student_variance", 0.3, 0.1, init_noise=0.0)

@@ -23,11 +23,12 @@ _REMEDIES = ("averaging", "variance_weighting")
 
 @dataclass(frozen=True)
 class _Run:
-    """Estimates of one run on the prompts that its students were taught."""
+    """Estimates of one run: on the prompts that its students were taught, unless said otherwise."""
 
     experiment: str
     dataset: str
     rows: pd.DataFrame
+    taught: str
     reason: str | None
 
     def values(self, column: str) -> list[Any]:
@@ -41,10 +42,12 @@ class _Run:
         metric: str,
         threshold: float,
         where: dict[str, Any],
+        group: str | None = None,
         **options: Any,
     ) -> Test:
         """A test of one estimate."""
         rows = self.rows[self.rows["metric"] == metric]
+        rows = rows[rows["group"] == (group or self.taught)]
         for column, value in where.items():
             rows = rows[rows[column] == value]
         found = rows.iloc[0]
@@ -102,9 +105,7 @@ def tests(
             group = "train" if (student["group"] == "train").any() else "all"
             reasons = gate.teacher_gate(teacher, settings["gate"])
             reasons += gate.student_gate(curves, settings["gate"])
-            run = _Run(
-                experiment, dataset, student[student["group"] == group], " ".join(reasons) or None
-            )
+            run = _Run(experiment, dataset, student, group, " ".join(reasons) or None)
             yield from judges[experiment](run, settings)
 
 
@@ -112,12 +113,16 @@ def _sensitive_to_initialisation(run: _Run, settings: dict[str, Any]) -> Iterato
     scales = run.values("init_noise")
     if len(scales) < 2:
         return
+    # On prompts that were taught, students of one answer agree whatever they started from, and a
+    # change relative to no variance is no number; held-out wordings are where they can differ.
     yield run.test(
         (5, "5", "Language models are not robust to noise on their initial parameters"),
-        f"relative change of inter-student variance from s = {scales[0]:g} to {scales[-1]:g}",
+        f"relative change of inter-student variance from s = {scales[0]:g} to {scales[-1]:g}, "
+        "all prompts",
         "inter_student_variance_change",
         settings["robust_change"],
         {"init_noise": scales[-1]},
+        group="all",
         above=True,
         absolute=True,
     )

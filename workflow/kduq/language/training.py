@@ -187,8 +187,8 @@ def train(
             progress(1)
     window = max(1, math.ceil(len(rates) / _POINTS))
     ends = np.minimum(np.arange(window, len(rates) + window, window), len(rates))
-    starts = np.concatenate([[0], ends[:-1]])
-    means = np.add.reduceat(losses, starts) / (ends - starts)
+    starts = np.concatenate([[0], ends[:-1]])[: len(ends)]
+    means = np.add.reduceat(losses, starts) / (ends - starts) if len(ends) else losses
     return Losses(ends, means, rates[ends - 1])
 
 
