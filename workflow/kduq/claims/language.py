@@ -166,7 +166,7 @@ def _remedies(run: _Run, settings: dict[str, Any]) -> Iterator[Test]:
         ):
             yield run.test(
                 (9, "7", f"{method} {words} against single"),
-                f"difference to single at k = {k:g}, student by student",
+                f"difference of {metric.replace('_', ' ')} to single at k = {k:g}",
                 f"{metric}_difference",
                 0.0,
                 {"method": method, "k": k},
