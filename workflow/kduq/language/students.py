@@ -112,9 +112,11 @@ class _Replicate:
 
     def student(self, condition: Condition) -> tuple[dict[str, Any], training.Losses]:
         """Answers of the student of a condition, and its loss curve."""
-        key = _training_key(condition)
+        # Methods that choose the same text, as all do at k = 1, share one student.
+        pairs = self._pairs(condition)
+        key = (tuple(pairs), condition["init_noise"])
         if key not in self._trained:
-            model, losses = self._train(self._pairs(condition), condition["init_noise"])
+            model, losses = self._train(pairs, condition["init_noise"])
             asked = self._settings["ask"]
             answers = teacher.ask(model, self._tokenizer, asked, self._corpus, self.seed)
             self._trained[key] = answers, losses
@@ -200,13 +202,6 @@ def answer_temperature(condition: Condition) -> float:
     if condition["label_source"] == "greedy":
         return 0.0
     return 1.0 if condition["temperature"] is None else float(condition["temperature"])
-
-
-def _training_key(condition: Condition) -> tuple[Any, ...]:
-    """Conditions that teach the same text have equal keys."""
-    method = "single" if condition["k"] == 1 else condition["method"]
-    rest = [value for name, value in condition.items() if name != "method"]
-    return (method, *rest)
 
 
 def train(
