@@ -265,3 +265,26 @@ def test_long_answers_are_cut_without_an_end_and_long_questions_refused(tokenize
     with pytest.raises(UserError, match="max_length: 10 tokens are too few") as caught:
         text.encode_prompts(tokenizer, ["Who came to see the mill?"], 10)
     assert "\n" not in str(caught.value)
+
+
+def test_a_template_of_a_models_own_is_used_everywhere_and_saved(tokenizer, tmp_path):
+    model = models.create(SETTINGS, tokenizer, 3)
+    models.save(model, tokenizer, tmp_path / "plain")
+    _, own = models.load(str(tmp_path / "plain"))
+    text.use_template(own, "<|endoftext|>{question} {}\nAnswer:")
+    models.save(model, own, tmp_path / "own")
+    read, read_tokenizer = models.load(str(tmp_path / "own"))
+    for question in ("Who came?", "Is '{question}' one?"):
+        (prompt,) = text.encode_prompts(read_tokenizer, [question], 48)
+        assert read_tokenizer.decode(prompt) == f"<|endoftext|>{question} {{}}\nAnswer:"
+        ((answer,),) = text.encode_answers(read_tokenizer, [question], [prompt], [["no"]], 48)
+        assert read_tokenizer.decode(answer) == " no<|endoftext|>"
+    # Training and scoring read the same text: what is learnt under the template is likely there.
+    training.train(read, read_tokenizer, EXAMPLES[1:2], SETTINGS | {"steps": 80}, 1)
+    (there,) = sampling.score(read, read_tokenizer, ["Who came?"], [["nobody"]], 48)
+    (elsewhere,) = sampling.score(read, tokenizer, ["Who came?"], [["nobody"]], 48)
+    assert there[0] > -0.1
+    assert there[0] > elsewhere[0]
+    # A template belongs to one tokenizer; the others keep the project's.
+    (prompt,) = text.encode_prompts(tokenizer, ["Who came?"], 48)
+    assert tokenizer.decode(prompt) == "Question: Who came?\nAnswer:"

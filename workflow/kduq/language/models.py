@@ -18,7 +18,7 @@ from transformers.utils import logging as _logging
 
 from kduq import seeds
 from kduq.errors import UserError
-from kduq.language import text
+from kduq.language import packaged, text
 from kduq.language.text import Model, Tokenizer
 
 #: Parts of transformers whose functions carry no types.
@@ -169,7 +169,9 @@ def load(source: str) -> tuple[Model, Tokenizer]:
     ----------
     source : str
         A folder, or a name on the Hugging Face hub: taken from its cache, or fetched if the hub
-        can be reached. Only safetensors weights are read and no code of the model is run.
+        can be reached. Only safetensors weights are read and no code of the model is run. Or
+        ``smollm2``, a model from an optional package (`kduq.language.packaged`); a folder of that
+        name is ``./smollm2``.
 
     Returns
     -------
@@ -180,7 +182,8 @@ def load(source: str) -> tuple[Model, Tokenizer]:
     Raises
     ------
     UserError
-        If the model is not there, is not a causal language model or has no safetensors weights.
+        If the model is not there, is not a causal language model or has no safetensors weights,
+        or if the optional packages are not installed.
     """
     model, tokenizer = load_as(transformers.AutoModelForCausalLM, source)
     end = text.end_of_text(tokenizer)
@@ -197,7 +200,7 @@ def load_as(kind: Any, source: str, unused: str = "") -> tuple[Model, Tokenizer]
     kind : class
         One of transformers' ``AutoModel`` classes.
     source : str
-        A folder or a name on the hub.
+        As in `load`.
     unused : str
         Start of the names of tensors that the file may lack, since they are not used.
 
@@ -211,6 +214,10 @@ def load_as(kind: Any, source: str, unused: str = "") -> tuple[Model, Tokenizer]
     UserError
         As `load`.
     """
+    if source == packaged.NAME:
+        with _quiet():
+            model, tokenizer = packaged.load(kind)
+        return model.to(device()).eval(), tokenizer
     folder = Path(source).expanduser()
     if folder.is_dir():
         return _read(kind, source, str(folder), True, unused)

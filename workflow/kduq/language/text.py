@@ -5,8 +5,13 @@ from typing import Any
 
 from kduq.errors import UserError
 
+#: The place of the question in a template.
+QUESTION = "{question}"
 #: What a model reads; its answer follows after a space and ends with the end-of-text token.
-TEMPLATE = "Question: {question}\nAnswer:"
+TEMPLATE = f"Question: {QUESTION}\nAnswer:"
+#: Under this name among a tokenizer's settings, which are saved with it, stands a model's own
+#: template.
+_OWN = "question_template"
 
 #: A transformers tokenizer or model: their classes are made at run time, out of a type checker's
 #: sight.
@@ -14,9 +19,28 @@ Tokenizer = Any
 Model = Any
 
 
-def prompt_text(question: str) -> str:
+def prompt_text(question: str, template: str = TEMPLATE) -> str:
     """The text that a model continues with its answer."""
-    return TEMPLATE.format(question=question)
+    return template.replace(QUESTION, question)
+
+
+def use_template(tokenizer: Tokenizer, template: str) -> None:
+    """Give a model a template of its own: an instruct model is at home in its chat form alone.
+
+    Parameters
+    ----------
+    tokenizer : transformers tokenizer
+        The model's; changed in place. The template is saved and loaded with it, so that training,
+        sampling and scoring agree on it.
+    template : str
+        What the model reads, with `QUESTION` in the question's place. It may hold special tokens.
+    """
+    tokenizer.init_kwargs[_OWN] = template
+
+
+def _prompt_texts(tokenizer: Tokenizer, questions: Sequence[str]) -> list[str]:
+    template = tokenizer.init_kwargs.get(_OWN, TEMPLATE)
+    return [prompt_text(question, template) for question in questions]
 
 
 def end_of_text(tokenizer: Tokenizer) -> int:
@@ -63,7 +87,7 @@ def encode_prompts(
     if not questions:
         return []
     end = end_of_text(tokenizer)
-    encoded = tokenizer([prompt_text(question) for question in questions]).input_ids
+    encoded = tokenizer(_prompt_texts(tokenizer, questions)).input_ids
     prompts = []
     for question, tokens in zip(questions, encoded, strict=True):
         kept = list(tokens)
@@ -107,8 +131,8 @@ def encode_answers(
         For each question, for each of its answers, at least one token.
     """
     texts = [
-        f"{prompt_text(question)} {answer}"
-        for question, group in zip(questions, answers, strict=True)
+        f"{prompt} {answer}"
+        for prompt, group in zip(_prompt_texts(tokenizer, questions), answers, strict=True)
         for answer in group
     ]
     encoded = iter(tokenizer(texts).input_ids if texts else [])
