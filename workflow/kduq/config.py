@@ -195,7 +195,7 @@ class LanguageModel(_Strict):
     family: Literal["lm"]
     """lm"""
     source: str | None = None
-    """Folder, or name on the Hugging Face hub, of a model to load; none to make one."""
+    """Model to load: a folder, a name on the Hugging Face hub, or smollm2; none to make one."""
     layers: Count | None = None
     """Layers of a GPT-2 made here."""
     width: Count | None = None
