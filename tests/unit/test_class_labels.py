@@ -47,10 +47,10 @@ def teaching():
     return students.Teaching(Problem(x[:45], x[45:], truth[:45]), truth[45:], teacher)
 
 
-def train(teaching, start, stop, conditions=CONDITIONS):
+def train(teaching, start, stop, conditions=CONDITIONS, model=MODEL):
     run = RUN | {"start": start, "stop": stop}
     noise = responses.sample(run | {"responses": DRAWS, "noisy": True}, 45)["noise"]
-    settings = run | {"model": MODEL, "conditions": conditions, "divergence_factor": 10}
+    settings = run | {"model": model, "conditions": conditions, "divergence_factor": 10}
     return students.train(
         settings, teaching, noise.reshape(stop - start, DRAWS, 45), lambda number: None
     )
@@ -104,6 +104,11 @@ def test_predictions_run_over_rows_and_fastest_classes(teaching):
     brier = ((probabilities - teaching.test_y) ** 2).sum(axis=2).mean(axis=1)
     np.testing.assert_allclose(table["test_mse"], brier, rtol=1e-5)
     assert not table["diverged"].any()
+
+
+def test_a_classifier_that_answers_at_random_and_is_certain_has_diverged(teaching):
+    wild = train(teaching, 0, 4, model=MODEL | {"learning_rate": 1e5, "epochs": 40})
+    assert wild["diverged"].mean() > 0.3
 
 
 def test_one_sampled_label_is_the_first_of_those_averaged(teaching):

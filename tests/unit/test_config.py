@@ -102,6 +102,38 @@ MISTAKES = [
         "students.mlp_64.batch_size: found a value, but experiments.bootstrap.families.mlp",
     ),
     ({"datasets": {"mnist": {"path": "x.csv"}}}, "datasets.mnist.target: missing;"),
+    ({"datasets": {"wine": None}}, "datasets.wine: found None; a table of keys is needed"),
+    (
+        {"experiments": {"bootstrap": {"families": {"linear": {"replicates": 1}}}}},
+        "experiments.bootstrap.families.linear.replicates: found 1;",
+    ),
+    (
+        {
+            "experiments": {
+                "variance_aware": {"families": {"lm": {"method": ["averaging"], "k": [1]}}}
+            }
+        },
+        "experiments.variance_aware.families.lm: the grid has no cell",
+    ),
+    (
+        {"experiments": {"teacher_noise": {"families": {"lm": {"corpora": ["facts"]}}}}},
+        "experiments.teacher_noise.families.lm.corpora.0: found 'facts'; allowed: ambiguous_facts",
+    ),
+    (
+        {"teachers": {"gpt_128": {"source": "gpt2"}}},
+        "teachers.gpt_128: found",
+    ),
+    ({"teachers": {"gpt_128": {"heads": 5}}}, "teachers.gpt_128: found"),
+    ({"corpora": {"mine": {}}}, "corpora.mine.path: missing;"),
+    ({"corpora": {"chatterbot": {"path": "x"}}}, "corpora.chatterbot.path: found a value, but"),
+    (
+        {"students": {"gpt_64": {"steps": 0}}},
+        "students.gpt_64: found",
+    ),
+    (
+        {"students": {"mlp_16": {"learning_rate": 1e38}}},
+        "students.mlp_16.learning_rate: found 1e+38",
+    ),
     ({"datasets": {"diabetes": {"path": "x.csv"}}}, "datasets.diabetes.path: found a value, but"),
     ({"datasets": {"mine": {"path": "x.csv"}}}, "datasets.mine.target: missing;"),
     ({"experiments": OFF}, "experiments: nothing is switched on; give at least one of teacher_"),

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from kduq.conditions import language_conditions
+from kduq.errors import UserError
 from kduq.language import models, responses, sampling, students, teacher, training
 from kduq.language.corpus import Corpus
 
@@ -23,7 +24,7 @@ MODEL = {
     "tokens_per_pass": 4096,
     "answers_per_visit": 0,
 }
-DECODING = {"top_k": 0, "top_p": 1.0, "repetition_penalty": 1.0, "max_new_tokens": 8}
+DECODING = {"top_k": 0, "top_p": 1.0, "repetition_penalty": 1.0, "max_new_tokens": 16}
 ASK = {
     "prompts": 4,
     "draws": 3,
@@ -209,6 +210,19 @@ def test_initialisation_noise_moves_every_student_from_the_same_start(taught, co
     # With all prompts in every batch, nothing but the noise tells students apart.
     assert moved[0] == moved[2]
     assert len(set(moved)) == 3
+
+
+def test_what_does_not_fit_is_refused_where_exact_probabilities_are_wanted(taught, corpus):
+    model, tokenizer = taught
+    long = Corpus(["train"], ["What is red?"], [["a rose " * 12]], [[1.0]])
+    with pytest.raises(UserError, match="max_length: 48 tokens are too few for the answer 'a rose"):
+        sampling.score(model, tokenizer, long.prompts, long.references, 48)
+    with pytest.raises(UserError, match="max_new_tokens: found 2, but the supported answer"):
+        asked = ASK | {"decoding": DECODING | {"max_new_tokens": 2}}
+        teacher.ask(model, tokenizer, asked, corpus, 1)
+    spelled = [["a <|endoftext|> b"]]
+    with pytest.raises(UserError, match="holds the end-of-text token"):
+        sampling.score(model, tokenizer, ["What is red?"], spelled, 48)
 
 
 def test_evaluated_prompts_are_spread_and_at_most_half_held_out():

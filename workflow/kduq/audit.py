@@ -161,7 +161,9 @@ def _check(job: Job, study: Study, root: Path, digests: dict[str, str]) -> list[
         changed = [n for n, p in planned.items() if _digest(p, digests) != recorded[n]]
         if changed:
             reasons.append(f"its input {changed[0]} is no longer the one it was made from")
-    if rows is not None and (rows == 0 if job.rows is None else rows != job.rows):
+    # A study without evidence for any claim has no rows of them.
+    some = rows == 0 and job.stage != "claims"
+    if rows is not None and (some if job.rows is None else rows != job.rows):
         wanted = job.rows if job.rows is not None else "at least one"
         return [Finding("damaged", str(path), f"{rows} rows where {wanted} are expected")]
     return [Finding("stale", str(path), "; ".join(reasons))] if reasons else []
@@ -216,7 +218,7 @@ def summary(study: Study, root: Path, findings: list[Finding]) -> str:
     lines.append(f"{root}: {good} of {len(study.jobs)} artifacts are good; {', '.join(counts)}")
     if bad:
         lines.append(
-            "rebuild missing and damaged ones, and their dependants, with snakemake; a stale one "
-            "that snakemake does not notice with: snakemake --force FILE"
+            "rebuild missing and damaged ones, and their dependants, with snakemake; one that "
+            "snakemake does not notice with: snakemake --force FILE"
         )
     return "\n".join(lines)

@@ -22,6 +22,7 @@ from pydantic import (
     model_validator,
 )
 
+from kduq.conditions import conditions, language_conditions
 from kduq.errors import UserError
 from kduq.fetched import FETCHED
 
@@ -47,6 +48,7 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
 Count = Annotated[int, Field(gt=0, strict=True)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+LearningRate = Annotated[float, Field(gt=0, le=1e6)]
 Share = Annotated[float, Field(gt=0, le=1)]
 
 
@@ -146,7 +148,7 @@ class Gate(_Strict):
     similarity: Share
     """Least similarity of greedy answers to the references, on other corpora."""
     convergence: Positive
-    """Largest fall of a student's loss over the last tenth of its training, nats a token."""
+    """Largest change of a student's loss from one tenth of training to the last, nats a token."""
 
 
 class LinearModel(_Strict):
@@ -159,7 +161,7 @@ class LinearModel(_Strict):
 class _Network(_Strict):
     epochs: Count
     """Passes over the rows; a pass is one step unless batch_size cuts it."""
-    learning_rate: Positive
+    learning_rate: LearningRate
     """Step size of Adam."""
     batch_size: Count | None = None
     """Rows a step, in an order of each student's own; none for all. Classification only."""
@@ -194,7 +196,7 @@ class LanguageModel(_Strict):
 
     family: Literal["lm"]
     """lm"""
-    source: str | None = None
+    source: Annotated[str, Field(min_length=1)] | None = None
     """Model to load: a folder, a name on the Hugging Face hub, or smollm2; none to make one."""
     layers: Count | None = None
     """Layers of a GPT-2 made here."""
@@ -212,7 +214,7 @@ class LanguageModel(_Strict):
     """Optimiser steps, whatever the number of answers; 0 for a model that is used as loaded."""
     batch_size: Count = 32
     """Prompts a step."""
-    learning_rate: Positive = 5e-5
+    learning_rate: LearningRate = 5e-5
     """Largest step size of AdamW."""
     schedule: Literal["linear", "cosine", "constant"] = "linear"
     """How the step size falls."""
@@ -440,7 +442,8 @@ class Statistics(_Strict):
     confidence: Annotated[float, Field(gt=0.5, lt=1)]
     """Coverage of every interval."""
     divergence_factor: Annotated[float, Field(gt=1)]
-    """A student has diverged above this many times Var(y_train) of training error."""
+    """A student has diverged above this many times Var(y_train) of training error; a classifier
+    above 1.5 times the error of answering the frequencies of the classes."""
     bootstrap_draws: Annotated[int, Field(ge=200, strict=True)]
     """Bootstrap samples of replicates behind slopes, ratios and differences."""
 
@@ -594,6 +597,11 @@ class Config(_Strict):
                     if name not in self.corpora:
                         path = f"{key}.families.{family}.corpora.{place}"
                         problems.append(_unknown(path, name, self.corpora, "corpora"))
+                if run is not None and not _cells(experiment, grid, run):
+                    problems.append(
+                        f"{key}.families.{family}: the grid has no cell: single needs k = 1 and "
+                        "the remedies k above 1 for lm; mend method or k"
+                    )
                 for role in ("teacher", "student") if run is not None else ():
                     path = f"{key}.families.{family}.{role}"
                     task = "text" if family == "lm" else grid.task
@@ -645,6 +653,13 @@ class Config(_Strict):
             for option in ("batch_size", "max_steps")
             if getattr(model, option, None) is not None
         ]
+
+
+def _cells(experiment: str, grid: _Experiment, run: Any) -> list[dict[str, Any]]:
+    """Conditions of a run."""
+    if isinstance(run, _LanguageRun):
+        return language_conditions(experiment, run.model_dump())
+    return conditions(experiment, grid.model_dump())
 
 
 def _alternatives(names: Any) -> str:
@@ -712,6 +727,8 @@ def _line(error: Mapping[str, Any]) -> str:
             f"{path}: unknown key; allowed: {_alternatives(allowed)}"
             f"{_suggestion(str(location[-1]), allowed)}"
         )
+    if kind in ("model_type", "model_attributes_type", "dict_type"):
+        return f"{path}: found {found!r}; a table of keys is needed; config.yaml shows them"
     if kind == "missing":
         return f"{path}: missing; add the key (config.yaml shows every one)"
     if kind == "union_tag_invalid":

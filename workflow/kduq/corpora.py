@@ -364,6 +364,11 @@ def _json(text: str, source: str, line: int | None = None) -> Any:
             f"{source}: line {line or error.lineno}, column {error.colno}: not valid JSON "
             f"({error.msg}); mend this place or save the file again as JSON"
         ) from error
+    except RecursionError as error:
+        raise UserError(
+            f"{source}: line {line or 1}: lists or objects are nested too deeply; a row is one "
+            "object of texts and lists of texts"
+        ) from error
 
 
 def _file(settings: dict[str, Any]) -> list[_Entry]:

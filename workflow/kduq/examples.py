@@ -120,7 +120,13 @@ def load(name: str, settings: dict[str, Any]) -> tuple[pd.DataFrame, pd.Series]:
             f"{source}: no column {_list(missing)}; the file has {_list(table.columns)}; "
             f"mend datasets.{name}.target or datasets.{name}.features"
         )
+    if not features or target in features:
+        found = "no column beside the target" if not features else f"the target '{target}'"
+        raise UserError(f"{source}: found {found} to predict from; mend datasets.{name}.features")
     table = table[[*features, target]]
+    if table.columns.has_duplicates:
+        repeated = table.columns[table.columns.duplicated()]
+        raise UserError(f"{source}: column {_list(repeated)} is named more than once")
     if settings["task"] == "classification":
         table = table.assign(**{str(target): _classes(table[target], source, name)})
     _check_values(table, source, name)
@@ -194,9 +200,6 @@ def _list(names: Any) -> str:
 
 def _check_values(table: pd.DataFrame, source: str, name: str) -> None:
     """Refuse what cannot be standardised; nothing is imputed or dropped in silence."""
-    if table.columns.has_duplicates:
-        repeated = table.columns[table.columns.duplicated()]
-        raise UserError(f"{source}: column {_list(repeated)} is named more than once")
     text = [c for c in table if not pd.api.types.is_numeric_dtype(table[c])]
     if text:
         raise UserError(
@@ -265,8 +268,10 @@ def prepare(settings: dict[str, Any]) -> dict[str, np.ndarray]:
     else:
         _check_constant(name, settings, features, varies)
         x = x[:, varies]
-        x -= x[~test].mean(axis=0)
-        x /= x[~test].std(axis=0)
+        with np.errstate(all="ignore"):
+            x -= x[~test].mean(axis=0)
+            x /= x[~test].std(axis=0)
+        _check_scale(name, features.columns[varies], x)
     return {
         "example": kept.astype(np.int32),
         "split": np.where(test, "test", "train"),
@@ -287,6 +292,19 @@ def _check_split(name: str, y: np.ndarray, test: np.ndarray, coefficients: int) 
         raise UserError(
             f"datasets.{name}: the target is constant on the training rows; mend "
             f"datasets.{name}.target"
+        )
+
+
+def _check_scale(name: str, columns: Any, x: np.ndarray) -> None:
+    """Refuse values whose spread is beyond double precision, or whose scaled size is beyond single.
+
+    The scale of a standardised column is 1.
+    """
+    bad = ~(np.abs(x) < np.finfo(np.float32).max).all(axis=0) | ~(np.abs(x) > 0).any(axis=0)
+    if bad.any():
+        raise UserError(
+            f"datasets.{name}: column {_list(columns[bad])} is too large or too small to be "
+            "standardised; rescale it"
         )
 
 

@@ -260,9 +260,25 @@ def gallery(
     return found
 
 
+def described(condition: Mapping[str, Any]) -> str:
+    """A condition in words, for the line below a gallery."""
+    k, method = condition["k"], condition["method"]
+    if k == 1:
+        taught = {"greedy": "the teacher's likeliest answer", "sampled": "one sampled answer"}
+        words = f"{taught[condition['label_source']]} a prompt"
+    else:
+        words = f"{k} answers a prompt, {_METHODS[method][0]}"
+    if condition["init_noise"] is not None:
+        words += f", initialisation noise s = {condition['init_noise']:g}"
+    if condition["temperature"] not in (None, 1.0):
+        words += f", temperature {condition['temperature']:g}"
+    return f"Students of {words}."
+
+
 def _shares(texts: np.ndarray, answers: Sequence[str]) -> np.ndarray:
     """Share of each answer in texts of shape (S, J), shape (S, A)."""
-    return np.stack([(texts == answer).mean(axis=1) for answer in answers], axis=1)
+    draws = max(texts.shape[1], 1)
+    return np.stack([(texts == answer).sum(axis=1) / draws for answer in answers], axis=1)
 
 
 #: Answers that a panel of the gallery shows; the least probable others are added up.

@@ -13,6 +13,10 @@ from kduq import families, seeds
 Condition = dict[str, Any]
 
 
+#: Divergence factor of classification.
+_CLASS_DIVERGENCE = 1.5
+
+
 @dataclass(frozen=True)
 class Teaching:
     """What the students of a run learn from.
@@ -221,7 +225,9 @@ def train(
         experiment, family, dataset, task, seed, model (the family's settings), start and stop
         (range of replicates), conditions (list of `Condition`) and divergence_factor: a student
         has diverged if a prediction is not finite or its training error exceeds that many times
-        the variance of the training targets.
+        the variance of the training targets. In classification, whose error is bounded, one and a
+        half times that of answering the frequencies of the classes; certain answers at random have
+        twice that.
     teaching : Teaching
         What is learnt from.
     noise : ndarray of shape (replicates, responses, n)
@@ -248,10 +254,10 @@ def train(
         model_settings["shared_init"] = None
     model = families.family(settings["family"], settings["task"])(teaching.problem, model_settings)
     truth = teaching.problem.train_y
-    limit = settings["divergence_factor"] * _row_error(
-        np.broadcast_to(truth.mean(axis=0), truth.shape), truth
-    )
-    kind = _Labels if settings["task"] == "regression" else _ClassLabels
+    regression = settings["task"] == "regression"
+    kind = _Labels if regression else _ClassLabels
+    limit = float(_row_error(np.broadcast_to(truth.mean(axis=0), truth.shape), truth))
+    limit *= settings["divergence_factor"] if regression else _CLASS_DIVERGENCE
     conditions: list[Condition] = settings["conditions"]
     parts: list[list[dict[str, Any]]] = [[] for _ in conditions]
     for chunk in _chunks(settings, model.chunk, noise):

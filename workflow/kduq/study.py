@@ -7,7 +7,7 @@ follow from one list.
 import hashlib
 import json
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from itertools import product
 from pathlib import Path
 from typing import Any
@@ -73,6 +73,24 @@ class Job:
                 "modules": self.modules,
             }
         )
+
+
+@cache
+def _source_digest(source: str | None, _stamp: tuple[tuple[str, int, int], ...]) -> str | None:
+    digest = hashlib.sha256()
+    for name, _, _ in _stamp:
+        digest.update(f"{name}\0{_file_digest(Path(str(source)) / name)}\0".encode())
+    return digest.hexdigest() if _stamp else None
+
+
+def source_digest(source: str | None) -> str | None:
+    """Digest of what is in the folder of a model that is loaded, None for no folder."""
+    folder = Path(source).expanduser() if source else None
+    if folder is None or not folder.is_dir():
+        return None
+    files = sorted(path for path in folder.iterdir() if path.is_file())
+    stamp = tuple((f.name, f.stat().st_size, f.stat().st_mtime_ns) for f in files)
+    return _source_digest(str(folder), stamp)
 
 
 def _file_digest(path: Path) -> str:
@@ -236,7 +254,7 @@ class Study:
     def _language_teacher(self, name: str, corpus: str) -> list[Job]:
         """A language model, its loss curve and its own answers."""
         common = {"teacher": name, "dataset": corpus, "seed": self.config.seed}
-        model = self.config.teachers[name].model_dump(exclude={"family"})
+        model = _language_settings(self.config.teachers[name])
         made = common | {"family": "lm", "task": "text", "model": model}
         root = f"teachers/{name}/{corpus}"
         examples = [f"examples/{corpus}.parquet"]
@@ -263,7 +281,11 @@ class Study:
 
     def _asked(self, model: dict[str, Any]) -> dict[str, Any]:
         """How a model is asked the prompts on which models are compared."""
-        return self.config.language.model_dump() | {"max_length": model["max_length"]}
+        shared = self.config.language
+        return shared.model_dump() | {
+            "max_length": model["max_length"],
+            "embedding_files": source_digest(shared.embedding_model),
+        }
 
     def _language_jobs(self, experiment: str, family: str, corpus: str) -> list[Job]:
         run = self._run(experiment, family)
@@ -271,7 +293,7 @@ class Study:
         root = f"{experiment}/{family}/{corpus}"
         examples = [f"examples/{corpus}.parquet"]
         teacher = f"teachers/{run.teacher}/{corpus}"
-        model = self.config.students[run.student].model_dump(exclude={"family"})
+        model = _language_settings(self.config.students[run.student])
         length = self.config.teachers[run.teacher].model_dump()["max_length"]
         numbers: dict[float, int] = {}
         for cell in cells:
@@ -326,6 +348,7 @@ class Study:
                     "conditions": cells,
                     "prompts": self.config.language.prompts,
                     "embedding_model": self.config.language.embedding_model,
+                    "embedding_files": source_digest(self.config.language.embedding_model),
                 },
                 ("kduq.estimates.text", "kduq.language.embeddings"),
                 {"examples": examples, "teacher": [f"{teacher}/answers.parquet"]}
@@ -501,19 +524,23 @@ class Study:
                 path = f"figures/{figure}.{suffix}"
                 jobs.append(Job(path, "figures", settings, ("kduq.figures",), drawn))
         for figure, suffix in product(self.language_figures, ("png", "pdf")):
-            drawn = self._gallery() if figure == "language_gallery" else self._language_estimates()
+            drawn = self._language_sources(figure)
             modules = ("kduq.figures_text", "kduq.estimates.text", "kduq.language.corpus")
             path = f"figures/{figure}.{suffix}"
             jobs.append(Job(path, "figures", {"figure": figure, **style}, modules, drawn))
         return jobs
 
-    def _language_estimates(self) -> dict[str, list[str]]:
+    def _language_sources(self, figure: str) -> dict[str, list[str]]:
+        """What a figure of language models is drawn from, by role."""
+        if figure == "language_gallery":
+            return self._gallery()
         return {
             "estimates": [
                 f"{e}/{f}/{d}/estimates.parquet"
                 for e in self.experiments
                 for f, d in self._runs_of(e)
                 if d in self.config.corpora
+                and (figure != "language_methods" or e == "variance_aware")
             ]
         }
 
@@ -553,7 +580,11 @@ class Study:
     def artifacts_of(self, experiment: str) -> list[str]:
         """Paths to make for one experiment: its estimates and its figures."""
         runs = [f"{experiment}/{f}/{d}/estimates.parquet" for f, d in self._runs_of(experiment)]
-        figures = figures_of(experiment) if self._tables(experiment) else ()
+        figures = list(figures_of(experiment) if self._tables(experiment) else ())
+        shared = (f"{experiment}/", "examples/", "teachers/")
+        for figure in self.language_figures:
+            sources = [path for paths in self._language_sources(figure).values() for path in paths]
+            figures += [figure] if all(path.startswith(shared) for path in sources) else []
         drawn = product(figures, ("png", "pdf"))
         return [*runs, *(f"figures/{figure}.{suffix}" for figure, suffix in drawn)]
 
@@ -564,6 +595,12 @@ def _merged(one: dict[str, list[str]], other: dict[str, list[str]]) -> dict[str,
         name: list(dict.fromkeys([*one.get(name, []), *other.get(name, [])]))
         for name in dict.fromkeys([*one, *other])
     }
+
+
+def _language_settings(model: Model) -> dict[str, Any]:
+    """Settings of a language model, and what lies in the folder that it is loaded from."""
+    settings = model.model_dump(exclude={"family"})
+    return settings | {"source_files": source_digest(settings["source"])}
 
 
 def _settings_of(model: Model, task: str) -> dict[str, Any]:

@@ -8,16 +8,22 @@ from kduq.language import corpus, teacher
 PROMPTS_SHOWN = 6
 
 
+def is_sampled_single(condition):
+    return condition["method"] == "single" and condition["label_source"] == "sampled"
+
+
 def gallery(input, prompts):  # noqa: A002
     own = artifacts.read(input.teacher[0], "answers").columns(text.COLUMNS)
     table = artifacts.read_all(input.students, "students")
     columns = table.columns((*text.COLUMNS, "replicate", "diverged"))
-    condition = table.made_by["config"]["conditions"][-1]
+    conditions = table.made_by["config"]["conditions"]
+    condition = next((c for c in conditions if is_sampled_single(c)), conditions[0])
     evaluated = prompts.evaluated(table.made_by["config"]["ask"]["prompts"])
     drawn = np.flatnonzero(own["draw"] != teacher.GREEDY)
     students, _, _ = text.of_condition(columns, table.rows_of([condition])[0], evaluated)
     answers = text.answers_from(own, drawn, evaluated)
-    return figures_text.gallery(prompts, evaluated, answers, students, PROMPTS_SHOWN)
+    shown = figures_text.gallery(prompts, evaluated, answers, students, PROMPTS_SHOWN)
+    return shown, figures_text.described(condition)
 
 
 def main(input, output, params):  # noqa: A002
@@ -25,8 +31,7 @@ def main(input, output, params):  # noqa: A002
     level = round(100 * settings["confidence"])
     if settings["figure"] == "language_gallery":
         table = artifacts.read(input.examples[0], "examples").table
-        shown = gallery(input, corpus.Corpus.of(table.to_pydict()))
-        note = "Students of one sampled answer a prompt, on prompts that they were taught."
+        shown, note = gallery(input, corpus.Corpus.of(table.to_pydict()))
     else:
         part = artifacts.read_all(input.estimates, "estimates").table.to_pandas()
         note = f"On prompts that were taught. Bars: {level} % jackknife intervals over students."

@@ -365,7 +365,8 @@ def _entropy_is_kept(evidence: _Evidence) -> Iterator[Test]:
             continue
         cell = [{"label_source": "hard"}]
         point, draws = run.curve("entropy/all", cell)
-        own = evidence.teacher(run, "predictive_entropy")
+        # A teacher that is certain of everything leaves nothing to be a share of.
+        own = evidence.teacher(run, "predictive_entropy") or np.nan
         used = run.used()
         common = (family, dataset)
         yield Test.resampled(
@@ -381,13 +382,15 @@ def _entropy_is_kept(evidence: _Evidence) -> Iterator[Test]:
             ratio=True,
         )
         wrong, right = (run.curve(f"entropy/{group}", cell) for group in ("incorrect", "correct"))
+        with np.errstate(invalid="ignore", divide="ignore"):
+            ratio = wrong[0] / right[0], wrong[1] / right[1]
         yield Test.resampled(
             7,
             "6",
             "Students of hard labels are less certain where they are wrong",
             *common,
             "ratio of mean predictive entropy where incorrect to where correct",
-            *_log((wrong[0] / right[0], wrong[1] / right[1])),
+            *_log(ratio),
             0.0,
             used,
             above=True,

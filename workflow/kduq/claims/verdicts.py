@@ -68,6 +68,8 @@ class Test:
         **options: Any,
     ) -> "Test":
         """A test whose standard errors are those of ``draws``, shape (D, C), of a bootstrap."""
+        with np.errstate(invalid="ignore"):
+            errors = draws.std(axis=0, ddof=1)
         return cls(
             claim,
             section,
@@ -76,7 +78,7 @@ class Test:
             dataset,
             statistic,
             points,
-            draws.std(axis=0, ddof=1),
+            errors,
             threshold,
             n_students,
             **options,

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 FLOOR = 1e-12
 #: Bins of equal width of a probability.
 _BINS = 15
+#: What rounding may lift a sum of probabilities above 1.
+_ROUNDING = 1e-3
 #: Scores that are compared with a baseline's.
 _COMPARED = ("similarity_to_reference", "hallucination_rate", "intra_student_variance")
 #: A supported answer counts as covered from this share of its true probability on.
@@ -158,7 +160,8 @@ def summarise(
     the corpus, the prompts and the teacher, whose own numbers therefore have none.
 
     Sampled answers give ``intra_student_variance`` and ``inter_student_variance`` (one-way random
-    effects, trace of the covariance), ``intra_variance_ratio`` (to the teacher's),
+    effects, trace of the covariance), ``intra_variance_ratio`` (to the teacher's, whose own draws
+    are taken as they are: the interval does not hold their sampling error),
     ``similarity_to_reference`` (cosine to the nearest of a prompt's references),
     ``similarity_to_teacher`` (mean cosine of a student's and a teacher's answer),
     ``systematic_noise`` (see `statistics.systematic_noise`; the target is the references' mean,
@@ -499,6 +502,9 @@ class _Measured:
                 raise ValueError("the corpus knows the support: its probabilities are missing")
             if support is not None:
                 found[:, p, : support.shape[1]] = support
+        total = found.sum(axis=2).max(initial=0)
+        if total > 1 + _ROUNDING:
+            raise ValueError(f"the supported answers of a prompt have a probability of {total:g}")
         found[..., -1] = np.maximum(1 - found.sum(axis=2), 0)
         # Rounding may lift the sum of the supported a little above 1.
         return found / found.sum(axis=2, keepdims=True)

@@ -187,6 +187,12 @@ def load(source: str) -> tuple[Model, Tokenizer]:
     """
     model, tokenizer = load_as(transformers.AutoModelForCausalLM, source)
     end = text.end_of_text(tokenizer)
+    room = model.get_input_embeddings().num_embeddings
+    if not tokenizer("a").input_ids or len(tokenizer) > room:
+        raise UserError(
+            f"{source}: its tokenizer has {len(tokenizer)} tokens and its model {room}; give a "
+            "folder or hub name that holds the tokenizer that the model was trained with"
+        )
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.convert_ids_to_tokens(end)
     return model, tokenizer

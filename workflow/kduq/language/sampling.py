@@ -277,9 +277,12 @@ def score(
     Raises
     ------
     UserError
-        If a prompt leaves no room for an answer within max_length.
+        If a prompt with an answer does not fit into max_length.
     """
-    tokens = _token_scores(model, tokenizer, questions, answers, max_length, tokens_per_pass)
+    # The probability of an answer that is cut would be that of all that begin like it.
+    tokens = _token_scores(
+        model, tokenizer, questions, answers, max_length, tokens_per_pass, whole=True
+    )
     return [np.array([scores.sum() for scores in group]) for group in tokens]
 
 
@@ -330,10 +333,11 @@ def _token_scores(
     answers: Sequence[Sequence[str]],
     max_length: int,
     tokens_per_pass: int,
+    whole: bool = False,
 ) -> list[list[np.ndarray]]:
     """Log-probability of every token of every answer."""
     prompts = text.encode_prompts(tokenizer, questions, max_length)
-    encoded = text.encode_answers(tokenizer, questions, prompts, answers, max_length)
+    encoded = text.encode_answers(tokenizer, questions, prompts, answers, max_length, whole)
     laid_out = [
         row
         for prompt, group in zip(prompts, encoded, strict=True)

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from kduq import seeds
+from kduq.errors import UserError
 from kduq.language import embeddings, models, sampling, training
 from kduq.language.corpus import Corpus
 from kduq.language.text import Model, Tokenizer
@@ -36,7 +37,14 @@ def build(settings: dict[str, Any], corpus: Corpus, seed: int) -> tuple[Model, T
         As `models.load` and `models.create`.
     """
     if settings["source"] is not None:
-        return models.load(settings["source"])
+        model, tokenizer = models.load(settings["source"])
+        positions = getattr(model.config, "max_position_embeddings", None)
+        if positions is not None and positions < settings["max_length"]:
+            raise UserError(
+                f"{settings['source']}: the model has {positions} positions, fewer than its "
+                f"max_length of {settings['max_length']}; lower max_length"
+            )
+        return model, tokenizer
     tokenizer = models.make_tokenizer(corpus.texts(), settings["vocabulary"])
     return models.create(settings, tokenizer, seed), tokenizer
 
@@ -145,6 +153,7 @@ def ask(
     answers.sort(key=lambda entry: entry[:2])
     support: dict[int, list[float]] = {}
     if corpus.knows_support:
+        _check_room(tokenizer, corpus, decoding["max_new_tokens"])
         references = [corpus.references[i] for i in chosen]
         found = sampling.score(model, tokenizer, questions, references, length)
         support = {int(i): scores.tolist() for i, scores in zip(chosen, found, strict=True)}
@@ -161,6 +170,18 @@ def ask(
         ],
         "embedding": embeddings.embed(texts, settings["embedding_model"]),
     }
+
+
+def _check_room(tokenizer: Tokenizer, corpus: Corpus, limit: int) -> None:
+    """Refuse to sample answers that are cut before the longest supported one could end."""
+    references = sorted({text for group in corpus.references for text in group})
+    lengths = [len(tokens) + 1 for tokens in tokenizer([f" {r}" for r in references]).input_ids]
+    longest = int(np.argmax(lengths))
+    if lengths[longest] > limit:
+        raise UserError(
+            f"language.decoding.max_new_tokens: found {limit}, but the supported answer "
+            f"'{references[longest][:60]}' takes {lengths[longest]}; give at least as many"
+        )
 
 
 def answers(

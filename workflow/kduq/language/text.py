@@ -108,6 +108,7 @@ def encode_answers(
     prompts: Sequence[Sequence[int]],
     answers: Sequence[Sequence[str]],
     max_length: int,
+    whole: bool = False,
 ) -> list[list[list[int]]]:
     """Tokens of answers, each closed by the end-of-text token.
 
@@ -124,11 +125,18 @@ def encode_answers(
     max_length : int
         Tokens that a prompt and its answer may have together. A longer answer is cut, and then
         lacks the end-of-text token: a model should not learn to stop there.
+    whole : bool
+        Whether an answer that would be cut is refused.
 
     Returns
     -------
     list of list of list of int
         For each question, for each of its answers, at least one token.
+
+    Raises
+    ------
+    UserError
+        If an answer holds the end-of-text token or, if whole are wanted, is too long.
     """
     texts = [
         f"{prompt} {answer}"
@@ -150,6 +158,22 @@ def encode_answers(
                 # A tokenizer that merges across the boundary: the prompt must stay what the
                 # model sees when it is asked.
                 tokens = list(tokenizer(f" {answer}", add_special_tokens=False).input_ids)
+            _refuse_end(tokenizer, answer, tokens, end)
+            needed = len(prompt) + len(tokens) + 1
+            if whole and needed > max_length:
+                raise UserError(
+                    f"max_length: {max_length} tokens are too few for the answer "
+                    f"'{answer[:60]}', which takes {needed} with its prompt; raise it"
+                )
             rows.append([*tokens, end][: max_length - len(prompt)])
         found.append(rows)
     return found
+
+
+def _refuse_end(tokenizer: Tokenizer, text: str, tokens: Sequence[int], end: int) -> None:
+    """Refuse a text that spells the token at which every answer ends."""
+    if end in tokens:
+        raise UserError(
+            f"'{text[:60]}' holds the end-of-text token "
+            f"{tokenizer.convert_ids_to_tokens(end)}; remove it from the corpus"
+        )
