@@ -52,7 +52,7 @@ LANGUAGE = {
             "families": {
                 "linear": None,
                 "mlp": None,
-                "lm": {"k": [2], "replicates": 2, "block": 2},
+                "lm": {"k": [3], "replicates": 2, "block": 2},
             }
         },
     },
