@@ -8,7 +8,7 @@ rule figures:
         report(
             f"{ROOT}/figures/{{figure}}.png",
             category="Figures",
-            caption="../report/{figure}.rst",
+            caption="../report/figure.rst",
             labels={"figure": "{figure}"},
         ),
         f"{ROOT}/figures/{{figure}}.pdf",
@@ -37,7 +37,7 @@ rule language_figures:
         report(
             f"{ROOT}/figures/{{figure}}.png",
             category="Figures",
-            caption="../report/{figure}.rst",
+            caption="../report/figure.rst",
             labels={"figure": "{figure}"},
         ),
         f"{ROOT}/figures/{{figure}}.pdf",
