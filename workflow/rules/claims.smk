@@ -5,7 +5,12 @@ rule claims:
     input:
         unpack(made_from(f"{ROOT}/claims.parquet")),
     output:
-        f"{ROOT}/claims.parquet",
+        report(
+            f"{ROOT}/claims.parquet",
+            category="Verdicts",
+            caption="../report/claims.rst",
+            labels={"page": "claims (Parquet)"},
+        ),
     log:
         f"{ROOT}/logs/claims.log",
     benchmark:
