@@ -24,8 +24,8 @@ _FIGURES = {"student_output": ("student_output", "student_output_responses")}
 #: Experiments by how well their students show what one answer a prompt does.
 _GALLERY_ORDER = ("student_output", "teacher_noise", "variance_aware", "student_init", "bootstrap")
 #: Files of the library that are data, by what reads them.
-_TEMPLATE = PACKAGE.parent / "report" / "report.html.j2"
 _CAPTIONS = PACKAGE.parent / "report"
+_TEMPLATES = ("report.html.j2", "page.html.j2", "macros.html.j2", "page.css", "page.js")
 _STYLE = PACKAGE / "data" / "kduq.mplstyle"
 
 
@@ -459,7 +459,7 @@ class Study:
                 "report",
                 {
                     "study": json.loads(self.config.model_dump_json()),
-                    "template": _file_digest(_TEMPLATE),
+                    "templates": {name: _file_digest(_CAPTIONS / name) for name in _TEMPLATES},
                     "captions": captions,
                     "left_out": self.left_out,
                 },
@@ -468,7 +468,8 @@ class Study:
                     "estimates": ["estimates.parquet"],
                     "claims": ["claims.parquet"],
                     "figures": [job.path for job in figures if job.path.endswith(".png")],
-                },
+                }
+                | self._samples(),
             )
         )
         return jobs
@@ -558,6 +559,17 @@ class Study:
                 f"{experiment}/{family}/{corpus}/students/{start:06d}-{stop:06d}.parquet"
                 for start, stop in self._blocks(experiment, family)
             ],
+        }
+
+    def _samples(self) -> dict[str, list[str]]:
+        """What sample answers are shown from: one block of students of the gallery's run."""
+        if not self.language_figures:
+            return {}
+        run = self._gallery()
+        return {
+            "examples": run["examples"],
+            "answers": run["teacher"],
+            "students": run["students"][:1],
         }
 
     def _recorded(self, experiment: str) -> list[str]:

@@ -1,0 +1,102 @@
+"""Reports filled with tables made by hand, hostile text of models among them."""
+
+import io
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import yaml
+from kduq import report
+from kduq.config import check
+from matplotlib.figure import Figure
+
+_ROOT = Path(__file__).parents[1]
+#: What a model or a corpus may say. The page must show each as text.
+HOSTILE = (
+    "<script>window.broken = 1</script>",
+    "</style></script></title></bdi></td></table><img src=x onerror='window.broken = 2'>",
+    '" onmouseover="window.broken = 3" \' &amp; & <',
+    "<!-- <svg onload=window.broken=4> ]]>",
+    "{{ 7 * 7 }} {% raw %} \\u003c",
+    "שלום \u202e after an override, and \u2067 an isolate, left open",
+    "first line\nsecond line\r\n\n\n\n\n\tlast",
+    "bell \x07, null \x00, escape \x1b[31m, next line \x85",
+    "W" * 2000,
+    "",
+    " \n ",
+)
+_TRUTH = ["<b>truth</b>", "plain"]
+
+
+def answers_of(texts) -> list[dict[str, Any]]:
+    """Sample answers as `report.sample_answers` gives them, in which everyone says the same."""
+    found = {"shown": [(text, 1 + i) for i, text in enumerate(texts)], "others": 3, "known": _TRUTH}
+    return [
+        {
+            "number": number,
+            "prompt": texts[number % len(texts)],
+            "split": split,
+            "references": [(_TRUTH[0], 0.625), (_TRUTH[1], None)],
+            "further": 2,
+            "answers": [("Teacher, sampled", found), ("Student 0: k 2", found)],
+        }
+        for number, split in enumerate(("train", "test"))
+    ]
+
+
+def _figure() -> bytes:
+    figure = Figure(figsize=(7.1, 3))
+    figure.subplots().plot([0, 1])
+    file = io.BytesIO()
+    figure.savefig(file, format="png", dpi=100, metadata={"Software": None})
+    return file.getvalue()
+
+
+def _claims() -> pd.DataFrame:
+    rows = [
+        (1, "linear", "diabetes", 0.001, 0.0005, 0.0015, "supported", None, 1000),
+        (1, "linear", "boston_housing", 12.5, 11.0, 14.0, "contradicted", None, 900),
+        (3, "mlp", "diabetes", 2.25, 2.0, 2.5, "supported", None, 80),
+        (3, "mlp", "boston_housing", -3.0, -4.0, -2.0, "supported", None, 400),
+        (3, "linear", "boston_housing", float("nan"), *[float("nan")] * 2, "inconclusive", None, 0),
+        (9, "lm", "faq", 0.5, 0.25, 0.75, "inconclusive", "nothing <i>learnt</i>", 7),
+    ]
+    names = ["claim", "family", "dataset", "estimate", "ci_low", "ci_high", "verdict", "reason"]
+    table = pd.DataFrame(rows, columns=[*names, "n_students"])
+    table["section"] = table["claim"].map({1: "4", 3: "5", 9: "7"})
+    statement = "Averaging k responses divides the variance between students by k, at every noise"
+    return table.assign(
+        statement=statement,
+        statistic="log-log slope of the variance, largest over k",
+        threshold=1.1,
+    )
+
+
+def filled(samples: Any = None) -> str:
+    """A report with figures, a failed gate and, unless given others, hostile answers."""
+    study = check(yaml.safe_load((_ROOT / "config.yaml").read_text(encoding="utf-8")))
+    estimates = pd.DataFrame(
+        {
+            "experiment": ["bootstrap", "bootstrap", "student_init"],
+            "family": ["mlp", "linear", "mlp"],
+            "dataset": "diabetes",
+            "metric": ["diverged_count", "rank_deficient_count", "diverged_count"],
+            "estimate": [10.0, 9.0, 0.0],
+            "n_students": [400, 1000, 200],
+        }
+    )
+    made_by = {
+        "code": "0123456789abcdef",
+        "versions": {"python": "3.11.0"},
+        "inputs": {"claims.parquet": "0" * 64},
+        "config": {"text": "</script><script>window.broken = 5</script>"},
+    }
+    names = ("teacher_noise", "student_init", "language_gallery")
+    return report.render(
+        {"study": study.model_dump(mode="json"), "left_out": ["mnist"]},
+        _claims(),
+        estimates,
+        dict.fromkeys(names, _figure()),
+        made_by,
+        answers_of(HOSTILE) if samples is None else samples,
+    )

@@ -1,0 +1,127 @@
+"""The report from tables made by hand: what it says, what it escapes, what it leaves out."""
+
+import html
+import re
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from kduq import report
+from kduq.artifacts import CONDITION
+from markupsafe import escape
+from report_pages import HOSTILE, answers_of, filled
+
+ROOT = Path(__file__).parents[2]
+
+
+def test_every_claim_has_a_line_and_every_row_an_anchor():
+    page = filled()
+    assert re.search(r'<li id="claim-3">.*Claim 3</a>: 2 supported, 1 inconclusive<', page)
+    anchors = re.findall(r'<tr id="(claim-[\d-]+)">', page)
+    assert anchors == ["claim-1-1", "claim-1-2", "claim-3-1", "claim-3-2", "claim-3-3", "claim-9-1"]
+    ids = re.findall(r' id="([^"]*)"', page)
+    assert len(ids) == len(set(ids))
+    assert set(re.findall(r'href="#([^"]*)"', page)) <= set(ids)
+    assert page.index('id="gate"') < page.index('id="verdicts"')
+
+
+def test_nothing_is_linked_but_the_paper_and_the_timings():
+    found = set(re.findall(r'(?:href|src|action|srcset)="([^"#][^"]*)"', filled()))
+    outside = {link for link in found if not link.startswith("data:image/png;base64,")}
+    assert outside == {"https://arxiv.org/abs/2601.18909", "timings.html"}
+
+
+def test_equal_inputs_give_equal_bytes():
+    assert filled() == filled()
+
+
+def test_a_study_without_language_models_has_no_answers():
+    assert 'id="answers"' in filled()
+    assert 'id="answers"' not in filled(samples=[])
+
+
+@pytest.mark.parametrize("text", HOSTILE)
+def test_what_a_model_wrote_stays_text(text):
+    page, plain = filled(answers_of([text])), filled(answers_of(["plain"]))
+    # Not one tag more than with harmless text.
+    tags = [re.findall(r"<(/?[a-zA-Z]+)", found) for found in (page, plain)]
+    if text.strip():
+        assert tags[0] == tags[1]
+        assert str(escape(text[:20].translate(report._VISIBLE))) in page
+    else:
+        assert ("(white space)" if text else "(empty)") in page
+    assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f-\x9f]", page)
+
+
+def test_long_answers_are_cut():
+    assert f"{'x' * 300}…</bdi>" in filled(answers_of(["x" * 301]))
+    assert f"{'x' * 300}</bdi>" in filled(answers_of(["x" * 300]))
+
+
+def corpus(size):
+    return pd.DataFrame(
+        {
+            "prompt_id": range(size),
+            "split": ["train"] * (size - 4) + ["test"] * 4,
+            "prompt": [f"prompt {i}" for i in range(size)],
+            "references": [np.array(["rare", "frequent"], object)] * size,
+            "probabilities": [np.array([0.25, 0.75])] * size,
+        }
+    )
+
+
+def said(prompts, texts, **condition):
+    rows = [(p, d, t) for p in prompts for d, t in texts]
+    table = pd.DataFrame(rows, columns=["prompt_id", "draw", "text"])
+    columns = dict.fromkeys(CONDITION, np.nan) | {"replicate": 0, "diverged": False} | condition
+    return table.assign(**columns)
+
+
+def test_samples_are_taught_and_held_out_counted_and_of_students_that_learnt():
+    prompts = range(0, 20, 2)
+    teacher = said(prompts, [(-1, "frequent"), (0, "rare"), (1, "frequent"), (2, "frequent")])
+    students = pd.concat(
+        [
+            said(prompts, [(0, "a"), (1, "a")], k=1.0, replicate=0, diverged=True),
+            said(prompts, [(0, f"b{i}") for i in range(7)], k=1.0, replicate=1),
+            said(prompts, [(0, "c")], k=2.0, replicate=0),
+        ]
+    )
+    samples = report.sample_answers(corpus(20), teacher, students)
+    assert [s["split"] for s in samples] == ["train"] * 4 + ["test"] * 2
+    assert all(s["number"] in prompts for s in samples)
+    assert samples[0]["references"] == [("frequent", 0.75), ("rare", 0.25)]
+    found = dict(samples[0]["answers"])
+    assert list(found) == [
+        "Teacher, likeliest",
+        "Teacher, sampled",
+        "Student 1: k 1",
+        "Student 0: k 2",
+    ]
+    assert found["Teacher, sampled"]["shown"] == [("frequent", 2), ("rare", 1)]
+    assert [text for text, _ in found["Student 1: k 1"]["shown"]] == [f"b{i}" for i in range(5)]
+    assert found["Student 1: k 1"]["others"] == 2
+
+
+def test_a_corpus_that_knows_no_probabilities_shows_references_in_its_order():
+    examples = corpus(5).assign(probabilities=None)
+    samples = report.sample_answers(examples, said([0, 4], [(-1, "x")]), said([0, 4], [(0, "y")]))
+    assert samples[0]["references"] == [("rare", None), ("frequent", None)]
+    assert [who for who, _ in samples[0]["answers"]] == ["Teacher, likeliest", "Student 0"]
+
+
+def words(text):
+    return " ".join(text.split())
+
+
+def test_differences_are_those_of_the_readme():
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    section = re.search(r"## Differences from the paper\n(.*?)\n## ", readme, re.S).group(1)
+    wanted = [
+        words(re.sub(r"[`*]", "", item)) for item in re.split(r"^\d+\. ", section, flags=re.M)
+    ]
+    listed = re.search(r'id="differences-list">(.*?)</ol>', filled(), re.S).group(1)
+    items = re.findall(r"<li>(.*?)</li>", listed, re.S)
+    found = [words(html.unescape(re.sub(r"<[^>]*>", "", item))) for item in items]
+    assert found == [item for item in wanted if item]
