@@ -5,7 +5,12 @@ rule report:
     input:
         unpack(made_from(f"{ROOT}/report.html")),
     output:
-        f"{ROOT}/report.html",
+        report(
+            f"{ROOT}/report.html",
+            category="Verdicts",
+            caption="../report/report.rst",
+            labels={"page": "report"},
+        ),
     log:
         f"{ROOT}/logs/report.log",
     benchmark:
@@ -20,3 +25,29 @@ rule report:
         job=parameters(f"{ROOT}/report.html"),
     script:
         "../scripts/report.py"
+
+
+##### Timings: a page beside the report #####
+
+
+# Not an input of the report, nor a target of the study: benchmarks differ from run to run, and
+# equal inputs give the report equal bytes. Without an output it always runs, so the page is never
+# older than the benchmarks; itself it has none, since that file would count as an output.
+rule timings:
+    log:
+        f"{ROOT}/logs/timings.log",
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=1500,
+        runtime=10,
+    params:
+        root=ROOT,
+        experiments=STUDY.experiments,
+    script:
+        "../scripts/timings.py"
+
+
+localrules:
+    timings,
