@@ -1,0 +1,42 @@
+"""The report of a real run, the timings beside it, and Snakemake's own report."""
+
+import zipfile
+
+from checkouts import LANGUAGE, TINY
+
+ALONE = {"report": 1, "reproduce-all": 1}
+
+
+def test_the_report_shows_answers_and_the_timings_leave_it_alone(checkout):
+    tables = {"teacher_noise": TINY["experiments"]["teacher_noise"]}
+    checkout.configure(LANGUAGE | {"experiments": LANGUAGE["experiments"] | tables})
+    checkout.run("reproduce-all")
+    folder = checkout.path / "results/language"
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    assert page.count('class="answers"') == 6
+    for who in ("Teacher, likeliest", "Student 0: label source greedy", "sampled, temperature 1"):
+        assert page.count(f"{who}</th>") >= 6, who
+    assert 'id="claim-8-1"' in page
+    assert "timings.html" in page
+
+    done = checkout.run("timings")
+    assert "results/language/timings.html" in done.stdout + done.stderr
+    text = (folder / "timings.html").read_text(encoding="utf-8")
+    assert '<td>students</td><td>lm</td><td class="n" data-value="3">3</td>' in text
+    for file in (folder / "benchmarks").rglob("*.tsv"):
+        file.write_text(file.read_text().replace("0:00:0", "0:00:1"))
+    assert checkout.planned() == {}
+    checkout.run("audit")
+    checkout.run("reproduce-all", "--forcerun", "report")
+    assert (folder / "report.html").read_text(encoding="utf-8") == page
+
+    checkout.run("--report", "report.zip")
+    with zipfile.ZipFile(checkout.path / "report.zip") as archive:
+        names = {name.rsplit("/", 1)[1] for name in archive.namelist()}
+        index = archive.read("report/report.html").decode()
+    assert {"claims.parquet", "report.html", "teacher_noise.png", "language_gallery.png"} <= names
+    for caption in ("Students of a noisy teacher", "prompt by prompt", "Every claim of the paper"):
+        assert caption in index
+
+    checkout.edit("workflow/report/page.css", "font: 15px", "font: 16px")
+    assert checkout.planned() == ALONE
