@@ -26,7 +26,8 @@ study: $(STAMP)
 
 reproduce: study ## run the whole study (STUDY=smoke, default or paper)
 	snakemake reproduce-all $(OVERLAY)
-	@if [ "$(STUDY)" = default ]; then mkdir -p docs && cp results/default/figures/teacher_noise.png docs/teacher_noise.png; fi
+	snakemake timings $(OVERLAY)
+	@if [ "$(STUDY)" = default ]; then mkdir -p docs && cp results/default/figures/{teacher_noise,language_uncertainty,student_output_responses}.png docs/; fi
 	@echo "figures: results/$(STUDY)/figures/"
 	@echo "report:  results/$(STUDY)/report.html"
 
