@@ -238,6 +238,7 @@ def train(
     path = (settings["experiment"], settings["family"], settings["dataset"], "shared_init")
     shared = seeds.replicate_seed(settings["seed"], path, 0)
     start = teacher.build(settings["model"], corpus, shared)
+    teacher.check_room(start[1], settings["ask"], corpus)  # before anything is trained
     parts: dict[tuple[int, int], tuple[dict[str, Any], dict[str, Any]]] = {}
     conditions: list[Condition] = settings["conditions"]
     for number in range(settings["start"], settings["stop"]):

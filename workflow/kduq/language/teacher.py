@@ -152,8 +152,8 @@ def ask(
         ]
     answers.sort(key=lambda entry: entry[:2])
     support: dict[int, list[float]] = {}
+    check_room(tokenizer, settings, corpus)
     if corpus.knows_support:
-        _check_room(tokenizer, corpus, decoding["max_new_tokens"])
         references = [corpus.references[i] for i in chosen]
         found = sampling.score(model, tokenizer, questions, references, length)
         support = {int(i): scores.tolist() for i, scores in zip(chosen, found, strict=True)}
@@ -172,8 +172,26 @@ def ask(
     }
 
 
-def _check_room(tokenizer: Tokenizer, corpus: Corpus, limit: int) -> None:
-    """Refuse to sample answers that are cut before the longest supported one could end."""
+def check_room(tokenizer: Tokenizer, settings: dict[str, Any], corpus: Corpus) -> None:
+    """Refuse to sample answers that are cut before the longest supported one could end.
+
+    Parameters
+    ----------
+    tokenizer : transformers tokenizer
+        The model's.
+    settings : dict
+        decoding: max_new_tokens.
+    corpus : Corpus
+        Only one that knows the support of its prompts is checked.
+
+    Raises
+    ------
+    UserError
+        If a supported answer takes more tokens.
+    """
+    limit = settings["decoding"]["max_new_tokens"]
+    if not corpus.knows_support:
+        return
     references = sorted({text for group in corpus.references for text in group})
     lengths = [len(tokens) + 1 for tokens in tokenizer([f" {r}" for r in references]).input_ids]
     longest = int(np.argmax(lengths))
