@@ -27,7 +27,7 @@ study: $(STAMP)
 reproduce: study ## run the whole study (STUDY=smoke, default or paper)
 	snakemake reproduce-all $(OVERLAY)
 	snakemake timings $(OVERLAY)
-	@if [ "$(STUDY)" = default ]; then mkdir -p docs && cp results/default/figures/{teacher_noise,language_uncertainty,student_output_responses}.png docs/; fi
+	@if [ "$(STUDY)" = default ]; then mkdir -p docs && cp results/default/figures/{teacher_noise,language_gallery}.png docs/; fi
 	@echo "figures: results/$(STUDY)/figures/"
 	@echo "report:  results/$(STUDY)/report.html"
 

@@ -1,4 +1,7 @@
 import json
+import os
+import subprocess
+import sys
 
 import numpy as np
 import pyarrow as pa
@@ -74,6 +77,33 @@ def test_a_failed_write_leaves_the_old_file_alone(file):
         raise RuntimeError
     assert file.read_bytes() == before
     assert [p.name for p in file.parent.iterdir()] == [file.name]
+
+
+def test_what_a_killed_process_left_is_swept_and_what_a_living_one_writes_is_not(file):
+    done = subprocess.run(
+        [sys.executable, "-c", "import os; print(os.getpid())"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    dead = file.with_name(f".responses.{int(done.stdout)}.0a1b2c3d.parquet")
+    alive = file.with_name(f".responses.{os.getppid()}.0a1b2c3d.parquet")
+    other = file.with_name(f".responses-2.{int(done.stdout)}.0a1b2c3d.parquet")
+    for left in (dead, alive, other):
+        left.write_bytes(b"half")
+    artifacts.write(file, "responses", responses(), MADE_BY)
+    assert [left.exists() for left in (dead, alive, other)] == [False, True, True]
+
+
+def test_a_folder_comes_whole_or_not_at_all(tmp_path):
+    folder = tmp_path / "model"
+    with artifacts.atomic_folder(folder) as temporary:
+        (temporary / "a").write_text("1")
+    with pytest.raises(RuntimeError), artifacts.atomic_folder(folder) as temporary:
+        (temporary / "a").write_text("2")
+        raise RuntimeError
+    assert (folder / "a").read_text() == "1"
+    assert [p.name for p in tmp_path.iterdir()] == ["model"]
 
 
 def test_a_place_that_cannot_be_written_is_named(tmp_path):

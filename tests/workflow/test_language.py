@@ -92,7 +92,9 @@ def test_a_run_killed_while_students_train_does_only_the_rest_to_the_same_bytes(
     assert rest["language_students"] <= 2
     checkout.run("reproduce-all")
     assert tables(folder) == whole
-    assert not [p for p in folder.rglob(".*") if p.is_file()]
+    # Snakemake's own mark in a folder that is an output is no leftover.
+    left = [p for p in folder.rglob(".*") if p.name != ".snakemake_timestamp"]
+    assert not [p for p in left if p.is_file()]
 
 
 def pretrained(folder):

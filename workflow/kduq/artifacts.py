@@ -6,9 +6,11 @@ the key ``kduq``, a JSON object that says how it was made; see `provenance`.
 """
 
 import contextlib
+import glob
 import hashlib
 import json
 import os
+import re
 import secrets
 import shutil
 import sys
@@ -190,6 +192,31 @@ def digest(path: Path | str) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
+def _sweep(path: Path, stem: str, suffix: str) -> None:
+    """Remove what processes that were killed while they wrote ``path`` have left beside it."""
+    for left in path.parent.glob(f".{glob.escape(stem)}.*{glob.escape(suffix)}"):
+        found = re.fullmatch(
+            rf"\.{re.escape(stem)}\.(\d+)\.[0-9a-f]{{8}}{re.escape(suffix)}", left.name
+        )
+        if found is None or _alive(int(found[1])):
+            continue
+        if left.is_dir():
+            shutil.rmtree(left, ignore_errors=True)
+        else:
+            with contextlib.suppress(OSError):
+                left.unlink(missing_ok=True)
+
+
+def _alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except (PermissionError, OverflowError):
+        return True
+    return True
+
+
 @contextlib.contextmanager
 def atomic_folder(path: Path | str) -> Iterator[Path]:
     """Give a temporary folder beside ``path`` and put it in its place when the block ends well.
@@ -216,6 +243,7 @@ def atomic_folder(path: Path | str) -> Iterator[Path]:
         yield temporary
         shutil.rmtree(path, ignore_errors=True)
         temporary.replace(path)
+        _sweep(path, path.name, "")
     except OSError as error:
         raise _unwritable(path, error) from error
     finally:
@@ -335,6 +363,7 @@ def atomic(path: Path | str) -> Iterator[Path]:
         with open(temporary, "rb+") as file:
             os.fsync(file.fileno())
         os.replace(temporary, path)
+        _sweep(path, path.stem, path.suffix)
     except OSError as error:
         raise _unwritable(path, error) from error
     finally:
