@@ -76,7 +76,22 @@ _ANSWER: dict[str, pa.DataType] = {
     "embedding": _VECTOR,
 }
 
-#: By stage and, where tasks differ, by task.
+#: A student that predicts numbers.
+_STUDENT: dict[str, pa.DataType] = {
+    **CONDITION,
+    "replicate": pa.int32(),
+    "seed": pa.int64(),
+    "diverged": pa.bool_(),
+    "rank_deficient": pa.bool_(),
+    "train_mse": pa.float64(),
+    "test_mse": pa.float64(),
+    "parameter_distance_before": pa.float64(),
+    "parameter_distance_after": pa.float64(),
+    "trajectory": pa.list_(pa.float32()),
+    "prediction": _VECTOR,
+}
+
+#: By stage and, where tasks or designs differ, by these.
 _SCHEMAS: dict[str, dict[str, pa.DataType]] = {
     "examples": {"example": pa.int32(), "split": pa.string(), "x": _VECTOR, "y": pa.float64()},
     "examples/text": {
@@ -114,18 +129,12 @@ _SCHEMAS: dict[str, dict[str, pa.DataType]] = {
         "temperature": pa.float64(),
         **_TEXT,
     },
-    "students": {
-        **CONDITION,
-        "replicate": pa.int32(),
-        "seed": pa.int64(),
-        "diverged": pa.bool_(),
-        "rank_deficient": pa.bool_(),
-        "train_mse": pa.float64(),
-        "test_mse": pa.float64(),
-        "parameter_distance_before": pa.float64(),
-        "parameter_distance_after": pa.float64(),
-        "trajectory": pa.list_(pa.float32()),
-        "prediction": _VECTOR,
+    "students": _STUDENT,
+    "students/decomposition": {
+        **_STUDENT,
+        "noise_level": pa.int32(),
+        "init_level": pa.int32(),
+        "bootstrap_level": pa.int32(),
     },
     "students/text": {
         **CONDITION,
@@ -173,7 +182,7 @@ def columns(stage: str) -> tuple[str, ...]:
 
 
 def _schemas_of(stage: str) -> list[dict[str, pa.DataType]]:
-    """Schemas of a stage, one a task."""
+    """Schemas of a stage, one a task or design."""
     return [schema for name, schema in _SCHEMAS.items() if name.split("/")[0] == stage]
 
 

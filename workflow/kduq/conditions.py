@@ -14,6 +14,16 @@ CONDITION_KEYS = (
     "temperature",
 )
 
+#: Factors of a crossed design, in the order of its layout, the slowest first.
+FACTORS = ("noise", "initialisation", "bootstrap")
+#: Columns of the students' table that hold their levels; null for a factor that a family lacks.
+LEVEL_COLUMNS = dict(zip(FACTORS, ("noise_level", "init_level", "bootstrap_level"), strict=True))
+
+
+def in_order(levels: dict[str, int]) -> dict[str, int]:
+    """Levels by factor in the order of `FACTORS`; settings that were stored have lost theirs."""
+    return {factor: levels[factor] for factor in FACTORS if factor in levels}
+
 
 def _condition(**values: Any) -> dict[str, Any]:
     return {key: values.get(key) for key in CONDITION_KEYS}

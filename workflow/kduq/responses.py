@@ -17,7 +17,8 @@ def sample(settings: dict[str, Any], n_train: int) -> dict[str, np.ndarray]:
     ----------
     settings : dict
         experiment, family, dataset, seed, start and stop (range of replicates), responses (draws
-        a replicate) and noisy (False for a teacher that answers its mean: its noise is zero).
+        a replicate), noisy (False for a teacher that answers its mean: its noise is zero) and,
+        in a crossed design, factor: the factor of which replicates are the levels.
     n_train : int
         Training rows.
 
@@ -31,7 +32,11 @@ def sample(settings: dict[str, Any], n_train: int) -> dict[str, np.ndarray]:
     replicates = np.arange(settings["start"], settings["stop"], dtype=np.int32)
     noise = np.zeros((len(replicates), draws, n_train), np.float32)
     if settings["noisy"]:
-        path = (settings["experiment"], settings["family"], settings["dataset"])
+        path = tuple(
+            settings[key]
+            for key in ("experiment", "family", "dataset", "factor")
+            if key in settings
+        )
         for row, replicate in enumerate(replicates):
             seed = seeds.replicate_seed(settings["seed"], path, int(replicate))
             for draw in range(draws):
