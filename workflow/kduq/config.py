@@ -421,6 +421,62 @@ class VarianceAware(_Experiment):
     """Families that take part."""
 
 
+Levels = Annotated[int, Field(ge=3, strict=True)]
+
+
+class _LinearLevels(_Strict):
+    noise: Levels
+    """Draws of the noise of the teacher's labels."""
+    bootstrap: Levels
+    """Bootstrap samples of the rows, each as large as all of them."""
+
+
+class _NetworkLevels(_LinearLevels):
+    initialisation: Levels
+    """Draws of the initial parameters."""
+
+
+class CrossedRun(_Strict):
+    """Every noise level with every bootstrap sample."""
+
+    teacher: str
+    """A name from teachers."""
+    student: str
+    """A name from students."""
+    levels: _LinearLevels
+    """Draws of each factor; every combination is a student."""
+    block: Count
+    """Noise levels a job. A student does not depend on it."""
+
+    @property
+    def replicates(self) -> int:
+        """What blocks cut into slices."""
+        return self.levels.noise
+
+
+class NetworkCrossedRun(CrossedRun):
+    """Every noise level with every initialisation and every bootstrap sample."""
+
+    levels: _NetworkLevels
+    """Draws of each factor; every combination is a student."""
+
+
+class _CrossedFamilies(_Strict):
+    linear: CrossedRun | None = None
+    """Linear regression; null for none."""
+    mlp: NetworkCrossedRun | None = None
+    """Networks; null for none."""
+
+
+class Decomposition(_Experiment):
+    """Where the variance between students comes from: a crossed design (beyond the paper)."""
+
+    alpha: Positive
+    """Noise variance of one response over Var(y_train)."""
+    families: _CrossedFamilies
+    """Families that take part."""
+
+
 class Experiments(_Strict):
     """The grids; null switches an experiment off."""
 
@@ -434,6 +490,8 @@ class Experiments(_Strict):
     """Section 6."""
     variance_aware: VarianceAware | None = None
     """Section 7."""
+    decomposition: Decomposition | None = None
+    """Beyond the paper: components of the variance between students."""
 
 
 class Statistics(_Strict):
@@ -506,6 +564,7 @@ class Config(_Strict):
             *self._dataset_problems(),
             *self._corpus_problems(),
             *self._run_problems(),
+            *self._crossed_problems(),
         ]
         if problems:
             raise ValueError("\n".join(problems))
@@ -614,6 +673,17 @@ class Config(_Strict):
                 f"{_alternatives(type(self.experiments).model_fields)} a family"
             )
         return problems
+
+    def _crossed_problems(self) -> list[str]:
+        """What is wrong with a student whose initialisation is to vary."""
+        grid = self.experiments.decomposition
+        name = grid.families.mlp.student if grid is not None and grid.families.mlp else None
+        if name is None or not getattr(self.students.get(name), "shared_init", False):
+            return []
+        return [
+            f"students.{name}.shared_init: found true, but experiments.decomposition.families.mlp."
+            "student varies the initialisation; name a student without it"
+        ]
 
     def _fetched_problems(self, key: str, grid: _Experiment) -> list[str]:
         """What is wrong with an experiment's data sets that may be missing."""

@@ -6,6 +6,7 @@ follow from one list.
 
 import hashlib
 import json
+import math
 from dataclasses import dataclass, field
 from functools import cache, cached_property
 from itertools import product
@@ -14,15 +15,31 @@ from typing import Any
 
 from kduq import families, fetched
 from kduq.artifacts import SCHEMA_VERSION, canonical_json
-from kduq.conditions import conditions, language_conditions
+from kduq.conditions import CONDITION_KEYS, FACTORS, conditions, in_order, language_conditions
 from kduq.config import Config, Model, Run
 from kduq.fingerprint import PACKAGE, fingerprint
 
-EXPERIMENTS = ("teacher_noise", "student_init", "bootstrap", "student_output", "variance_aware")
+EXPERIMENTS = (
+    "teacher_noise",
+    "student_init",
+    "bootstrap",
+    "student_output",
+    "variance_aware",
+    "decomposition",
+)
 #: Figures of an experiment that has not one of its own name alone.
 _FIGURES = {"student_output": ("student_output", "student_output_responses")}
+#: Modules that draw a figure, other than kduq.figures.
+_DRAWN_BY = {"decomposition": "kduq.figures_decomposition"}
 #: Experiments by how well their students show what one answer a prompt does.
-_GALLERY_ORDER = ("student_output", "teacher_noise", "variance_aware", "student_init", "bootstrap")
+_GALLERY_ORDER = (
+    "student_output",
+    "teacher_noise",
+    "variance_aware",
+    "student_init",
+    "bootstrap",
+    "decomposition",
+)
 #: Files of the library that are data, by what reads them.
 _CAPTIONS = PACKAGE.parent / "report"
 _TEMPLATES = ("report.html.j2", "page.html.j2", "macros.html.j2", "page.css", "page.js")
@@ -360,6 +377,8 @@ class Study:
     def _run_jobs(self, experiment: str, family: str, dataset: str) -> list[Job]:
         if dataset in self.config.corpora:
             return self._language_jobs(experiment, family, dataset)
+        if experiment == "decomposition":
+            return self._crossed_jobs(experiment, family, dataset)
         grid = self._grid(experiment)
         run: Run = self._run(experiment, family)
         cells = conditions(experiment, grid)
@@ -426,6 +445,77 @@ class Study:
         )
         return jobs
 
+    def _crossed_jobs(self, experiment: str, family: str, dataset: str) -> list[Job]:
+        """Jobs of a crossed design, whose blocks are slices of the noise levels."""
+        run = self._run(experiment, family)
+        root, task = f"{experiment}/{family}/{dataset}", self.config.task_of(dataset)
+        levels = in_order(run.levels.model_dump())
+        inner = {factor: n for factor, n in levels.items() if factor != FACTORS[0]}
+        model = _settings_of(self.config.students[run.student], task)
+        if "shared_init" in model:
+            # Initial parameters are those of the level, and no trajectory is kept.
+            model |= {"shared_init": None, "record_every": 0}
+        common = {
+            "experiment": experiment,
+            "family": family,
+            "dataset": dataset,
+            "seed": self.config.seed,
+        }
+        design = {
+            "design": experiment,
+            "task": task,
+            "alpha": getattr(self.config.experiments, experiment).alpha,
+        }
+        made_from = {
+            "examples": [f"examples/{dataset}.parquet"],
+            "teacher": [f"teachers/{run.teacher}/{dataset}/teacher.parquet"],
+        }
+        jobs, students = [], []
+        for start, stop in self._blocks(experiment, family):
+            block = f"{start:06d}-{stop:06d}"
+            span = {**common, "start": start, "stop": stop}
+            responses = f"{root}/responses/{block}.parquet"
+            students.append(f"{root}/students/{block}.parquet")
+            drawn = {**span, "responses": 1, "noisy": True, "factor": FACTORS[0]}
+            examples = {"examples": made_from["examples"]}
+            modules = ("kduq.responses",)
+            jobs.append(Job(responses, "responses", drawn, modules, examples, stop - start))
+            trained = {
+                **span,
+                **design,
+                "model": model,
+                # A block does not depend on the number of noise levels.
+                "levels": inner,
+                "divergence_factor": self.config.statistics.divergence_factor,
+            }
+            jobs.append(
+                Job(
+                    students[-1],
+                    "students",
+                    trained,
+                    ("kduq.crossed", "kduq.teacher", families.module(family, task)),
+                    {**made_from, "responses": [responses]},
+                    (stop - start) * math.prod(inner.values()),
+                )
+            )
+        estimated = {
+            **common,
+            **design,
+            "confidence": self.config.statistics.confidence,
+            "levels": levels,
+            "conditions": [dict.fromkeys(CONDITION_KEYS)],
+        }
+        jobs.append(
+            Job(
+                f"{root}/estimates.parquet",
+                "estimates",
+                estimated,
+                ("kduq.estimates.decomposition", "kduq.teacher"),
+                {**made_from, "students": students},
+            )
+        )
+        return jobs
+
     def _gathered(self) -> list[Job]:
         runs = [
             f"{e}/{f}/{d}/estimates.parquet" for e in self.experiments for f, d in self._runs_of(e)
@@ -476,6 +566,8 @@ class Study:
 
     def _evidence(self, experiment: str, family: str, dataset: str) -> dict[str, list[str]]:
         """What claims read of a run beside the gathered estimates, by role."""
+        if experiment == "decomposition":
+            return {}  # the paper claims nothing of it
         root = f"{experiment}/{family}/{dataset}"
         blocks = [f"{start:06d}-{stop:06d}" for start, stop in self._blocks(experiment, family)]
         students = [f"{root}/students/{block}.parquet" for block in blocks]
@@ -523,7 +615,8 @@ class Study:
             for figure, suffix in product(figures_of(experiment), ("png", "pdf")):
                 settings = {"figure": figure, "experiment": experiment, **style}
                 path = f"figures/{figure}.{suffix}"
-                jobs.append(Job(path, "figures", settings, ("kduq.figures",), drawn))
+                module = _DRAWN_BY.get(experiment, "kduq.figures")
+                jobs.append(Job(path, "figures", settings, (module,), drawn))
         for figure, suffix in product(self.language_figures, ("png", "pdf")):
             drawn = self._language_sources(figure)
             modules = ("kduq.figures_text", "kduq.estimates.text", "kduq.language.corpus")

@@ -7,7 +7,7 @@ from kduq import artifacts, job, teacher
 
 def main(input, output, params):  # noqa: A002
     settings = params.config
-    measures = importlib.import_module(f"kduq.estimates.{settings['task']}")
+    measures = importlib.import_module(f"kduq.estimates.{settings.get('design', settings['task'])}")
     examples = artifacts.read(input.examples[0], "examples")
     split, x, y = (examples.column(name) for name in ("split", "x", "y"))
     train = split == "train"
@@ -15,7 +15,7 @@ def main(input, output, params):  # noqa: A002
     table = artifacts.read_all(input.students, "students")
     columns = {
         name: table.column(name)
-        for name in artifacts.columns("students")
+        for name in table.table.column_names
         if name not in (*artifacts.CONDITION, "trajectory")
     }
     values = measures.summarise(

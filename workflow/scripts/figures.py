@@ -1,6 +1,6 @@
 """Entry of stage figures."""
 
-from kduq import artifacts, figures, job
+from kduq import artifacts, figures, figures_decomposition, job
 
 
 def main(input, output, params):  # noqa: A002
@@ -16,7 +16,10 @@ def main(input, output, params):  # noqa: A002
             key = (run["dataset"], condition["init_noise"])
             trajectories[key] = figures.Trajectories(record, run["model"]["record_every"])
     made_by = params.made_by(input, job.study_root(output[0]))
-    drawn = figures.draw(params.config, table, made_by, trajectories)
+    if params.config["figure"] == "decomposition":
+        drawn = figures_decomposition.draw(params.config, table, made_by)
+    else:
+        drawn = figures.draw(params.config, table, made_by, trajectories)
     for path, data in zip(output, drawn, strict=True):
         with artifacts.atomic(path) as temporary:
             temporary.write_bytes(data)

@@ -1,8 +1,9 @@
 """Entry of stage students."""
 
+import math
 import sys
 
-from kduq import artifacts, families, job, students, teacher
+from kduq import artifacts, crossed, families, job, students, teacher
 from tqdm import tqdm
 
 
@@ -16,9 +17,12 @@ def main(input, output, params):  # noqa: A002
     noise = artifacts.read(input.responses[0], "responses").column("noise")
     noise = noise.reshape(settings["stop"] - settings["start"], -1, int(train.sum()))
     teaching = students.Teaching(*teacher.problem(settings["task"], split, x, y), answers[train])
-    total = (settings["stop"] - settings["start"]) * len(settings["conditions"])
+    conditions = settings.get("conditions")
+    inner = len(conditions) if conditions else math.prod(settings["levels"].values())
+    train = students.train if conditions else crossed.train
+    total = (settings["stop"] - settings["start"]) * inner
     with tqdm(total=total, unit="student", file=sys.stderr, mininterval=5) as bar:
-        values = students.train(settings, teaching, noise, bar.update)
+        values = train(settings, teaching, noise, bar.update)
     made_by = params.made_by(input, job.study_root(output[0]))
     artifacts.write(output[0], "students", values, made_by)
 
