@@ -37,15 +37,22 @@ def test_the_paper_study_has_the_papers_replicates():
     raw = merged(default(), yaml.safe_load((ROOT / "workflow/presets/paper.yaml").read_text()))
     experiments = config.check(raw).experiments.model_dump()
     for name, grid in experiments.items():
-        if name == "student_output":
-            continue  # the paper has one student there
+        if name in ("student_output", "decomposition"):
+            continue  # the paper has one student there, and none
         for family in ("linear", "mlp"):
             run = grid["families"].get(family)
             assert run is None or run["replicates"] == (10000 if name == "student_init" else 1000)
 
 
 OFF = dict.fromkeys(
-    ["teacher_noise", "student_init", "bootstrap", "student_output", "variance_aware"]
+    [
+        "teacher_noise",
+        "student_init",
+        "bootstrap",
+        "student_output",
+        "variance_aware",
+        "decomposition",
+    ]
 )
 
 
@@ -100,6 +107,14 @@ MISTAKES = [
     (
         {"students": {"mlp_64": {"batch_size": 32}}},
         "students.mlp_64.batch_size: found a value, but experiments.bootstrap.families.mlp",
+    ),
+    (
+        {"experiments": {"decomposition": {"families": {"mlp": {"student": "mlp_64"}}}}},
+        "students.mlp_64.shared_init: found true, but experiments.decomposition.families.mlp",
+    ),
+    (
+        {"experiments": {"decomposition": {"families": {"linear": {"levels": {"noise": 2}}}}}},
+        "experiments.decomposition.families.linear.levels.noise: found 2; input should be greater",
     ),
     ({"datasets": {"mnist": {"path": "x.csv"}}}, "datasets.mnist.target: missing;"),
     ({"datasets": {"wine": None}}, "datasets.wine: found None; a table of keys is needed"),

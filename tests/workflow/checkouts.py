@@ -28,6 +28,7 @@ TINY = {
             "k": [1, 3],
             "families": {"linear": None, "mlp": {"replicates": 4, "block": 2}, "lm": None},
         },
+        "decomposition": None,
     },
     "statistics": {"bootstrap_draws": 200},
 }
@@ -55,6 +56,7 @@ LANGUAGE = {
                 "lm": {"k": [3], "replicates": 2, "block": 2},
             }
         },
+        "decomposition": None,
     },
     "statistics": {"bootstrap_draws": 200},
 }

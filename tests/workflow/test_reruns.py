@@ -1,5 +1,6 @@
 """What reruns when: real dry runs after a real run."""
 
+import pandas as pd
 from checkouts import ROOT, TINY
 
 DOWNSTREAM = {"gather": 1, "claims": 1, "figures": 2, "report": 1, "reproduce-all": 1}
@@ -49,4 +50,52 @@ def test_the_paper_study_stays_under_two_thousand_jobs(checkout):
     counts = checkout.planned("--configfile", "workflow/presets/paper.yaml")
     assert sum(counts.values()) < 2000
     networks_and_lines = 2 * (1 + 5 + 50 + 1 + 5 + 2 + 25)
-    assert counts["students"] == networks_and_lines + 2 * 4 * 5
+    crossed = 2 * (1 + 4)
+    assert counts["students"] == networks_and_lines + 2 * 4 * 5 + crossed
+
+
+CROSSED = {
+    "experiments": {
+        "teacher_noise": None,
+        "variance_aware": None,
+        "decomposition": {
+            "datasets": ["boston_housing"],
+            "alpha": 0.5,
+            "families": {
+                "linear": {"levels": {"noise": 4, "bootstrap": 3}, "block": 2},
+                "mlp": {"levels": {"noise": 3, "initialisation": 3, "bootstrap": 3}, "block": 2},
+            },
+        },
+    },
+}
+
+
+def test_more_noise_levels_train_their_students_alone(checkout):
+    checkout.configure(TINY, CROSSED)
+    checkout.run("reproduce-all")
+    assert checkout.planned() == {}
+    done = checkout.run("audit")
+    assert "0 missing, 0 damaged, 0 stale, 0 surplus" in done.stdout + done.stderr
+    folder = checkout.path / "results/tiny/decomposition"
+    students = pd.read_parquet(folder / "mlp/boston_housing/students/000002-000003.parquet")
+    assert (
+        students[["noise_level", "init_level", "bootstrap_level"]].drop_duplicates().shape[0] == 9
+    )
+    assert set(students["noise_level"]) == {2}
+    assert students[["alpha", "seed", "method"]].isna().all(axis=None)
+    estimates = pd.read_parquet(folder.parent / "estimates.parquet")
+    metrics = set(estimates[estimates["family"] == "mlp"]["metric"])
+    assert {"variance_component_noise_initialisation", "variance_share_residual"} <= metrics
+    assert set(estimates["alpha"]) == {0.5}
+
+    more = {"families": {"linear": {"levels": {"noise": 6}}}}
+    checkout.configure(TINY, CROSSED, {"experiments": {"decomposition": more}})
+    wanted = {"responses": 1, "students": 1, "estimates": 1, "gather": 1, "claims": 1}
+    assert checkout.planned() == wanted | {"figures": 1, "report": 1, "reproduce-all": 1}
+    more = {"families": {"linear": {"levels": {"bootstrap": 4}}}}
+    checkout.configure(TINY, CROSSED, {"experiments": {"decomposition": more}})
+    assert checkout.planned()["students"] == 2
+    checkout.configure(TINY, CROSSED, {"experiments": {"decomposition": {"alpha": 0.1}}})
+    planned = checkout.planned()
+    assert "responses" not in planned
+    assert planned["students"] == 4

@@ -125,12 +125,15 @@ def decompose(
     """Components of variance and their shares of the total, with intervals.
 
     The interval is a jackknife over levels: one level of one factor is left out in turn, the
-    variances of all factors add up, (n - 1)/n · Σ (left_out - mean)² for each, and limits come
-    from Student's t with the degrees of freedom of Welch and Satterthwaite for that sum. Like the
+    variances (n - 1)/n · Σ (left_out - mean)² of all factors add up, and limits come from
+    Student's t with the degrees of freedom of Welch and Satterthwaite for that sum. Like the
     pigeonhole bootstrap it needs no distribution of the effects and counts what an interaction
-    adds to the variance once a factor, so it is conservative for interactions. Chi-square
-    intervals from the mean squares are narrower, but wrong here: effects of bootstrap samples
-    scale those of the noise, and mean squares are then neither chi-square nor independent.
+    adds to the variance once a factor, so it is conservative for interactions. Each limit is the
+    outer one of two: on the plain scale, which holds the level where a component is zero, and on
+    that of standard deviations, sign(v)·sqrt(|v|), on which the estimate of a component from a
+    few levels is less skewed. Chi-square intervals from the mean squares are narrower, but wrong
+    here: effects of bootstrap samples scale those of the noise, and mean squares are then neither
+    chi-square nor independent.
 
     Parameters
     ----------
@@ -150,31 +153,31 @@ def decompose(
 
     Notes
     -----
-    Over 500 simulated studies, 95 % intervals of main effects cover in 94 to 97 % of them where
-    some four patterns of inputs vary independently, and in 86 to 92 % in the worst case, in which
-    all inputs move together and 8 levels are a sample of 8; those of interactions in 95 % or more.
     An interval is NaN where a factor has fewer than three levels.
+    Over 500 simulated studies of 8 × 8 × 8 students 95 % intervals cover: where inputs vary in four
+    independent ways, 95 to 97 % for main effects and total, 99 % for interactions; in the worst
+    case, in which the effects at all inputs are proportional, 93 to 95 % and 99 %, and 90 % if
+    there one main effect makes most of the total. For least squares on bootstrap samples
+    (12 × 12): 96 to 99 %.
     """
     levels = values.shape[:-1]
     labels = names(factors)
     n = math.prod(levels)
-    if min(levels, default=0) < 2:
-        point = np.full(2 * len(labels) + 1, np.nan)
-    else:
-        point = _statistics(values)
-    half = se = np.full_like(point, np.nan)
-    if min(levels, default=0) > 2:
-        variances = np.array([_left_out_variance(values, f) for f in range(len(levels))])
-        total = variances.sum(axis=0)
-        weights = 1 / (np.array(levels)[:, None] - 1)
-        with np.errstate(invalid="ignore", divide="ignore"):
-            freedom = total**2 / (variances**2 * weights).sum(axis=0)
-        se = np.sqrt(total)
-        half = stats.t.ppf(0.5 + confidence / 2, freedom) * se
-    found = [
-        Estimate(float(v), float(s), float(v - h), float(v + h), n)
-        for v, s, h in zip(point, se, half, strict=True)
-    ]
+    usable = min(levels, default=0) > 1
+    point = _statistics(values) if usable else np.full(2 * len(labels) + 1, np.nan)
+    se = low = high = np.full_like(point, np.nan)
+    if usable and min(levels) > 2:
+        left_out = [
+            np.array([_statistics(np.delete(values, i, axis=f)) for i in range(levels[f])])
+            for f in range(len(levels))
+        ]
+        se = np.sqrt(np.sum([_jackknife_variance(v) for v in left_out], axis=0))
+        plain = _half_width(left_out, confidence)
+        root, half = _root(point), _half_width([_root(v) for v in left_out], confidence)
+        low = np.fmin(point - plain, _square(root - half))
+        high = np.fmax(point + plain, _square(root + half))
+    rows = np.stack([point, se, low, high], axis=1).tolist()
+    found = [Estimate(value, error, lower, upper, n) for value, error, lower, upper in rows]
     split = len(labels) + 1
     return (
         dict(zip([*labels, "total"], found[:split], strict=True)),
@@ -182,8 +185,28 @@ def decompose(
     )
 
 
-def _left_out_variance(values: np.ndarray, factor: int) -> np.ndarray:
-    """Jackknife variance of all statistics over the levels of one factor."""
-    n = values.shape[factor]
-    left_out = np.array([_statistics(np.delete(values, i, axis=factor)) for i in range(n)])
-    return (n - 1) / n * ((left_out - left_out.mean(axis=0)) ** 2).sum(axis=0)
+def _half_width(left_out: list[np.ndarray], confidence: float) -> np.ndarray:
+    """Half the width of intervals from the leave-one-out values of every factor."""
+    variances = np.array([_jackknife_variance(v) for v in left_out])
+    own = np.array([len(v) - 1 for v in left_out])[:, None]
+    total = variances.sum(axis=0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        freedom = total**2 / (variances**2 / own).sum(axis=0)
+    half: np.ndarray = stats.t.ppf(0.5 + confidence / 2, freedom) * np.sqrt(total)
+    return half
+
+
+def _jackknife_variance(left_out: np.ndarray) -> np.ndarray:
+    n = len(left_out)
+    variance: np.ndarray = (n - 1) / n * ((left_out - left_out.mean(axis=0)) ** 2).sum(axis=0)
+    return variance
+
+
+def _root(values: np.ndarray) -> np.ndarray:
+    root: np.ndarray = np.sign(values) * np.sqrt(np.abs(values))
+    return root
+
+
+def _square(roots: np.ndarray) -> np.ndarray:
+    square: np.ndarray = np.sign(roots) * roots**2
+    return square

@@ -1,0 +1,256 @@
+"""Components of variance: closed forms, another program, and coverage over simulated studies."""
+
+import numpy as np
+import pytest
+from kduq import responses, students, variance_components
+from kduq.conditions import CONDITION_KEYS
+from kduq.crossed import train
+from kduq.estimates import decomposition
+from kduq.families.linear import Linear
+
+STUDIES = 500
+FACTORS = ("noise", "initialisation", "bootstrap")
+#: Noise, initialisation, bootstrap, their pairs, residual.
+THREE = np.array([1.0, 0.5, 0.5, 0.25, 0.25, 0.1, 0.3])
+#: One factor makes most of the total.
+DOMINATED = np.array([1.0, 0, 0.1, 0, 0.25, 0, 0.3])
+#: Noise, bootstrap, their interaction: least squares has no main effect of its sample.
+TWO = np.array([1.0, 0.0, 1.0])
+
+
+def design(rng, levels, variances, patterns):
+    """Crossed normal effects, each a random mix of unit patterns over the inputs."""
+    values = np.zeros((*levels, patterns.shape[1]))
+    for term, variance in zip(variance_components.terms(len(levels)), variances, strict=True):
+        shape = [n if f in term else 1 for f, n in enumerate(levels)]
+        values = values + np.sqrt(variance) * rng.normal(size=(*shape, len(patterns))) @ patterns
+    return values
+
+
+def patterns(number, inputs=12):
+    found = np.random.default_rng(1).normal(size=(number, inputs))
+    return found / np.sqrt((found**2).sum(axis=0))
+
+
+def test_names_follow_the_terms():
+    assert variance_components.names(FACTORS) == [
+        "noise",
+        "initialisation",
+        "bootstrap",
+        "noise_initialisation",
+        "noise_bootstrap",
+        "initialisation_bootstrap",
+        "residual",
+    ]
+    assert variance_components.names(("noise", "bootstrap"))[-1] == "noise_bootstrap"
+
+
+def test_expected_mean_squares_are_those_of_the_textbook():
+    # Factors A, B, C with 4, 5 and 6 levels, all random. Columns: A, B, C, AB, AC, BC, ABC.
+    table = [
+        [30, 0, 0, 6, 5, 0, 1],  # A: s² + 6 AB + 5 AC + 30 A
+        [0, 24, 0, 6, 0, 4, 1],  # B: s² + 6 AB + 4 BC + 24 B
+        [0, 0, 20, 0, 5, 4, 1],  # C: s² + 5 AC + 4 BC + 20 C
+        [0, 0, 0, 6, 0, 0, 1],  # AB: s² + 6 AB
+        [0, 0, 0, 0, 5, 0, 1],  # AC: s² + 5 AC
+        [0, 0, 0, 0, 0, 4, 1],  # BC: s² + 4 BC
+        [0, 0, 0, 0, 0, 0, 1],  # ABC: s²
+    ]
+    np.testing.assert_array_equal(variance_components.expected_mean_squares((4, 5, 6)), table)
+
+
+def test_mean_squares_of_two_factors_are_those_of_the_textbook():
+    values = np.random.default_rng(2).normal(3, 1, size=(4, 6, 1))
+    table = values[..., 0]
+    rows, columns, mean = table.mean(axis=1), table.mean(axis=0), table.mean()
+    expected = [
+        6 * ((rows - mean) ** 2).sum() / 3,
+        4 * ((columns - mean) ** 2).sum() / 5,
+        ((table - rows[:, None] - columns + mean) ** 2).sum() / 15,
+    ]
+    np.testing.assert_allclose(variance_components.mean_squares(values), expected)
+
+
+def test_components_agree_with_another_program():
+    rng = np.random.default_rng(12)
+    values = np.zeros((4, 5, 6))
+    for shape, deviation in (
+        ((4, 1, 1), 2),
+        ((1, 5, 1), 1.5),
+        ((1, 1, 6), 1.5),
+        ((4, 5, 1), 1),
+        ((4, 1, 6), 1),
+        ((1, 5, 6), 1),
+        ((4, 5, 6), 0.7),
+    ):
+        values = values + deviation * rng.normal(size=shape)
+    values = np.round(values, 2)
+    # statsmodels 0.14.5; with balanced data and positive components REML gives those of moments:
+    # a, b, c = np.indices(values.shape)
+    # d = pandas.DataFrame({"y": values.ravel(), "a": a.ravel(), "b": b.ravel(), "c": c.ravel()})
+    # d = d.assign(ab=10 * d.a + d.b, ac=10 * d.a + d.c, bc=10 * d.b + d.c, one=1)
+    # vc = {name: f"0 + C({name})" for name in ("a", "b", "c", "ab", "ac", "bc")}
+    # fit = MixedLM.from_formula("y ~ 1", d, groups="one", re_formula="0", vc_formula=vc).fit(
+    #     reml=True, method=["lbfgs", "powell"], gtol=1e-10, ftol=1e-14, maxiter=5000)
+    # fit.vcomp (in the order a, ab, ac, b, bc, c), fit.scale
+    reference = [0.172856, 4.903901, 1.824025, 0.516010, 0.442777, 1.057612, 0.479199]
+    np.testing.assert_allclose(
+        variance_components.components(values[..., None]), reference, rtol=5e-4
+    )
+
+
+@pytest.mark.parametrize(("levels", "variances"), [((4, 5, 6), THREE), ((5, 7), TWO)])
+def test_components_are_unbiased_with_few_levels(levels, variances):
+    rng = np.random.default_rng(3)
+    found = np.array(
+        [
+            variance_components.components(design(rng, levels, variances, patterns(4)))
+            for _ in range(STUDIES)
+        ]
+    )
+    # Means of 500 studies; four standard errors of each.
+    error = 4 * found.std(axis=0) / np.sqrt(STUDIES)
+    assert (np.abs(found.mean(axis=0) - variances) < error).all()
+    assert (found[:, variances == 0] < 0).any() or variances.all()
+
+
+def coverage(rng, truth, names, study):
+    """Share of intervals that hold the truth: of components and total, and of shares."""
+    covered = []
+    for _ in range(STUDIES):
+        components, shares = variance_components.decompose(study(rng), names, 0.95)
+        pairs = [*zip(components.values(), [*truth, truth.sum()], strict=True)]
+        pairs += [*zip(shares.values(), truth / truth.sum(), strict=True)]
+        covered.append([e.low <= value <= e.high for e, value in pairs])
+    return np.mean(covered, axis=0)
+
+
+def test_intervals_cover_where_inputs_vary_in_four_ways():
+    levels = (8, 8, 8)
+    rates = coverage(
+        np.random.default_rng(5), THREE, FACTORS, lambda r: design(r, levels, THREE, patterns(4))
+    )
+    print(np.round(rates, 3))
+    # Binomial standard error of 500 intervals at 95 %: 0.0097; three of them below.
+    assert (rates > 0.92).all()
+    assert (rates[:3] < 0.98).all()
+    # Interactions are counted once a factor: conservative.
+    assert (rates[3:7] > 0.97).all()
+
+
+@pytest.mark.parametrize(("variances", "least"), [(THREE, 0.91), (DOMINATED, 0.87)])
+def test_intervals_cover_less_where_all_inputs_move_together(variances, least):
+    levels = (8, 8, 8)
+    rates = coverage(
+        np.random.default_rng(6),
+        variances,
+        FACTORS,
+        lambda r: design(r, levels, variances, patterns(1)),
+    )
+    print(np.round(rates, 3))
+    # A variance from eight draws alone: three standard errors below the rates that are stated.
+    assert (rates > least).all()
+
+
+@pytest.fixture
+def samples(problem):
+    """Bootstrap samples' least squares: each maps labels to predictions of test rows."""
+    rng = np.random.default_rng(7)
+    x = np.column_stack([np.ones(45), problem.train_x]).astype(float)
+    z = np.column_stack([np.ones(15), problem.test_x]).astype(float)
+    maps = np.empty((3000, 15, 45))
+    for i in range(len(maps)):
+        counts = np.bincount(rng.integers(0, 45, 45), minlength=45)
+        maps[i] = z @ np.linalg.pinv((x.T * counts) @ x) @ (x.T * counts)
+    return maps
+
+
+def closed_form(maps):
+    """Components of least squares with unit noise: P_b e has mean zero whatever b.
+
+    Noise: mean diag of E[P] E[P]ᵀ. Bootstrap: 0. Interaction: the rest of mean diag E[P Pᵀ].
+    """
+    total = (maps**2).sum(axis=2).mean()
+    noise = (maps.mean(axis=0) ** 2).sum(axis=1).mean()
+    # Unbiased: the mean over finitely many maps varies by what they differ over their number.
+    noise -= (total - noise) / (len(maps) - 1)
+    return np.array([noise, 0.0, total - noise])
+
+
+def test_intervals_cover_for_least_squares_on_bootstrap_samples(samples):
+    truth = closed_form(samples)
+
+    def study(rng):
+        maps = samples[rng.integers(0, len(samples), 12)]
+        return np.einsum("bzn,an->abz", maps, rng.normal(size=(12, 45)))
+
+    rates = coverage(np.random.default_rng(8), truth, ("noise", "bootstrap"), study)
+    print(np.round(rates, 3))
+    assert (rates > 0.92).all()
+
+
+def crossed(problem, alpha, levels=(30, 30)):
+    run = {"experiment": "decomposition", "family": "linear", "dataset": "made_up", "seed": 3}
+    run |= {"start": 0, "stop": levels[0]}
+    noise = responses.sample(run | {"responses": 1, "noisy": True, "factor": "noise"}, 45)["noise"]
+    x = np.column_stack([np.ones(45), problem.train_x])
+    teacher = x @ np.linalg.lstsq(x, problem.train_y, rcond=None)[0]
+    settings = run | {"task": "regression", "model": {}, "alpha": alpha, "divergence_factor": 10}
+    return train(
+        settings | {"levels": {"bootstrap": levels[1]}},
+        students.Teaching(problem, np.zeros(15), teacher),
+        noise[:, None],
+        lambda number: None,
+    )
+
+
+def estimated(table, alpha, levels=(30, 30)):
+    settings = {"experiment": "decomposition", "family": "linear", "dataset": "made_up"}
+    settings |= {"alpha": alpha, "confidence": 0.95, "conditions": [dict.fromkeys(CONDITION_KEYS)]}
+    settings["levels"] = {"bootstrap": levels[1], "noise": levels[0]}
+    columns = {name: np.asarray(values) for name, values in table.items()}
+    rows = decomposition.summarise(
+        settings, None, None, None, columns, [np.arange(len(table["k"]))]
+    )
+    return {
+        metric: (value, se)
+        for metric, value, se in zip(rows["metric"], rows["estimate"], rows["se"], strict=True)
+    }
+
+
+def test_students_have_the_components_of_the_closed_form(problem, samples):
+    found = estimated(crossed(problem, 0.5), 0.5)
+    exact = 0.5 * problem.train_y.var() * closed_form(samples)
+    names = variance_components.names(("noise", "bootstrap"))
+    for name, value in zip(names, exact, strict=True):
+        estimate, se = found[f"variance_component_{name}"]
+        assert abs(estimate - value) < 4 * se, name
+    without = Linear.theory_inter_student_variance(
+        problem, "single", 0.5 * problem.train_y.var(), 1
+    )
+    # Averaging over samples comes near to the full sample.
+    assert abs(found["variance_component_noise"][0] / without - 1) < 0.5
+
+
+def test_noiseless_labels_leave_nothing(problem):
+    found = estimated(crossed(problem, 0.0), 0.0)
+    for name in ("noise", "bootstrap", "noise_bootstrap", "total"):
+        assert abs(found[f"variance_component_{name}"][0]) < 1e-9
+
+
+def test_levels_with_diverged_students_are_left_out():
+    good = np.ones((4, 5, 3), bool)
+    good[1, 2, 0] = good[1, 3, 2] = False
+    values = np.arange(60.0).reshape(4, 5, 3, 1)
+    left = decomposition.complete(values, good)
+    np.testing.assert_array_equal(left, np.delete(values, 1, axis=0))
+    assert decomposition.complete(values, np.zeros_like(good)).size == 0
+    table, _ = variance_components.decompose(np.zeros((0, 5, 3, 1)), FACTORS, 0.95)
+    assert np.isnan(table["total"].value)
+
+
+def test_an_interval_needs_three_levels():
+    values = design(np.random.default_rng(9), (2, 4, 4), THREE, patterns(2))
+    table, _ = variance_components.decompose(values, FACTORS, 0.95)
+    assert np.isfinite(table["noise"].value)
+    assert np.isnan(table["noise"].low)

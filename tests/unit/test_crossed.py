@@ -1,0 +1,120 @@
+import numpy as np
+import pandas as pd
+import pytest
+from kduq import artifacts, crossed, figures_decomposition, responses, seeds, students
+from kduq.conditions import LEVEL_COLUMNS
+from kduq.families import Batch, family
+
+MLP = {"hidden": 16, "epochs": 5, "learning_rate": 0.01, "initialisation": "uniform"}
+MLP |= {"shared_init": None, "record_every": 0}
+RUN = {"experiment": "decomposition", "dataset": "made_up", "task": "regression", "seed": 3}
+LEVELS = {"mlp": {"bootstrap": 5, "initialisation": 9}, "linear": {"bootstrap": 60}}
+
+
+def train(problem, name, start, stop, levels=None):
+    run = RUN | {"family": name, "start": start, "stop": stop}
+    noise = responses.sample(run | {"responses": 1, "noisy": True, "factor": "noise"}, 45)["noise"]
+    settings = run | {
+        "alpha": 0.5,
+        "model": MLP if name == "mlp" else {},
+        "levels": levels or LEVELS[name],
+        "divergence_factor": 10,
+    }
+    teaching = students.Teaching(problem, np.zeros(15), problem.train_y)
+    counted = []
+    table = crossed.train(settings, teaching, noise[:, None], counted.append)
+    assert sum(counted) == len(table["replicate"])
+    return table
+
+
+@pytest.mark.parametrize("name", ["linear", "mlp"])
+def test_a_student_does_not_depend_on_its_block(problem, name):
+    whole = train(problem, name, 0, 3)
+    rows = np.flatnonzero(whole["noise_level"] == 2)
+    part = train(problem, name, 2, 3)
+    np.testing.assert_array_equal(whole["prediction"][rows], part["prediction"])
+    np.testing.assert_array_equal(whole["replicate"][rows], part["replicate"])
+
+
+def test_every_combination_is_there_once_with_noise_slowest(problem):
+    table = train(problem, "mlp", 1, 3)
+    levels = np.stack([table[column] for column in LEVEL_COLUMNS.values()], axis=1)
+    expected = np.stack(np.meshgrid([1, 2], range(9), range(5), indexing="ij"), axis=-1)
+    np.testing.assert_array_equal(levels, expected.reshape(-1, 3))
+    np.testing.assert_array_equal(table["replicate"], np.arange(45, 135))
+    assert all(value is None for value in table["seed"])
+    assert all(value is None for value in train(problem, "linear", 0, 1)["init_level"])
+
+
+def test_a_linear_student_is_least_squares_on_its_sample_and_noise(problem):
+    table = train(problem, "linear", 0, 4)
+    row = 3 * 60 + 17
+
+    def seed(factor, level):
+        return seeds.replicate_seed(3, ("decomposition", "linear", "made_up", factor), level)
+
+    noise = seeds.generator(seed("noise", 3), "noise").standard_normal(45, dtype=np.float32)
+    rows = np.repeat(
+        np.arange(45), students.bootstrap_counts(seed("bootstrap", 17), 45, 1.0).astype(int)
+    )
+    labels = problem.train_y + np.sqrt(0.5 * problem.train_y.var()) * noise
+    x = np.column_stack([np.ones(45), problem.train_x])
+    weights = np.linalg.lstsq(x[rows], labels[rows], rcond=None)[0]
+    expected = np.column_stack([np.ones(15), problem.test_x]) @ weights
+    np.testing.assert_allclose(table["prediction"][row], expected, rtol=1e-5)
+
+
+def test_a_network_starts_at_the_parameters_of_its_level(problem):
+    table = train(problem, "mlp", 0, 1)
+    path = ("decomposition", "mlp", "made_up")
+    start, sample, noise = (
+        seeds.replicate_seed(3, (*path, factor), level)
+        for factor, level in (("initialisation", 4), ("bootstrap", 2), ("noise", 0))
+    )
+    draw = seeds.generator(noise, "noise").standard_normal(45, dtype=np.float32)
+    labels = problem.train_y + np.sqrt(0.5 * problem.train_y.var()) * draw
+    counts = students.bootstrap_counts(sample, 45, 1.0)
+    alone = family("mlp", "regression")(problem, MLP).train(
+        Batch(np.stack([labels] * 2), np.full(2, start), np.stack([counts] * 2))
+    )
+    np.testing.assert_allclose(
+        table["prediction"][4 * 5 + 2], alone.test_prediction[0], rtol=1e-4, atol=1e-4
+    )
+
+
+def test_more_levels_change_no_seed(problem):
+    few = train(problem, "linear", 0, 1, {"bootstrap": 40})
+    many = train(problem, "linear", 0, 1, {"bootstrap": 60})
+    np.testing.assert_allclose(many["prediction"][:40], few["prediction"], rtol=1e-6)
+
+
+def test_the_table_is_an_artifact_of_its_own_schema(problem, tmp_path):
+    path = tmp_path / "students.parquet"
+    made_by = artifacts.provenance("students", {}, "0", {})
+    artifacts.write(path, "students", train(problem, "linear", 0, 1), made_by)
+    table = artifacts.read(path, "students").table
+    assert table.column_names[-3:] == list(LEVEL_COLUMNS.values())
+    assert "noise_level" not in artifacts.columns("students")
+
+
+def test_a_figure_shows_components_that_are_negative_or_not_to_be_had():
+    names = ("noise", "bootstrap", "noise_bootstrap")
+    cells = [
+        {
+            "metric": f"variance_{kind}_{name}",
+            "estimate": value,
+            "ci_low": value - 0.2,
+            "ci_high": value + 0.2,
+        }
+        for kind in ("component", "share")
+        for name, value in zip((*names, "total"), (0.7, -0.1, 0.4, 1.0), strict=True)
+    ]
+    cells.append({"metric": "diverged_count", "estimate": 2.0, "ci_low": np.nan, "ci_high": np.nan})
+    keys = {"experiment": "decomposition", "family": "linear", "dataset": "made_up", "alpha": 0.5}
+    table = pd.DataFrame([keys | cell | {"n_students": 9} for cell in cells])
+    settings = {"experiment": "decomposition", "style": "default", "dpi": 60, "confidence": 0.95}
+    png, pdf = figures_decomposition.draw(settings, table, {"stage": "figures"})
+    assert png.startswith(b"\x89PNG")
+    assert pdf.startswith(b"%PDF")
+    empty = table.assign(estimate=np.nan, ci_low=np.nan, ci_high=np.nan)
+    assert figures_decomposition.draw(settings, empty, {"stage": "figures"})[0].startswith(b"\x89")
