@@ -62,8 +62,18 @@ CROSSED = {
             "datasets": ["boston_housing"],
             "alpha": 0.5,
             "families": {
-                "linear": {"levels": {"noise": 4, "bootstrap": 3}, "block": 2},
-                "mlp": {"levels": {"noise": 3, "initialisation": 3, "bootstrap": 3}, "block": 2},
+                "linear": {
+                    "teacher": "ols",
+                    "student": "ols",
+                    "levels": {"noise": 4, "bootstrap": 3},
+                    "block": 2,
+                },
+                "mlp": {
+                    "teacher": "mlp_16",
+                    "student": "mlp_16",
+                    "levels": {"noise": 3, "initialisation": 3, "bootstrap": 3},
+                    "block": 2,
+                },
             },
         },
     },

@@ -538,6 +538,8 @@ class Study:
                 },
                 ("kduq.claims",),
                 evidence,
+                # Without evidence there is no claim to judge.
+                None if len(evidence) > 1 else 0,
             ),
         ]
         figures = self._figures()
