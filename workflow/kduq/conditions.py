@@ -55,6 +55,8 @@ def conditions(experiment: str, grid: dict[str, Any]) -> list[dict[str, Any]]:
         ]
     if experiment == "student_output":
         return [cell for source in grid["label_source"] for cell in _class_labels(source, grid)]
+    if experiment == "decomposition":
+        return [_condition()]  # what varies are the levels of its factors
     return [
         _condition(method=method, alpha=alpha, k=k)
         for alpha, method, k in product(grid["alpha"], grid["method"], grid["k"])

@@ -15,7 +15,7 @@ from typing import Any
 
 from kduq import families, fetched
 from kduq.artifacts import SCHEMA_VERSION, canonical_json
-from kduq.conditions import CONDITION_KEYS, FACTORS, conditions, in_order, language_conditions
+from kduq.conditions import FACTORS, conditions, in_order, language_conditions
 from kduq.config import Config, Model, Run
 from kduq.fingerprint import PACKAGE, fingerprint
 
@@ -503,7 +503,7 @@ class Study:
             **design,
             "confidence": self.config.statistics.confidence,
             "levels": levels,
-            "conditions": [dict.fromkeys(CONDITION_KEYS)],
+            "conditions": conditions(experiment, {}),
         }
         jobs.append(
             Job(
