@@ -101,6 +101,7 @@ def test_a_figure_shows_components_that_are_negative_or_not_to_be_had():
     names = ("noise", "bootstrap", "noise_bootstrap")
     cells = [
         {
+            "group": "all",
             "metric": f"variance_{kind}_{name}",
             "estimate": value,
             "ci_low": value - 0.2,
@@ -109,7 +110,8 @@ def test_a_figure_shows_components_that_are_negative_or_not_to_be_had():
         for kind in ("component", "share")
         for name, value in zip((*names, "total"), (0.7, -0.1, 0.4, 1.0), strict=True)
     ]
-    cells.append({"metric": "diverged_count", "estimate": 2.0, "ci_low": np.nan, "ci_high": np.nan})
+    count = {"estimate": 2.0, "ci_low": np.nan, "ci_high": np.nan}
+    cells.append({"group": "all", "metric": "diverged_count"} | count)
     keys = {"experiment": "decomposition", "family": "linear", "dataset": "made_up", "alpha": 0.5}
     table = pd.DataFrame([keys | cell | {"n_students": 9} for cell in cells])
     settings = {"experiment": "decomposition", "style": "default", "dpi": 60, "confidence": 0.95}

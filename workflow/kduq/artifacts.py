@@ -25,6 +25,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from kduq.conditions import LEVEL_COLUMNS
 from kduq.errors import ArtifactError, UserError
 
 #: Raised by one whenever a schema or the meaning of a column changes.
@@ -91,6 +92,18 @@ _STUDENT: dict[str, pa.DataType] = {
     "prediction": _VECTOR,
 }
 
+#: A language model that learnt from a teacher: one of its answers.
+_LANGUAGE_STUDENT: dict[str, pa.DataType] = {
+    **CONDITION,
+    "replicate": pa.int32(),
+    "seed": pa.int64(),
+    "diverged": pa.bool_(),
+    "train_loss": pa.float64(),
+    **_ANSWER,
+}
+#: Levels of the factors of a crossed design, null for one that a family lacks.
+_LEVELS = dict.fromkeys(LEVEL_COLUMNS.values(), pa.int32())
+
 #: By stage and, where tasks or designs differ, by these.
 _SCHEMAS: dict[str, dict[str, pa.DataType]] = {
     "examples": {"example": pa.int32(), "split": pa.string(), "x": _VECTOR, "y": pa.float64()},
@@ -130,20 +143,9 @@ _SCHEMAS: dict[str, dict[str, pa.DataType]] = {
         **_TEXT,
     },
     "students": _STUDENT,
-    "students/decomposition": {
-        **_STUDENT,
-        "noise_level": pa.int32(),
-        "init_level": pa.int32(),
-        "bootstrap_level": pa.int32(),
-    },
-    "students/text": {
-        **CONDITION,
-        "replicate": pa.int32(),
-        "seed": pa.int64(),
-        "diverged": pa.bool_(),
-        "train_loss": pa.float64(),
-        **_ANSWER,
-    },
+    "students/decomposition": {**_STUDENT, **_LEVELS},
+    "students/text": _LANGUAGE_STUDENT,
+    "students/text_decomposition": {**_LANGUAGE_STUDENT, **_LEVELS},
     "estimates": {
         "experiment": pa.string(),
         "family": pa.string(),

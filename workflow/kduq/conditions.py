@@ -15,9 +15,15 @@ CONDITION_KEYS = (
 )
 
 #: Factors of a crossed design, in the order of its layout, the slowest first.
-FACTORS = ("noise", "initialisation", "bootstrap")
+FACTORS = ("noise", "initialisation", "bootstrap", "decoding")
 #: Columns of the students' table that hold their levels; null for a factor that a family lacks.
-LEVEL_COLUMNS = dict(zip(FACTORS, ("noise_level", "init_level", "bootstrap_level"), strict=True))
+LEVEL_COLUMNS = {
+    "noise": "noise_level",
+    "initialisation": "init_level",
+    "bootstrap": "bootstrap_level",
+}
+#: Column of the draws of a language model's answers, the levels of its last factor.
+DRAW_COLUMN = "draw"
 
 
 def in_order(levels: dict[str, int]) -> dict[str, int]:
@@ -96,6 +102,8 @@ def language_conditions(experiment: str, run: dict[str, Any]) -> list[dict[str, 
             for source in run["label_source"]
         ]
     sampled = {"label_source": "sampled", "temperature": 1.0}
+    if experiment == "decomposition":
+        return [_condition(method="single", k=1, **sampled)]
     return [
         _condition(**sampled, method=method, k=k)
         for method, k in product(run["method"], sorted({1, *run["k"]}))

@@ -461,11 +461,33 @@ class NetworkCrossedRun(CrossedRun):
     """Draws of each factor; every combination is a student."""
 
 
+class _LanguageLevels(_NetworkLevels):
+    noise: Levels
+    """Answers that the teacher samples to each prompt; a student learns one of them."""
+    initialisation: Levels
+    """Initial weights of a model that is made, and orders of the prompts."""
+    bootstrap: Levels
+    """Bootstrap samples of the training prompts, each as large as all of them."""
+    decoding: Levels
+    """Answers that every student samples to each prompt of comparison."""
+
+
+class LanguageCrossedRun(CrossedRun):
+    """Every noise level with every initialisation, bootstrap sample and draw of an answer."""
+
+    corpora: Names
+    """Names from corpora."""
+    levels: _LanguageLevels
+    """Draws of each factor; every combination of all but decoding is a student."""
+
+
 class _CrossedFamilies(_Strict):
     linear: CrossedRun | None = None
     """Linear regression; null for none."""
     mlp: NetworkCrossedRun | None = None
     """Networks; null for none."""
+    lm: LanguageCrossedRun | None = None
+    """Language models; null for none."""
 
 
 class Decomposition(_Experiment):

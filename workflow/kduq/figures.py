@@ -41,6 +41,10 @@ _TITLES = {
     "mnist_5k": "MNIST (5,000)",
     "mnist": "MNIST",
     "covtype": "Covertype",
+    "ambiguous_facts": "Ambiguous facts",
+    "chatterbot": "ChatterBot",
+    "wordnet": "WordNet",
+    "bioasq": "BioASQ",
 }
 #: Sources of labels in classification.
 _SOURCES = {

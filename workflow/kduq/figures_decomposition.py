@@ -10,6 +10,10 @@ from matplotlib.figure import Figure
 
 from kduq.figures import _BLUE, _FAMILY, _GREEN, _RED, _diverged, _grid, _key, _title, render
 
+_YELLOW = "#F0E442"
+_FAMILIES = {family: name for family, (name, _, _) in _FAMILY.items()} | {"lm": "language model"}
+#: Of the prompts that a bar is about.
+_GROUPS = {"all": "", "train": ", taught prompts", "test": ", held-out prompts"}
 #: Colour and name of every component. An interaction lies between its factors and is hatched.
 _COMPONENTS: dict[str, tuple[str, str, str]] = {
     "noise": (_BLUE, "", "noise"),
@@ -18,6 +22,10 @@ _COMPONENTS: dict[str, tuple[str, str, str]] = {
     "noise_initialisation": ("#CC79A7", "////", "noise × init"),
     "noise_bootstrap": ("#56B4E9", "////", "noise × bootstrap"),
     "initialisation_bootstrap": ("#E69F00", "////", "init × bootstrap"),
+    "decoding": (_YELLOW, "", "decoding"),
+    "noise_decoding": (_YELLOW, "////", "noise × decoding"),
+    "initialisation_decoding": (_YELLOW, "xxxx", "init × decoding"),
+    "bootstrap_decoding": (_YELLOW, "....", "bootstrap × decoding"),
     "residual": ("#999999", "....", "residual"),
 }
 #: Letters of a segment's label need this share of the bar each.
@@ -44,7 +52,8 @@ def draw(settings: dict[str, Any], table: pd.DataFrame, made_by: dict[str, Any])
     part = table[table["experiment"] == settings["experiment"]]
     level = round(100 * settings["confidence"])
     note = (
-        "Bars: shares of the variance between students; total in squared units of the target.\n"
+        "Bars: shares of the total variance, in squared units of the target (language models: of "
+        "unit-norm embeddings).\n"
         f"Brackets: {level} % jackknife intervals over the levels of all factors, given the split "
         "and the teacher."
     )
@@ -52,25 +61,29 @@ def draw(settings: dict[str, Any], table: pd.DataFrame, made_by: dict[str, Any])
 
 
 def _decomposition(part: pd.DataFrame) -> Figure:
-    runs = [
-        (dataset, family)
-        for dataset in part["dataset"].unique()
-        for family in _FAMILY
-        if ((part["family"] == family) & (part["dataset"] == dataset)).any()
-    ]
-    figure, axes = _grid(len(runs), 1, 1.05, sharex=True)
-    for ax, (dataset, family) in zip(axes[:, 0], runs, strict=True):
-        cells = part[(part["dataset"] == dataset) & (part["family"] == family)]
+    part = part[part["metric"].str.startswith("variance_") | (part["metric"] == "diverged_count")]
+    runs = []
+    for keys, cells in part.groupby(["dataset", "family"], sort=False):
+        dataset, family = map(str, keys if isinstance(keys, tuple) else (keys,))
+        groups = [group for group in _GROUPS if (cells["group"] == group).any()]
+        # Taught and held-out prompts differ too much to be shown as one.
+        runs += [(dataset, family, group) for group in (groups[1:] or groups)]
+    runs.sort(key=lambda run: run[1] == "lm")
+    figure, axes = _grid(len(runs), 1, 1.1, sharex=True)
+    for ax, (dataset, family, group) in zip(axes[:, 0], runs, strict=True):
+        run = part[(part["dataset"] == dataset) & (part["family"] == family)]
+        cells = run[run["group"] == group]
         measured = cells.set_index("metric")[["estimate", "ci_low", "ci_high"]]
         found = {str(metric): tuple(row) for metric, row in measured.iterrows()}
         _bar(ax, found)
         _statement(ax, found)
-        _diverged(ax, cells)
+        _diverged(ax, run)
         students = int(cells["n_students"].max())
         total = found["variance_component_total"]
+        alpha = cells["alpha"].max()
         ax.set_title(
-            f"{_title(dataset)}, {_FAMILY[family][0]}: total {_interval(total)}, "
-            f"{students} students, α = {cells['alpha'].max():g}",
+            f"{_title(dataset)}, {_FAMILIES[family]}{_GROUPS[group]}: total {_interval(total)}, "
+            f"{students} students{f', α = {alpha:g}' if np.isfinite(alpha) else ''}",
             fontsize=7.5,
         )
     _key(figure, axes)
@@ -122,6 +135,9 @@ def _statement(ax: Axes, found: dict[str, Any]) -> None:
         for name, (_, _, label) in _COMPONENTS.items()
         if f"variance_share_{name}" in found
     ]
+    if "variance_share_total_effect_decoding" in found:
+        within = _interval(found["variance_share_total_effect_decoding"], percent=True)
+        stated.append(f"all with decoding, within a student: {within}")
     lines = [" · ".join(stated[i : i + 4]) for i in range(0, len(stated), 4)]
     ax.set_xlabel("\n".join(lines), fontsize=6.5, color="#333333", loc="left")
 

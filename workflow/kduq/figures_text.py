@@ -12,18 +12,12 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from kduq.figures import _BLUE, _METHOD, _RED, _WIDTH, _curve, _grid, _key
+from kduq.figures import _BLUE, _METHOD, _RED, _WIDTH, _curve, _grid, _key, _title
 
 if TYPE_CHECKING:
     from kduq.estimates.text import Answers
     from kduq.language.corpus import Corpus
 
-_CORPORA = {
-    "ambiguous_facts": "Ambiguous facts",
-    "chatterbot": "ChatterBot",
-    "wordnet": "WordNet",
-    "bioasq": "BioASQ",
-}
 #: Of every experiment: title, what varies between its conditions, and how that is called.
 _EXPERIMENTS = {
     "teacher_noise": ("Teacher\nnoise", "temperature", "Temperature of the\nteacher's answers"),
@@ -79,7 +73,7 @@ def draw_uncertainty(part: pd.DataFrame) -> Figure:
             named = (ax, value) if np.isfinite(value) else named
             if row == 0:
                 ax.set_title(_EXPERIMENTS[name][0], fontsize=7.5)
-        axes[row, 0].set_ylabel(f"{_CORPORA.get(dataset, dataset)}:\nvariance of embeddings")
+        axes[row, 0].set_ylabel(f"{_title(dataset)}:\nvariance of embeddings")
         low, high = axes[row, 0].get_ylim()
         axes[row, 0].set_ylim(min(low, 0), high)
         if named is not None:
@@ -204,7 +198,7 @@ def draw_methods(part: pd.DataFrame) -> Figure:
                 ax.set_title(title, fontsize=7.5)
             if row == len(datasets) - 1:
                 ax.set_xlabel("Responses k")
-        axes[row, 0].set_ylabel(_CORPORA.get(dataset, dataset))
+        axes[row, 0].set_ylabel(_title(dataset))
     _key(figure, axes)
     return figure
 

@@ -38,7 +38,6 @@ _GALLERY_ORDER = (
     "variance_aware",
     "student_init",
     "bootstrap",
-    "decomposition",
 )
 #: Files of the library that are data, by what reads them.
 _CAPTIONS = PACKAGE.parent / "report"
@@ -307,6 +306,7 @@ class Study:
     def _language_jobs(self, experiment: str, family: str, corpus: str) -> list[Job]:
         run = self._run(experiment, family)
         cells = language_conditions(experiment, run.model_dump())
+        levels = in_order(run.levels.model_dump()) if experiment == "decomposition" else {}
         root = f"{experiment}/{family}/{corpus}"
         examples = [f"examples/{corpus}.parquet"]
         teacher = f"teachers/{run.teacher}/{corpus}"
@@ -344,35 +344,39 @@ class Study:
                     {"examples": examples, "teacher": [f"{teacher}/teacher.parquet"]},
                 )
             )
+            trained = span | {"model": model, "conditions": cells, "ask": self._asked(model)}
+            module = "kduq.language.students"
+            if levels:
+                # A block does not depend on the number of noise levels.
+                inner = {factor: n for factor, n in levels.items() if factor != FACTORS[0]}
+                trained, module = trained | {"levels": inner}, "kduq.language.crossed"
             for stage, paths in (("students", students), ("losses", losses)):
                 paths.append(f"{root}/{stage}/{block}.parquet")
                 jobs.append(
                     Job(
                         paths[-1],
                         stage,
-                        span | {"model": model, "conditions": cells, "ask": self._asked(model)},
-                        ("kduq.language.students",),
+                        trained,
+                        (module,),
                         {"examples": examples, "responses": [responses]},
                     )
                 )
-        jobs.append(
-            Job(
-                f"{root}/estimates.parquet",
-                "estimates",
-                {
-                    **common,
-                    "confidence": self.config.statistics.confidence,
-                    "conditions": cells,
-                    "prompts": self.config.language.prompts,
-                    "embedding_model": self.config.language.embedding_model,
-                    "embedding_files": source_digest(self.config.language.embedding_model),
-                },
-                ("kduq.estimates.text", "kduq.language.embeddings"),
-                {"examples": examples, "teacher": [f"{teacher}/answers.parquet"]}
-                | {"students": students},
-            )
-        )
-        return jobs
+        estimated = {
+            **common,
+            "confidence": self.config.statistics.confidence,
+            "conditions": cells,
+            "prompts": self.config.language.prompts,
+        }
+        path, made_from = f"{root}/estimates.parquet", {"examples": examples, "students": students}
+        if levels:
+            estimated |= {"design": experiment, "levels": levels}
+            modules = ("kduq.estimates.decomposition", "kduq.language.corpus")
+            return [*jobs, Job(path, "estimates", estimated, modules, made_from)]
+        shared = self.config.language.embedding_model
+        estimated |= {"embedding_model": shared, "embedding_files": source_digest(shared)}
+        made_from |= {"teacher": [f"{teacher}/answers.parquet"]}
+        modules = ("kduq.estimates.text", "kduq.language.embeddings")
+        return [*jobs, Job(path, "estimates", estimated, modules, made_from)]
 
     def _run_jobs(self, experiment: str, family: str, dataset: str) -> list[Job]:
         if dataset in self.config.corpora:
@@ -584,21 +588,31 @@ class Study:
     @property
     def figures(self) -> list[str]:
         """Names of the study's figures."""
-        names = [f for e in self.experiments if self._tables(e) for f in figures_of(e)]
+        names = [f for e in self.experiments if self._drawn_runs(e) for f in figures_of(e)]
         return [*names, *self.language_figures]
 
     @property
     def language_figures(self) -> list[str]:
         """Names of the figures of language models."""
-        found = [e for e in self.experiments if len(self._tables(e)) < len(self._runs_of(e))]
+        found = {experiment for experiment, _, _ in self._language_runs()}
         if not found:
             return []
         methods = ["language_methods"] if "variance_aware" in found else []
         return ["language_uncertainty", *methods, "language_gallery"]
 
-    def _tables(self, experiment: str) -> list[tuple[str, str]]:
-        """Runs of an experiment on tables of examples: all but those of language models."""
-        return [(f, d) for f, d in self._runs_of(experiment) if d not in self.config.corpora]
+    def _drawn_runs(self, experiment: str) -> list[tuple[str, str]]:
+        """Runs in an experiment's own figure: without those that `_language_runs` has."""
+        elsewhere = self._language_runs()
+        return [(f, d) for f, d in self._runs_of(experiment) if (experiment, f, d) not in elsewhere]
+
+    def _language_runs(self) -> list[tuple[str, str, str]]:
+        """Runs that figures of language models show; those of a crossed design have a bar."""
+        return [
+            (e, f, d)
+            for e in self.experiments
+            for f, d in self._runs_of(e)
+            if d in self.config.corpora and e != "decomposition"
+        ]
 
     def _figures(self) -> list[Job]:
         style = {
@@ -608,7 +622,7 @@ class Study:
         }
         jobs = []
         for experiment in self.experiments:
-            runs = self._tables(experiment)
+            runs = self._drawn_runs(experiment)
             if not runs:
                 continue
             drawn = {"estimates": [f"{experiment}/{f}/{d}/estimates.parquet" for f, d in runs]}
@@ -633,18 +647,15 @@ class Study:
         return {
             "estimates": [
                 f"{e}/{f}/{d}/estimates.parquet"
-                for e in self.experiments
-                for f, d in self._runs_of(e)
-                if d in self.config.corpora
-                and (figure != "language_methods" or e == "variance_aware")
+                for e, f, d in self._language_runs()
+                if figure != "language_methods" or e == "variance_aware"
             ]
         }
 
     def _gallery(self) -> dict[str, list[str]]:
         """What the gallery shows: the first run of students of single answers."""
-        order = sorted(self.experiments, key=_GALLERY_ORDER.index)
-        experiment, family, corpus = next(
-            (e, f, d) for e in order for f, d in self._runs_of(e) if d in self.config.corpora
+        experiment, family, corpus = min(
+            self._language_runs(), key=lambda run: _GALLERY_ORDER.index(run[0])
         )
         teacher = self._run(experiment, family).teacher
         return {
@@ -670,7 +681,7 @@ class Study:
     def _recorded(self, experiment: str) -> list[str]:
         """First block of students of each run whose trajectories were recorded."""
         found = []
-        for family, dataset in self._tables(experiment):
+        for family, dataset in self._drawn_runs(experiment):
             run = self._run(experiment, family)
             if getattr(self.config.students[run.student], "record_every", 0):
                 start, stop = self._blocks(experiment, family)[0]
@@ -687,7 +698,7 @@ class Study:
     def artifacts_of(self, experiment: str) -> list[str]:
         """Paths to make for one experiment: its estimates and its figures."""
         runs = [f"{experiment}/{f}/{d}/estimates.parquet" for f, d in self._runs_of(experiment)]
-        figures = list(figures_of(experiment) if self._tables(experiment) else ())
+        figures = list(figures_of(experiment) if self._drawn_runs(experiment) else ())
         shared = (f"{experiment}/", "examples/", "teachers/")
         for figure in self.language_figures:
             sources = [path for paths in self._language_sources(figure).values() for path in paths]

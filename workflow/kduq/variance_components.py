@@ -2,10 +2,10 @@
 
 Every combination of the levels of all factors is there once. A value is the grand mean plus one
 random effect for each factor, each pair of factors, and so on up to all of them; the component of
-a term is the variance of its effect. With three factors everything beyond the pairs is called
-residual: the three-way interaction and whatever the factors do not explain, which a design without
-repeats cannot tell apart. With two factors the interaction of both takes that place under its own
-name.
+a term is the variance of its effect. With three factors or more everything beyond the pairs is
+called residual: the interactions of three and more, and whatever the factors do not explain, which
+a design without repeats cannot tell from the highest of them. With two factors the interaction of
+both takes that place under its own name.
 
 References: Searle, Casella & McCulloch (1992), Variance Components, ch. 4; Owen (2007), The
 pigeonhole bootstrap, Annals of Applied Statistics 1, 386-411.
@@ -30,11 +30,9 @@ def terms(n_factors: int) -> list[Term]:
 
 
 def names(factors: Sequence[str]) -> list[str]:
-    """What the terms are called: factors joined, and residual for more than two of them."""
-    return [
-        "_".join(factors[f] for f in term) if len(term) < 3 else "residual"
-        for term in terms(len(factors))
-    ]
+    """What is reported: factors, pairs of them, and residual for all terms of more than two."""
+    named = ["_".join(factors[f] for f in term) for term in terms(len(factors)) if len(term) < 3]
+    return [*named, "residual"] if len(factors) > 2 else named
 
 
 def mean_squares(values: np.ndarray) -> np.ndarray:
@@ -113,10 +111,20 @@ def components(values: np.ndarray) -> np.ndarray:
 
 
 def _statistics(values: np.ndarray) -> np.ndarray:
-    """Components and their total, then their shares of the total."""
+    """Components as `decompose` names them, then their shares of the total, which is the last."""
     found = components(values)
+    every = terms(values.ndim - 1)
     total = found.sum()
-    return np.concatenate([found, [total], found / (total if total > 0 else np.nan)])
+    n_named = sum(len(term) < 3 for term in every)
+    parts = found[:n_named]
+    if n_named < len(found):
+        parts = np.append(parts, found[n_named:].sum())
+    effects = [
+        sum(value for value, term in zip(found, every, strict=True) if factor in term)
+        for factor in range(values.ndim - 1)
+    ]
+    parts = np.concatenate([parts, effects, [total]])
+    return np.concatenate([parts, parts[:-1] / (total if total > 0 else np.nan)])
 
 
 def decompose(
@@ -147,21 +155,23 @@ def decompose(
     Returns
     -------
     components : dict of str to Estimate
-        By the names of `names`, and total: the variance between independent students.
+        By the names of `names`; then, for every factor, ``total_effect_…``, the sum of all
+        components in which it takes part, which would be gone if it were held fixed on average
+        (Homma & Saltelli, 1996, Reliability Engineering & System Safety 52, 1-17); and total.
     shares : dict of str to Estimate
-        Each component over the total; NaN without a total above zero.
+        Each of these over the total; NaN without a total above zero.
 
     Notes
     -----
     An interval is NaN where a factor has fewer than three levels.
     Over 500 simulated studies of 8 × 8 × 8 students 95 % intervals cover: where inputs vary in four
     independent ways, 95 to 97 % for main effects and total, 99 % for interactions; in the worst
-    case, in which the effects at all inputs are proportional, 92 to 94 % and 99 %, and 89 % for a
-    total that is mostly one main effect (with four levels, 87 % for a main effect). For least
-    squares on bootstrap samples, 12 × 12: 96 to 99 %.
+    case, in which the effects at all inputs are proportional, 92 to 94 % and 99 %, 90 to 91 % for
+    total effects, and 89 % for a total that is mostly one main effect (with four levels, 87 % for a
+    main effect). For least squares on bootstrap samples, 12 × 12: 96 to 99 %.
     """
     levels = values.shape[:-1]
-    labels = names(factors)
+    labels = [*names(factors), *(f"total_effect_{factor}" for factor in factors)]
     n = math.prod(levels)
     usable = min(levels, default=0) > 1
     point = _statistics(values) if usable else np.full(2 * len(labels) + 1, np.nan)

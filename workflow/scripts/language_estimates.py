@@ -1,15 +1,19 @@
 """Entry of stage estimates for language models."""
 
 import numpy as np
-from kduq import artifacts, job
-from kduq.estimates import text
+from kduq import artifacts, conditions, job
+from kduq.estimates import decomposition, text
 from kduq.language import corpus, embeddings, teacher
 
 
-def main(input, output, params):  # noqa: A002
-    settings = params.config
-    prompts = corpus.Corpus.of(artifacts.read(input.examples[0], "examples").table.to_pydict())
-    evaluated = prompts.evaluated(settings["prompts"])
+def crossed(settings, prompts, evaluated, input):  # noqa: A002
+    table = artifacts.read_all(input.students, "students")
+    names = (*conditions.LEVEL_COLUMNS.values(), conditions.DRAW_COLUMN)
+    columns = table.columns((*names, "prompt_id", "diverged", "embedding"))
+    return decomposition.summarise_answers(settings, prompts.split, evaluated, columns)
+
+
+def compared(settings, prompts, evaluated, input):  # noqa: A002
     references = [
         embeddings.embed(prompts.references[i], settings["embedding_model"]) for i in evaluated
     ]
@@ -21,7 +25,7 @@ def main(input, output, params):  # noqa: A002
         text.of_condition(columns, rows, evaluated)
         for rows in table.rows_of(settings["conditions"])
     ]
-    values = text.summarise(
+    return text.summarise(
         settings,
         prompts,
         references,
@@ -30,6 +34,14 @@ def main(input, output, params):  # noqa: A002
         text.answers_from(own, np.flatnonzero(greedy), evaluated),
         students,
     )
+
+
+def main(input, output, params):  # noqa: A002
+    settings = params.config
+    prompts = corpus.Corpus.of(artifacts.read(input.examples[0], "examples").table.to_pydict())
+    evaluated = prompts.evaluated(settings["prompts"])
+    measured = crossed if "design" in settings else compared
+    values = measured(settings, prompts, evaluated, input)
     made_by = params.made_by(input, job.study_root(output[0]))
     artifacts.write(output[0], "estimates", values, made_by)
 

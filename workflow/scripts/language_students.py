@@ -1,9 +1,10 @@
 """Entry of stage students for language models."""
 
+import math
 import sys
 
 from kduq import artifacts, job
-from kduq.language import corpus, students
+from kduq.language import corpus, crossed, students
 from tqdm import tqdm
 
 
@@ -15,9 +16,15 @@ def main(input, output, params):  # noqa: A002
         name: given.column(name)
         for name in ("replicate", "response", "prompt_id", "temperature", "text")
     }
-    total = (settings["stop"] - settings["start"]) * len(settings["conditions"])
+    levels = settings.get("levels")
+    train = crossed.train if levels else students.train
+    number = len(settings["conditions"])
+    if levels:
+        # Decoding levels are draws of one student.
+        number = math.prod(n for factor, n in levels.items() if factor != "decoding")
+    total = (settings["stop"] - settings["start"]) * number
     with tqdm(total=total, unit="student", file=sys.stderr, mininterval=5) as bar:
-        values, losses = students.train(settings, prompts, columns, bar.update)
+        values, losses = train(settings, prompts, columns, bar.update)
     made_by = params.made_by(input, job.study_root(output[0]))
     artifacts.write(output.losses, "losses", losses, made_by | {"stage": "losses"})
     artifacts.write(output.students, "students", values, made_by)

@@ -245,30 +245,63 @@ def train(
         replicate = _Replicate(settings, corpus, start, responses, number)
         for place, condition in enumerate(conditions):
             answers, losses = replicate.student(condition)
-            size, last = len(answers["text"]), float(losses.loss[-1])
-            parts[place, number] = (
-                {name: [value] * size for name, value in condition.items()}
-                | {
-                    "replicate": np.full(size, number, np.int32),
-                    "seed": np.full(size, replicate.seed, np.int64),
-                    "diverged": np.full(size, not np.isfinite(last)),
-                    "train_loss": np.full(size, last),
-                }
-                | answers,
-                {name: [value] * len(losses.step) for name, value in condition.items()}
-                | {
-                    "replicate": np.full(len(losses.step), number, np.int32),
-                    "step": losses.step.astype(np.int32),
-                    "loss": losses.loss,
-                    "learning_rate": losses.learning_rate,
-                },
+            parts[place, number] = rows_of_student(
+                condition, number, replicate.seed, answers, losses
             )
             progress(1)
     ordered = [parts[key] for key in sorted(parts)]
-    return _stack([rows for rows, _ in ordered]), _stack([rows for _, rows in ordered])
+    return stack([rows for rows, _ in ordered]), stack([rows for _, rows in ordered])
 
 
-def _stack(parts: list[dict[str, Any]]) -> dict[str, Any]:
+def rows_of_student(
+    condition: Condition,
+    number: int,
+    seed: int | None,
+    answers: dict[str, Any],
+    losses: training.Losses,
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Rows of one student in the artifacts ``students`` and ``losses``.
+
+    Parameters
+    ----------
+    condition : dict
+        Under which it was trained.
+    number : int
+        Of its replicate.
+    seed : int, optional
+        Its own; none where it has several.
+    answers : dict of str to array or list
+        From `teacher.ask`.
+    losses : Losses
+        Its loss curve.
+
+    Returns
+    -------
+    students, losses : dict of str to array or list
+        A row an answer, and a row a point of the curve.
+    """
+    size, last = len(answers["text"]), float(losses.loss[-1])
+    return (
+        {name: [value] * size for name, value in condition.items()}
+        | {
+            "replicate": np.full(size, number, np.int32),
+            "seed": [seed] * size,
+            "diverged": np.full(size, not np.isfinite(last)),
+            "train_loss": np.full(size, last),
+        }
+        | answers,
+        {name: [value] * len(losses.step) for name, value in condition.items()}
+        | {
+            "replicate": np.full(len(losses.step), number, np.int32),
+            "step": losses.step.astype(np.int32),
+            "loss": losses.loss,
+            "learning_rate": losses.learning_rate,
+        },
+    )
+
+
+def stack(parts: list[dict[str, Any]]) -> dict[str, Any]:
+    """Columns of several tables one below the other."""
     stacked: dict[str, Any] = {}
     for name, first in parts[0].items():
         values = [part[name] for part in parts]
