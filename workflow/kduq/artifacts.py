@@ -6,6 +6,7 @@ the key ``kduq``, a JSON object that says how it was made; see `provenance`.
 """
 
 import contextlib
+import errno
 import glob
 import hashlib
 import json
@@ -46,6 +47,9 @@ _VERSIONED = (
     "torchmetrics",
     "transformers",
 )
+
+#: What a file system says that is full or may not be written.
+REFUSALS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
 
 #: Columns that say under which condition a student was trained; null where one does not apply.
 CONDITION: dict[str, pa.DataType] = {
@@ -256,7 +260,7 @@ def atomic_folder(path: Path | str) -> Iterator[Path]:
         temporary.replace(path)
         _sweep(path, path.name, "")
     except OSError as error:
-        raise _unwritable(path, error) from error
+        raise unwritable(path, error) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
 
@@ -338,8 +342,9 @@ def _array(values: Any, kind: pa.DataType) -> pa.Array:
     return pa.array(values, type=kind)
 
 
-def _unwritable(path: Path, error: OSError) -> UserError:
-    reason = error.strerror or str(error)
+def unwritable(path: Path | str, error: OSError) -> UserError:
+    """What to tell a user whose file system refuses a file."""
+    reason = os.strerror(error.errno) if error.errno else str(error)
     return UserError(
         f"{path}: cannot be written ({reason}); make room or give write permission, "
         "then run the same command again: what was finished is kept"
@@ -376,7 +381,7 @@ def atomic(path: Path | str) -> Iterator[Path]:
         os.replace(temporary, path)
         _sweep(path, path.stem, path.suffix)
     except OSError as error:
-        raise _unwritable(path, error) from error
+        raise unwritable(path, error) from error
     finally:
         with contextlib.suppress(OSError):
             temporary.unlink(missing_ok=True)

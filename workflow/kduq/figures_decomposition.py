@@ -146,7 +146,7 @@ def _interval(found: tuple[float, float, float], percent: bool = False) -> str:
     """An estimate with its interval in brackets."""
     if not np.isfinite(found[0]):
         return "not to be had"
-    value, low, high = (f"{100 * v:.1f}" if percent else _plain(v) for v in found)
+    value, low, high = (f"{round(100 * v, 1) + 0.0:.1f}" if percent else _plain(v) for v in found)
     return f"{value}{' %' if percent else ''} [{low}, {high}]".replace("-", "\N{MINUS SIGN}")
 
 

@@ -9,7 +9,7 @@ import traceback
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NoReturn
 
 import threadpoolctl
 
@@ -92,14 +92,27 @@ def run(main: Main, snakemake: Any, parse: bool = True) -> None:
             with _threads(snakemake.threads):
                 main(snakemake.input, snakemake.output, parameters)
         except UserError as error:
-            sys.stderr.write(f"{error}\n")
-            say(str(error))
-            raise SystemExit(1) from None
+            _stop(str(error))
+        except OSError as error:
+            if error.errno not in artifacts.REFUSALS:
+                traceback.print_exc()
+                raise
+            # Of the log itself: what writes an artifact says so with its name.
+            _stop(str(artifacts.unwritable(snakemake.log[0], error)))
         except BaseException:
             traceback.print_exc()
             raise
         finally:
             _TERMINAL.pop()
+
+
+def _stop(text: str) -> NoReturn:
+    """End the job with one line, in its log, which a full disk may refuse, and on the terminal."""
+    with contextlib.suppress(OSError):
+        sys.stderr.write(f"{text}\n")
+        sys.stderr.flush()
+    say(text)
+    raise SystemExit(1) from None
 
 
 def say(text: str) -> None:
@@ -136,8 +149,9 @@ def _log(path: str) -> Iterator[IO[str]]:
         with os.fdopen(os.dup(kept[1]), "w") as terminal:
             yield terminal
     finally:
-        sys.stdout.flush()
-        sys.stderr.flush()
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError):  # a full disk; said already
+                stream.flush()
         for number, copy in zip((1, 2), kept, strict=True):
             os.dup2(copy, number)
             os.close(copy)

@@ -1,0 +1,147 @@
+"""Faults of machines and hands: one clear message each, and nothing good is lost."""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+
+import pytest
+
+STUDENTS = "results/tiny/teacher_noise/linear/boston_housing/students/000000-000004.parquet"
+ESTIMATES = "results/tiny/teacher_noise/linear/boston_housing/estimates.parquet"
+
+
+def text_of(done):
+    return done.stdout + done.stderr
+
+
+def contents(folder):
+    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("*.parquet")}
+
+
+def truncated(path):
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def with_a_flipped_byte(path):
+    data = bytearray(path.read_bytes())
+    data[len(data) // 3] ^= 0x10
+    path.write_bytes(bytes(data))
+
+
+def replaced_by_a_foreign_table(path):
+    import pandas as pd
+
+    pd.DataFrame({"a": [1, 2]}).to_parquet(path)
+
+
+def replaced_by_a_text(path):
+    path.write_text("not a table\n")
+
+
+@pytest.mark.parametrize(
+    ("damage", "words"),
+    [
+        (truncated, "not a readable Parquet file"),
+        (with_a_flipped_byte, "damaged"),
+        (replaced_by_a_foreign_table, "a foreign Parquet file"),
+        (replaced_by_a_text, "not a readable Parquet file"),
+    ],
+)
+def test_a_bad_file_is_named_with_the_command_that_rebuilds_it(checkout, damage, words):
+    checkout.run("teacher-noise")
+    whole = contents(checkout.path / "results/tiny")
+    damage(checkout.path / STUDENTS)
+    (checkout.path / ESTIMATES).unlink()
+    done = checkout.snakemake("teacher-noise")
+    assert done.returncode != 0
+    line = next(x for x in text_of(done).splitlines() if x.startswith(STUDENTS))
+    assert words in line
+    assert "Traceback (most recent call last)" not in text_of(done)
+    # The rest is as it was, and the command that the message gives mends the file.
+    kept = contents(checkout.path / "results/tiny")
+    mended = ("estimates.parquet", STUDENTS.removeprefix("results/tiny/"))
+    assert {n: d for n, d in kept.items() if not n.endswith(mended)} == {
+        n: d for n, d in whole.items() if n in kept and not n.endswith(mended)
+    }
+    command = line.split("rebuild it with: snakemake ")[1].split()
+    assert command[:2] == ["--force", STUDENTS]
+    checkout.run(*command[:2])
+    checkout.run("teacher-noise")
+    assert contents(checkout.path / "results/tiny") == whole
+
+
+@pytest.fixture
+def mounted(checkout):
+    """Mount a small file system as the folder of results; leave nothing mounted."""
+    folder = checkout.path / "results"
+    folder.mkdir()
+    if os.geteuid() != 0:
+        pytest.skip("a file system can be mounted by root alone")
+
+    def mount(*options):
+        command = ["mount", *options, str(folder)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode != 0:
+            pytest.skip(f"no file system can be mounted here: {done.stderr.strip()}")
+
+    yield mount
+    while os.path.ismount(folder):
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def test_a_full_disk_is_one_line_and_loses_nothing(checkout, mounted):
+    mounted("-t", "tmpfs", "-o", "size=60k", "tmpfs")
+    done = checkout.snakemake("teacher-noise")
+    assert done.returncode != 0
+    assert "cannot be written (No space left on device); make room" in text_of(done)
+    folder = checkout.path / "results"
+    left = contents(folder / "tiny")
+    assert not [name for name in left if name.rsplit("/", 1)[-1].startswith(".")]
+    subprocess.run(["mount", "-o", "remount,size=40m", str(folder)], check=True)
+    checkout.run("teacher-noise")
+    after = contents(folder / "tiny")
+    assert left.items() <= after.items()
+
+
+def test_a_read_only_folder_is_one_line(checkout, mounted):
+    mounted("-t", "tmpfs", "-o", "size=40m", "tmpfs")
+    checkout.run("teacher-noise")
+    folder = checkout.path / "results"
+    (checkout.path / ESTIMATES).unlink()
+    whole = contents(folder)
+    subprocess.run(["mount", "-o", "remount,ro", str(folder)], check=True)
+    done = checkout.snakemake("teacher-noise")
+    assert done.returncode != 0
+    assert "Write-protected output files for rule figures" in text_of(done)
+    assert "Traceback (most recent call last)" not in text_of(done)
+    assert contents(folder) == whole
+
+
+def test_two_schedulers_do_not_mix(checkout):
+    command = [sys.executable, "-m", "snakemake", "--cores", "1", "reproduce-all"]
+    with subprocess.Popen(
+        command, cwd=checkout.path, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE
+    ) as first:
+        deadline = time.monotonic() + 120
+        while not list((checkout.path / "results").rglob("*.parquet")):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+        second = checkout.snakemake("reproduce-all")
+        assert second.returncode != 0
+        assert "Directory cannot be locked" in text_of(second)
+        assert "Traceback (most recent call last)" not in text_of(second)
+        first.communicate()
+        assert first.returncode == 0
+    checkout.run("audit")
+
+
+def test_results_that_were_moved_stay_valid(checkout, tmp_path):
+    checkout.run("reproduce-all")
+    other = tmp_path / "elsewhere/checkout"
+    shutil.copytree(checkout.path, other)
+    shutil.rmtree(checkout.path)
+    checkout.path = other
+    assert checkout.planned() == {}
+    checkout.run("audit")
