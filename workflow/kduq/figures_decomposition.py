@@ -135,10 +135,10 @@ def _statement(ax: Axes, found: dict[str, Any]) -> None:
         for name, (_, _, label) in _COMPONENTS.items()
         if f"variance_share_{name}" in found
     ]
+    lines = [" · ".join(stated[i : i + 4]) for i in range(0, len(stated), 4)]
     if "variance_share_total_effect_decoding" in found:
         within = _interval(found["variance_share_total_effect_decoding"], percent=True)
-        stated.append(f"all with decoding, within a student: {within}")
-    lines = [" · ".join(stated[i : i + 4]) for i in range(0, len(stated), 4)]
+        lines.append(f"everything with decoding, the variance within a student: {within}")
     ax.set_xlabel("\n".join(lines), fontsize=6.5, color="#333333", loc="left")
 
 
