@@ -8,9 +8,9 @@ students averaging k responses an input, and answers of one student averaged ove
 - **noise**: components that involve the noise of the teacher's answers, as main effect or in an
   interaction, and the residual of three factors, in which noise is one. For least squares, whose
   predictions are linear in the labels, 1/k is exact. For networks it is of first order in the
-  variance of the noise; on the default study's data, with α = 0.5, it is within 8 % of the variance
-  that is measured with α = 0.5/k up to k = 8. Were the residual kept out, it would be twice to
-  three times too large there.
+  variance of the noise: in the default study (α = 0.5) V is within 8 % of what is measured with
+  α = 0.5/k, k = 2, 4, 8. With the residual in the rest it would be two to three times too large at
+  k = 8.
 - **decoding**: components that involve the draw of a student's answer.
 - **rest**: initialisation, bootstrap sample and their interaction: only more students help.
 
@@ -153,8 +153,7 @@ def cheapest(
     Returns
     -------
     Design or None
-        The one with the fewest students if several cost the same; None if the search ends
-        without one.
+        None if the search ends without one.
     """
     if not np.isfinite(variance).all():
         return None
