@@ -14,7 +14,7 @@ rule plan_table:
     log:
         f"{ROOT}/logs/plan_table.log",
     benchmark:
-        f"{ROOT}/benchmarks/plan_table.tsv"
+        f"{ROOT}/benchmarks/plan.tsv"
     conda:
         ENVIRONMENT
     threads: 1
