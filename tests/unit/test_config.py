@@ -153,6 +153,9 @@ MISTAKES = [
     ({"datasets": {"mine": {"path": "x.csv"}}}, "datasets.mine.target: missing;"),
     ({"experiments": OFF}, "experiments: nothing is switched on; give at least one of teacher_"),
     ({"study": "../x"}, "study: found '../x'; allowed: letters"),
+    ({"plan": {"width": 0}}, "plan.width: found 0; input should be greater than 0"),
+    ({"plan": {"target": "media"}}, "plan.target: found 'media'; allowed: mean, variance; did"),
+    ({"plan": {"cost": 1}}, "plan.cost: unknown key; allowed: target, width, cost_student,"),
     ({"statistics": {"confidence": 2}}, "statistics.confidence: found 2; input should be less"),
     ({"experiments": {"teacher_noise": {"alpha": [1, 1.0]}}}, "experiments.teacher_noise.alpha:"),
 ]

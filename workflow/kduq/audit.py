@@ -22,6 +22,7 @@ _TABLES = (
     "students",
     "losses",
     "estimates",
+    "plan",
     "claims",
 )
 #: Kinds of finding; a surplus is no error.

@@ -541,6 +541,22 @@ class Claims(_Strict):
     """A ratio of entropies between 1/margin and margin counts as entropy that is kept."""
 
 
+class Plan(_Strict):
+    """An interval that is wanted, and what students and responses cost (in any one currency)."""
+
+    target: Literal["mean", "variance"]
+    """What the interval is of: the mean prediction of students, or the variance between them."""
+    width: Positive
+    """Its full width: in standard deviations of the training targets, of a variance over itself;
+    on text in units of the embedding, whose norm is 1."""
+    cost_student: NonNegative
+    """Cost of training one student."""
+    cost_response: Positive
+    """Cost of one response of the teacher to one training input."""
+    cost_draw: Positive
+    """Cost of one more answer of a student to every input, where its answers are drawn."""
+
+
 class Figures(_Strict):
     """Style of the figures."""
 
@@ -577,6 +593,8 @@ class Config(_Strict):
     """How to judge."""
     gate: Gate
     """When a language-model study is worth a verdict."""
+    plan: Plan
+    """What an interval is to cost."""
     figures: Figures
     """How to draw."""
 

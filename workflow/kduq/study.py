@@ -546,6 +546,7 @@ class Study:
                 None if len(evidence) > 1 else 0,
             ),
         ]
+        jobs.extend(self._plan())
         figures = self._figures()
         jobs.extend(figures)
         captions = {f: _file_digest(_CAPTIONS / f"{f}.rst") for f in self.figures}
@@ -570,6 +571,19 @@ class Study:
         )
         return jobs
 
+    def _plan(self) -> list[Job]:
+        """What the crossed design says of further students, where there is one."""
+        runs = self._runs_of("decomposition")
+        if not runs:
+            return []
+        settings = self.config.plan.model_dump()
+        settings["confidence"] = self.config.statistics.confidence
+        made_from = {
+            "estimates": [f"decomposition/{f}/{d}/estimates.parquet" for f, d in runs],
+            "examples": list(dict.fromkeys(f"examples/{d}.parquet" for _, d in runs)),
+        }
+        return [Job("plan.parquet", "plan", settings, ("kduq.planner",), made_from)]
+
     def _evidence(self, experiment: str, family: str, dataset: str) -> dict[str, list[str]]:
         """What claims read of a run beside the gathered estimates, by role."""
         if experiment == "decomposition":
@@ -589,7 +603,7 @@ class Study:
     def figures(self) -> list[str]:
         """Names of the study's figures."""
         names = [f for e in self.experiments if self._drawn_runs(e) for f in figures_of(e)]
-        return [*names, *self.language_figures]
+        return [*names, *(["plan"] if self._plan() else []), *self.language_figures]
 
     @property
     def language_figures(self) -> list[str]:
@@ -633,6 +647,10 @@ class Study:
                 path = f"figures/{figure}.{suffix}"
                 module = _DRAWN_BY.get(experiment, "kduq.figures")
                 jobs.append(Job(path, "figures", settings, (module,), drawn))
+        for plan, suffix in product(self._plan(), ("png", "pdf")):
+            path, drawn = f"figures/plan.{suffix}", {"plan": [plan.path]}
+            settings = {"figure": "plan", "plan": plan.settings, **style}
+            jobs.append(Job(path, "figures", settings, ("kduq.figures_plan",), drawn))
         for figure, suffix in product(self.language_figures, ("png", "pdf")):
             drawn = self._language_sources(figure)
             modules = ("kduq.figures_text", "kduq.estimates.text", "kduq.language.corpus")
@@ -694,6 +712,12 @@ class Study:
         run = self._run(experiment, family)
         starts = range(0, run.replicates, run.block)
         return [(start, min(start + run.block, run.replicates)) for start in starts]
+
+    @property
+    def plan_artifacts(self) -> list[str]:
+        """Paths to make for a plan: its table and its figure; none without a pilot."""
+        names = ("plan.parquet", "figures/plan.png", "figures/plan.pdf")
+        return [name for name in names if name in self.jobs]
 
     def artifacts_of(self, experiment: str) -> list[str]:
         """Paths to make for one experiment: its estimates and its figures."""

@@ -1,12 +1,11 @@
 """Entry of stage figures."""
 
-from kduq import artifacts, figures, figures_decomposition, job
+from kduq import artifacts, figures, figures_decomposition, figures_plan, job
 
 
-def main(input, output, params):  # noqa: A002
-    table = artifacts.read_all(input.estimates, "estimates").table.to_pandas()
+def recorded(paths):
     trajectories = {}
-    for path in input.get("students", []):
+    for path in paths:
         students = artifacts.read(path, "students")
         run = students.made_by["config"]
         for condition, rows in zip(
@@ -15,11 +14,20 @@ def main(input, output, params):  # noqa: A002
             record = students.table.column("trajectory").take(rows).to_pylist()
             key = (run["dataset"], condition["init_noise"])
             trajectories[key] = figures.Trajectories(record, run["model"]["record_every"])
-    made_by = params.made_by(input, job.study_root(output[0]))
-    if params.config["figure"] == "decomposition":
-        drawn = figures_decomposition.draw(params.config, table, made_by)
+    return trajectories
+
+
+def main(input, output, params):  # noqa: A002
+    settings, made_by = params.config, params.made_by(input, job.study_root(output[0]))
+    if settings["figure"] == "plan":
+        table = artifacts.read(input.plan[0], "plan").table.to_pandas()
+        drawn = figures_plan.draw(settings, table, made_by)
     else:
-        drawn = figures.draw(params.config, table, made_by, trajectories)
+        table = artifacts.read_all(input.estimates, "estimates").table.to_pandas()
+        if settings["figure"] == "decomposition":
+            drawn = figures_decomposition.draw(settings, table, made_by)
+        else:
+            drawn = figures.draw(settings, table, made_by, recorded(input.get("students", [])))
     for path, data in zip(output, drawn, strict=True):
         with artifacts.atomic(path) as temporary:
             temporary.write_bytes(data)

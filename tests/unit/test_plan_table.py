@@ -1,0 +1,105 @@
+import numpy as np
+import pandas as pd
+import pytest
+from kduq import artifacts, figures_plan, planner
+
+SETTINGS = {
+    "target": "mean",
+    "width": 0.5,
+    "cost_student": 2.0,
+    "cost_response": 0.01,
+    "cost_draw": 0.1,
+    "confidence": 0.95,
+}
+FOUND = {"noise": (4.0, 6.0), "bootstrap": (1.0, 2.0), "noise_bootstrap": (3.0, 4.0)}
+STYLE = {"style": "default", "dpi": 60}
+
+
+def estimates(components, family="linear", dataset="made_up", alpha=0.5):
+    keys = {"family": family, "dataset": dataset, "role": "student", "group": "all", "alpha": alpha}
+    rows = [
+        keys | {"metric": f"variance_component_{name}", "estimate": value, "ci_high": high}
+        for name, (value, high) in components.items()
+    ]
+    rows.append(keys | {"metric": "variance_component_total", "estimate": 8.0, "ci_high": 12.0})
+    # What is not to be planned by.
+    rows.append(keys | {"metric": "variance_share_noise", "estimate": 0.5, "ci_high": 0.6})
+    rows.append(rows[0] | {"group": "test", "estimate": 1e9})
+    return pd.DataFrame(rows)
+
+
+def planned(components=FOUND, examples=None, **settings):
+    scale = examples or {"made_up": (50, 2.0)}
+    return pd.DataFrame(planner.plan(SETTINGS | settings, estimates(components), scale))
+
+
+def test_components_are_summed_by_what_makes_them_less():
+    found = planner.parts(FOUND, False, 2.0)
+    assert found == ((4 + 3) / 4, 0, 1 / 4)
+    upper = planner.parts(FOUND, True, 1.0)
+    assert upper == pytest.approx((7 + np.sqrt(2**2 + 1**2), 0, 2))
+    others = {"residual": (1.0, 1.0), "initialisation_bootstrap": (2.0, 2.0)}
+    others |= {"decoding": (4.0, 4.0), "noise_decoding": (8.0, 8.0)}
+    assert planner.parts(others, False, 1.0) == (1, 12, 2)
+    # Unbiased estimates may be negative; a variance may not.
+    assert planner.parts({"bootstrap": (-1.0, -0.5)}, True, 1.0).rest == 0
+    assert np.isnan(planner.parts({"noise": (1.0, np.nan)}, True, 1.0).noise)
+
+
+def test_a_plan_counts_responses_to_every_input():
+    table = planned()
+    assert set(table) == set(artifacts.columns("plan"))
+    best = table[(table["width"] == 0.5) & table["optimum"]].set_index("pilot")
+    for row in best.itertuples():
+        assert row.cost == pytest.approx(row.students * (2 + row.responses * 50 * 0.01))
+    assert best.loc["upper", "cost"] > best.loc["estimate", "cost"]
+    other = table[~table["optimum"]]
+    assert set(other["width"]) == {0.5}
+    assert (other["cost"] >= other["pilot"].map(best["cost"])).all()
+    assert table["draws"].isna().all()
+    assert table["width"].min() == 0.125
+    assert table["width"].max() == 2
+
+
+def test_draws_are_planned_where_answers_are_drawn():
+    table = planned(FOUND | {"decoding": (5.0, 6.0)})
+    best = table[(table["width"] == 0.5) & table["optimum"] & (table["pilot"] == "estimate")]
+    row = next(best.itertuples())
+    assert row.draws > 1
+    each = 2 + row.responses * 50 * 0.01 + row.draws * 0.1
+    assert row.cost == pytest.approx(row.students * each)
+    assert "a draw 0.1" in planner.summary(SETTINGS, table)
+
+
+def test_the_variance_between_students_is_planned_without_the_pilot():
+    table = planned(target="variance")
+    best = table[(table["width"] == 0.5) & table["optimum"]]
+    assert list(best["pilot"]) == ["theory"]
+    assert list(best["responses"]) == [1]
+    # 2 · 1.98 · √(2/(S - 1)) = 0.5
+    assert abs(best["students"].item() - 126) <= 1
+
+
+@pytest.mark.parametrize(
+    ("components", "width", "missing"),
+    [
+        (FOUND, 0.5, 0),
+        (FOUND, 1e-4, 2),
+        (dict.fromkeys(FOUND, (1.0, np.nan)), 0.5, 1),
+        (dict.fromkeys(FOUND, (np.nan, np.nan)), 0.5, 2),
+    ],
+)
+def test_the_table_and_the_figure_say_where_there_is_no_plan(tmp_path, components, width, missing):
+    settings = SETTINGS | {"width": width}
+    values = planner.plan(settings, estimates(components, alpha=np.nan), {"made_up": (50, 2.0)})
+    made_by = artifacts.provenance("plan", settings, "", {})
+    artifacts.write(tmp_path / "plan.parquet", "plan", values, made_by)
+    table = artifacts.read(tmp_path / "plan.parquet", "plan").table.to_pandas()
+    lines = planner.summary(settings, table).splitlines()
+    runs = [line for line in lines if "made_up" in line]
+    assert len(runs) == 2
+    assert sum("none" in line for line in runs) == missing
+    assert ("none: not with 100000 students" in lines[-1]) == bool(missing)
+    png, pdf = figures_plan.draw(STYLE | {"plan": settings}, table, made_by)
+    assert png.startswith(b"\x89PNG")
+    assert pdf.startswith(b"%PDF")

@@ -1,0 +1,73 @@
+"""The plan of a tiny pilot, run for real."""
+
+import pandas as pd
+from checkouts import TINY
+
+PILOT = {
+    "experiments": {
+        "teacher_noise": None,
+        "variance_aware": None,
+        "decomposition": {
+            "datasets": ["boston_housing"],
+            "alpha": 0.5,
+            "families": {
+                "linear": {
+                    "teacher": "ols",
+                    "student": "ols",
+                    "levels": {"noise": 4, "bootstrap": 4},
+                    "block": 2,
+                },
+            },
+        },
+    },
+}
+
+
+def test_a_plan_is_made_shown_and_remade_alone(checkout):
+    checkout.configure(TINY, PILOT)
+    done = checkout.run("plan")
+    table = "linear boston_housing estimate"
+    assert table in done.stderr
+    assert "95 % interval of the mean prediction, 0.1 standard deviations" in done.stderr
+    root = checkout.path / "results/tiny"
+    first = pd.read_parquet(root / "plan.parquet")
+    assert (root / "figures/plan.png").is_file()
+    assert (root / "figures/plan.pdf").is_file()
+    assert not (root / "report.html").exists()
+    # Shown again, not made again.
+    made = (root / "plan.parquet").stat().st_mtime_ns
+    done = checkout.run("plan")
+    assert table in done.stderr
+    assert (root / "plan.parquet").stat().st_mtime_ns == made
+    checkout.run("reproduce-all")
+    assert 'id="plan"' in (root / "report.html").read_text()
+    assert checkout.planned() == {}
+
+    # A part of the table is enough, and trains nobody.
+    dearer = ("--config", "plan={cost_student: 50, width: 0.2}")
+    wanted = {"plan_table": 1, "figures": 1, "report": 1, "reproduce-all": 1}
+    assert checkout.planned(*dearer) == wanted
+    done = checkout.run("plan", *dearer)
+    assert "0.2 standard deviations of the target wide" in done.stderr
+    assert "a student 50, a response 0.001" in done.stderr
+    second = pd.read_parquet(root / "plan.parquet")
+    best = second[second["optimum"] & (second["width"] == 0.2)]
+    assert (best["cost"] == best["students"] * (50 + best["responses"] * 405 * 0.001)).all()
+    cheap = first[first["optimum"] & (first["width"] == 0.1)].reset_index()
+    assert (best.reset_index()["responses"] > cheap["responses"]).all()
+
+    more = {"families": {"linear": {"levels": {"noise": 6}}}}
+    checkout.configure(TINY, PILOT, {"experiments": {"decomposition": more}})
+    planned = checkout.planned(*dearer)
+    assert planned["students"] == planned["plan_table"] == 1
+
+
+def test_a_plan_that_cannot_be_made_says_why(checkout):
+    done = checkout.snakemake("plan")
+    assert done.returncode != 0
+    assert "experiments.decomposition: found null" in done.stderr
+    done = checkout.snakemake("plan", "--config", "plan={width: 0}")
+    assert done.returncode != 0
+    assert "plan.width: found '0'; input should be greater than 0" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "plan_table" not in checkout.planned()
