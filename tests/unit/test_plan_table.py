@@ -11,7 +11,7 @@ SETTINGS = {
     "cost_draw": 0.1,
     "confidence": 0.95,
 }
-FOUND = {"noise": (4.0, 6.0), "bootstrap": (1.0, 2.0), "noise_bootstrap": (3.0, 4.0)}
+FOUND = {"total_effect_noise": (7.0, 9.0), "without_noise": (1.0, 2.0)}
 STYLE = {"style": "default", "dpi": 60}
 
 
@@ -34,16 +34,13 @@ def planned(components=FOUND, examples=None, **settings):
 
 
 def test_components_are_summed_by_what_makes_them_less():
-    found = planner.parts(FOUND, False, 2.0)
-    assert found == ((4 + 3) / 4, 0, 1 / 4)
-    upper = planner.parts(FOUND, True, 1.0)
-    assert upper == pytest.approx((7 + np.sqrt(2**2 + 1**2), 0, 2))
-    others = {"residual": (1.0, 1.0), "initialisation_bootstrap": (2.0, 2.0)}
-    others |= {"decoding": (4.0, 4.0), "noise_decoding": (8.0, 8.0)}
-    assert planner.parts(others, False, 1.0) == (1, 12, 2)
+    assert planner.parts(FOUND, False, 2.0) == (7 / 4, 0, 1 / 4)
+    assert planner.parts(FOUND, True, 1.0) == (9, 0, 2)
+    drawn = {"total_effect_decoding": (4.0, 5.0), "without_decoding": (2.0, 3.0)}
+    assert planner.parts(FOUND | drawn, True, 1.0) == (0, 5, 3)
     # Unbiased estimates may be negative; a variance may not.
-    assert planner.parts({"bootstrap": (-1.0, -0.5)}, True, 1.0).rest == 0
-    assert np.isnan(planner.parts({"noise": (1.0, np.nan)}, True, 1.0).noise)
+    assert planner.parts(FOUND | {"without_noise": (-1.0, -0.5)}, True, 1.0).rest == 0
+    assert np.isnan(planner.parts(FOUND | {"without_noise": (1.0, np.nan)}, True, 1.0).rest)
 
 
 def test_a_plan_counts_responses_to_every_input():
@@ -62,10 +59,12 @@ def test_a_plan_counts_responses_to_every_input():
 
 
 def test_draws_are_planned_where_answers_are_drawn():
-    table = planned(FOUND | {"decoding": (5.0, 6.0)})
+    drawn = {"total_effect_decoding": (5.0, 6.0), "without_decoding": (3.0, 4.0)}
+    table = planned(FOUND | drawn)
     best = table[(table["width"] == 0.5) & table["optimum"] & (table["pilot"] == "estimate")]
     row = next(best.itertuples())
     assert row.draws > 1
+    assert row.responses == 1
     each = 2 + row.responses * 50 * 0.01 + row.draws * 0.1
     assert row.cost == pytest.approx(row.students * each)
     assert "a draw 0.1" in planner.summary(SETTINGS, table)

@@ -5,14 +5,14 @@ students averaging k responses an input, and answers of one student averaged ove
 
     V(k, J) = noise / k + decoding / J + rest.
 
-- **noise**: components that involve the noise of the teacher's answers, as main effect or in an
-  interaction, and the residual of three factors, in which noise is one. For least squares, whose
-  predictions are linear in the labels, 1/k is exact. For networks it is of first order in the
-  variance of the noise: in the default study (α = 0.5) V is within 8 % of what is measured with
-  α = 0.5/k, k = 2, 4, 8. With the residual in the rest it would be two to three times too large at
-  k = 8.
-- **decoding**: components that involve the draw of a student's answer.
-- **rest**: initialisation, bootstrap sample and their interaction: only more students help.
+- **noise**: the total effect of the noise of the teacher's answers: its own and all interactions,
+  the residual included. For least squares, whose predictions are linear in the labels, 1/k is
+  exact. For networks it is of first order in the variance of the noise: in the default study
+  (α = 0.5) V is within 8 % of what is measured with α = 0.5/k, k = 2, 4, 8. With the residual in
+  the rest it would be two to three times too large at k = 8.
+- **decoding**: the total effect of the draw of a student's answer. Where answers are drawn, as of
+  language models, k of them do not become one label: noise is part of the rest, and k is 1.
+- **rest**: only more students help.
 
 The mean prediction of S independent students, each with responses of its own, has variance V/S, and
 its interval is 2 t √(V/S) wide, with Student's t of S - 1 degrees of freedom. Minimising
@@ -26,7 +26,7 @@ are normal, a relative standard error of √(2/(S - 1)); it is less where the er
 several directions. It takes no pilot, and further responses do not narrow it.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -70,20 +70,15 @@ class Design(NamedTuple):
     cost: float
 
 
-def _kind(component: str) -> str:
-    factors = component.split("_")
-    if "decoding" in factors:
-        return "decoding"
-    return "noise" if "noise" in factors or component == "residual" else "rest"
-
-
 def parts(components: Mapping[str, tuple[float, float]], upper: bool, unit: float) -> Parts:
-    """Sum a pilot's components by what makes them less.
+    """Part the variance of a pilot by what makes it less.
 
     Parameters
     ----------
     components : mapping of str to (float, float)
-        Estimate and upper limit of each, in squared units of the target; no total.
+        Estimate and upper limit of total_effect_decoding and without_decoding or, where there is
+        none, of total_effect_noise and without_noise, in squared units of the target; see
+        `kduq.variance_components.decompose`.
     upper : bool
         Whether to take upper limits, so that the plan also holds if the pilot came out low.
     unit : float
@@ -92,19 +87,19 @@ def parts(components: Mapping[str, tuple[float, float]], upper: bool, unit: floa
     Returns
     -------
     Parts
-        In squares of that unit. A sum below zero is zero. The upper limit of a sum is
-        Σ estimate + √Σ (limit - estimate)², of independent estimates (Graybill & Wang 1980,
-        J. American Statistical Association 75, 869-873); NaN where a component has no interval.
+        In squares of that unit. A part below zero is zero; NaN where one has no interval.
     """
-    found = []
-    for kind in Parts._fields:
-        chosen = [pair for name, pair in components.items() if _kind(name) == kind]
-        pairs = np.array(chosen, dtype=float).reshape(-1, 2)
-        value = pairs[:, 0].sum()
-        if upper:
-            value += np.sqrt(((pairs[:, 1] - pairs[:, 0]) ** 2).sum())
-        found.append(float(np.maximum(value, 0.0)) / unit**2)
-    return Parts(*found)
+    factor = _reduced(components)
+    less, rest = (
+        float(np.maximum(components[f"{kind}_{factor}"][upper], 0.0)) / unit**2
+        for kind in ("total_effect", "without")
+    )
+    return Parts(0.0, less, rest) if factor == "decoding" else Parts(less, 0.0, rest)
+
+
+def _reduced(components: Container[str]) -> str:
+    """The factor of which more draws make less."""
+    return "decoding" if "total_effect_decoding" in components else "noise"
 
 
 @lru_cache(maxsize=4)
@@ -208,8 +203,7 @@ def plan(
         names = cells["metric"].str.removeprefix(_COMPONENT)
         limits = zip(cells["estimate"], cells["ci_high"], strict=True)
         components = dict(zip(names, limits, strict=True))
-        del components["total"]
-        drawn = any(_kind(name) == "decoding" for name in components)
+        drawn = _reduced(components) == "decoding"
         response = inputs * settings["cost_response"]
         costs = Costs(settings["cost_student"], response, settings["cost_draw"] if drawn else 0.0)
         if settings["target"] == "mean":

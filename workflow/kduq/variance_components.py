@@ -123,7 +123,7 @@ def _statistics(values: np.ndarray) -> np.ndarray:
         sum(value for value, term in zip(found, every, strict=True) if factor in term)
         for factor in range(values.ndim - 1)
     ]
-    parts = np.concatenate([parts, effects, [total]])
+    parts = np.concatenate([parts, effects, total - np.array(effects), [total]])
     return np.concatenate([parts, parts[:-1] / (total if total > 0 else np.nan)])
 
 
@@ -156,8 +156,8 @@ def decompose(
     -------
     components : dict of str to Estimate
         By the names of `names`; then, for every factor, ``total_effect_…``, the sum of all
-        components in which it takes part, which would be gone if it were held fixed on average
-        (Homma & Saltelli, 1996, Reliability Engineering & System Safety 52, 1-17); and total.
+        components in which it takes part (Homma & Saltelli, 1996, Reliability Engineering & System
+        Safety 52, 1-17); ``without_…``, the sum of all others; and total.
     shares : dict of str to Estimate
         Each of these over the total; NaN without a total above zero.
 
@@ -171,7 +171,8 @@ def decompose(
     main effect). For least squares on bootstrap samples, 12 × 12: 96 to 99 %.
     """
     levels = values.shape[:-1]
-    labels = [*names(factors), *(f"total_effect_{factor}" for factor in factors)]
+    sums = [f"{kind}_{factor}" for kind in ("total_effect", "without") for factor in factors]
+    labels = [*names(factors), *sums]
     n = math.prod(levels)
     usable = min(levels, default=0) > 1
     point = _statistics(values) if usable else np.full(2 * len(labels) + 1, np.nan)
