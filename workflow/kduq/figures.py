@@ -25,6 +25,7 @@ _FAMILY = {
     "softmax": ("softmax regression", _BLUE, "o"),
     "mlp": ("network", _RED, "s"),
 }
+_FAMILIES = {family: name for family, (name, _, _) in _FAMILY.items()} | {"lm": "language model"}
 _LABELS = {"teacher": ("teacher labels", _BLUE, "o"), "truth": ("true labels", _RED, "s")}
 _METHOD = {
     "single": ("single", "#000000", "D"),

@@ -8,10 +8,9 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from kduq.figures import _BLUE, _FAMILY, _GREEN, _RED, _diverged, _grid, _key, _title, render
+from kduq.figures import _BLUE, _FAMILIES, _GREEN, _RED, _diverged, _grid, _key, _title, render
 
 _YELLOW = "#F0E442"
-_FAMILIES = {family: name for family, (name, _, _) in _FAMILY.items()} | {"lm": "language model"}
 #: Of the prompts that a bar is about.
 _GROUPS = {"all": "", "train": ", taught prompts", "test": ", held-out prompts"}
 #: Colour and name of every component. An interaction lies between its factors and is hatched.

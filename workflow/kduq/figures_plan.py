@@ -8,7 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from kduq.figures import _BLUE, _FAMILY, _RED, _grid, _title, render
+from kduq.figures import _BLUE, _FAMILIES, _RED, _grid, _title, render
 
 #: Label, colour, marker and side of every curve.
 _PILOT: dict[str, tuple[str, str, str, int]] = {
@@ -49,7 +49,6 @@ def draw(settings: dict[str, Any], table: pd.DataFrame, made_by: dict[str, Any])
 def _plan(table: pd.DataFrame, wanted: dict[str, Any]) -> Figure:
     runs = list(table.groupby(["family", "dataset"], sort=False))
     figure, axes = _grid(len(runs), 2, 2.0)
-    unit = "SD of the target" if wanted["target"] == "mean" else "over the variance"
     for (left, right), ((family, dataset), cells) in zip(axes, runs, strict=True):
         # A pilot may have no interval, and a width no design.
         known = cells[cells["cost"].notna()]
@@ -59,7 +58,10 @@ def _plan(table: pd.DataFrame, wanted: dict[str, Any]) -> Figure:
             _curve(right, found[found["optimum"]], "width", str(pilot))
             _name(right, found[found["optimum"]], str(pilot))
         _designs(left, cells[cells["best"]])
-        name = f"{_title(str(dataset))}, {_FAMILY.get(str(family), (family,))[0]}"
+        name = f"{_title(str(dataset))}, {_FAMILIES[str(family)]}"
+        unit = "norm of an embedding" if family == "lm" else "SD of the target"
+        if wanted["target"] != "mean":
+            unit = "over the variance"
         left.set_title(f"{name}: width {wanted['width']:g}", fontsize=7.5)
         right.set_title("Least cost", fontsize=7.5)
         left.set_xlabel("Responses k per input")
