@@ -3,46 +3,134 @@
 import pandas as pd
 from checkouts import ROOT, TINY
 
-DOWNSTREAM = {"gather": 1, "claims": 1, "figures": 2, "report": 1, "reproduce-all": 1}
+#: The stages of the tiny study, as jobs.
+EVERYTHING = {
+    "examples": 1,
+    "teacher": 2,
+    "responses": 4,
+    "students": 4,
+    "estimates": 2,
+    "gather": 1,
+    "claims": 1,
+    "figures": 2,
+    "report": 1,
+}
+#: What changed: in words, as settings or as an edit of a file, and how many jobs of each rule rerun.
+LINEAR = "experiments.teacher_noise.families.linear"
+CHANGES = [
+    (
+        "a comment or a docstring of the library",
+        ("kduq/students.py", "def _stack(", "# Why.\n\n\ndef _stack("),
+        {},
+    ),
+    ("a caption of a figure", ("report/teacher_noise.rst", ".", "!"), {"report": 1}),
+    ("`figures.dpi` or `figures.style`", {"figures.dpi": 90}, {"figures": 2, "report": 1}),
+    ("a margin under `claims`", {"claims.ratio_margin": 1.3}, {"claims": 1, "report": 1}),
+    (
+        "`statistics.confidence`",
+        {"statistics.confidence": 0.9},
+        {"estimates": 2, "gather": 1, "claims": 1, "figures": 2, "report": 1},
+    ),
+    (
+        "the code of an estimator",
+        ("kduq/statistics.py", "n_draws > 1 else", "n_draws > 1.5 else"),
+        {"estimates": 2, "gather": 1, "claims": 1, "figures": 2, "report": 1},
+    ),
+    (
+        "a student's learning rate",
+        {"students.mlp_16.learning_rate": 0.02},
+        {"students": 2, "estimates": 1, "gather": 1, "claims": 1, "figures": 1, "report": 1},
+    ),
+    (
+        "the grid of `alpha` of an experiment",
+        {"experiments.teacher_noise.alpha": [0, 0.5, 1]},
+        {"students": 2, "estimates": 1, "gather": 1, "claims": 1, "figures": 1, "report": 1},
+    ),
+    (
+        "`k` of an experiment, to more responses",
+        {"experiments.variance_aware.k": [1, 3, 5]},
+        {"responses": 2, "students": 2, "estimates": 1, "gather": 1, "claims": 1, "figures": 1}
+        | {"report": 1},
+    ),
+    (
+        "`replicates`, to twice as many",
+        {f"{LINEAR}.replicates": 16},
+        {"responses": 2, "students": 2, "estimates": 1, "gather": 1, "claims": 1, "figures": 1}
+        | {"report": 1},
+    ),
+    (
+        "`replicates`, to half as many (the others stay, as surplus)",
+        {f"{LINEAR}.replicates": 4},
+        {"estimates": 1, "gather": 1, "claims": 1, "figures": 1, "report": 1},
+    ),
+    (
+        "a teacher's epochs",
+        {"teachers.mlp_16.epochs": 150},
+        {"teacher": 1, "students": 2, "estimates": 1, "gather": 1, "claims": 1, "figures": 1}
+        | {"report": 1},
+    ),
+    (
+        "the code of a family",
+        ("kduq/families/linear.py", "p * 100 * np", "p * 101 * np"),
+        {"teacher": 1, "students": 2, "estimates": 1, "gather": 1, "claims": 1, "figures": 1}
+        | {"report": 1},
+    ),
+    (
+        "`seed`",
+        {"seed": 7},
+        {name: number for name, number in EVERYTHING.items() if name != "examples"},
+    ),
+    ("the split of a data set", {"datasets.boston_housing.split_seed": 1}, EVERYTHING),
+]
+PAGE = ROOT / "docs/partial-reruns.md"
+
+
+def overlay_of(settings):
+    """Dotted keys as nested tables."""
+    nested = {}
+    for key, value in settings.items():
+        *path, last = key.split(".")
+        place = nested
+        for part in path:
+            place = place.setdefault(part, {})
+        place[last] = value
+    return nested
+
+
+def table():
+    """The table of docs/partial-reruns.md."""
+    lines = ["| I changed … | this reruns |", "| --- | --- |"]
+    for words, _, wanted in CHANGES:
+        stages = [
+            f"{name} ({number} of {EVERYTHING[name]})" if number < EVERYTHING[name] else name
+            for name, number in wanted.items()
+        ]
+        lines.append(f"| {words} | {', '.join(stages) or 'nothing'} |")
+    return "\n".join(lines)
+
+
+def test_the_table_in_the_documentation_is_the_tested_one():
+    text = PAGE.read_text(encoding="utf-8")
+    assert table() in text, f"put this into {PAGE}:\n{table()}"
 
 
 def test_each_change_reruns_what_it_must_and_no_more(checkout):
-    everything = checkout.planned()
-    assert everything == DOWNSTREAM | {
-        "examples": 1,
-        "teacher": 2,
-        "responses": 4,
-        "students": 4,
-        "estimates": 2,
-    }
+    together = {"reproduce-all": 1}
+    assert checkout.planned() == EVERYTHING | together
     checkout.run("reproduce-all")
     assert checkout.planned() == {}
-
-    checkout.configure(TINY, {"figures": {"dpi": 90}})
-    assert checkout.planned() == {"figures": 2, "report": 1, "reproduce-all": 1}
-
-    checkout.configure(TINY, {"claims": {"ratio_margin": 1.3}})
-    assert checkout.planned() == {"claims": 1, "report": 1, "reproduce-all": 1}
-
-    checkout.configure(TINY, {"students": {"mlp_16": {"learning_rate": 0.02}}})
-    one_figure = DOWNSTREAM | {"figures": 1}
-    assert checkout.planned() == one_figure | {"students": 2, "estimates": 1}
-
-    more = {"experiments": {"teacher_noise": {"families": {"linear": {"replicates": 16}}}}}
-    checkout.configure(TINY, more)
-    assert checkout.planned() == one_figure | {"responses": 2, "students": 2, "estimates": 1}
-
-    checkout.configure(TINY)
+    for words, change, wanted in CHANGES:
+        expected = wanted | together if wanted else {}
+        if isinstance(change, dict):
+            checkout.configure(TINY, overlay_of(change))
+            assert checkout.planned() == expected, words
+            checkout.configure(TINY)
+        else:
+            name, old, new = change
+            checkout.edit(f"workflow/{name}", old, new)
+            assert checkout.planned() == expected, words
+            checkout.edit(f"workflow/{name}", new, old)
     assert checkout.planned() == {}
-    checkout.edit("workflow/kduq/students.py", "def _stack(", "# A comment.\n\n\ndef _stack(")
-    assert checkout.planned() == {}
-
-    checkout.edit("workflow/kduq/statistics.py", "n_draws > 1 else", "n_draws > 1.5 else")
-    assert checkout.planned() == DOWNSTREAM | {"estimates": 2}
-    checkout.edit("workflow/kduq/statistics.py", "n_draws > 1.5 else", "n_draws > 1 else")
-
-    checkout.edit("workflow/kduq/families/linear.py", "p * 100 * np", "p * 101 * np")
-    assert checkout.planned() == one_figure | {"teacher": 1, "students": 2, "estimates": 1}
 
 
 def test_the_paper_study_stays_under_two_thousand_jobs(checkout):

@@ -1,11 +1,14 @@
 """The smoke study, run for real: numbers, audit, errors."""
 
+import contextlib
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -23,7 +26,62 @@ def artifacts(folder):
     return {str(p.relative_to(folder)): p.read_bytes() for p in files}
 
 
-def test_smoke_study_is_the_same_with_one_core_and_two(checkout):
+#: Kills of a scheduler or a worker while the smoke study runs.
+KILLS = 20
+
+
+def processes(folder, words):
+    """Numbers of the processes that run something in a folder."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                command = (entry / "cmdline").read_bytes().decode(errors="replace")
+            except OSError:  # it has ended
+                continue
+            if str(folder) in command and words in command:
+                found.append(int(entry.name))
+    return sorted(found)
+
+
+def run_with_kills(checkout, *arguments):
+    """Start a run again and again, and kill -9 the scheduler or one worker at random moments."""
+    random = np.random.default_rng(20)
+    command = [sys.executable, "-m", "snakemake", *arguments]
+    done = {"scheduler": 0, "worker": 0}
+    while sum(done.values()) < KILLS:
+        checkout.run("--unlock", *arguments[1:])
+        cores = str(1 + sum(done.values()) % 2)
+        with subprocess.Popen(
+            [*command, "--cores", cores],
+            cwd=checkout.path,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        ) as process:
+            victim = ("scheduler", "worker")[int(random.integers(2))]
+            moment = time.monotonic() + random.uniform(4, 9)
+            while process.poll() is None:
+                workers = processes(checkout.path, ".snakemake/scripts")
+                if time.monotonic() >= moment and (victim == "scheduler" or workers):
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(
+                            process.pid if victim == "scheduler" else workers[0], signal.SIGKILL
+                        )
+                        done[victim] += 1
+                    break
+                time.sleep(0.05)
+            if process.wait() == 0:
+                # It ended before it could be killed often enough: once more from the start.
+                shutil.rmtree(checkout.path / "results/smoke")
+    deadline = time.monotonic() + 300
+    while processes(checkout.path, ".snakemake/scripts"):  # orphans of a killed scheduler
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    return done
+
+
+def test_smoke_study_gives_the_same_bytes_undisturbed_and_killed_twenty_times(checkout):
     (checkout.path / "config.yaml").write_text((ROOT / "config.yaml").read_text())
     results = checkout.path / "results/smoke"
     checkout.run("reproduce-all", *SMOKE, cores=2)
@@ -74,10 +132,16 @@ def test_smoke_study_is_the_same_with_one_core_and_two(checkout):
     checkout.run("audit", *SMOKE)
 
     results.rename(checkout.path / "results/first")
+    killed = run_with_kills(checkout, "reproduce-all", *SMOKE)
+    print(killed)
+    assert min(killed.values()) > 4
+    checkout.run("--unlock", *SMOKE)
     checkout.run("reproduce-all", *SMOKE, cores=1)
     second = artifacts(results)
     assert first.keys() == second.keys()
     assert [name for name in first if first[name] != second[name]] == []
+    assert [str(p) for p in results.rglob(".*")] == []
+    checkout.run("audit", *SMOKE)
 
 
 def test_audit_finds_damage_staleness_gaps_and_surplus(checkout):
