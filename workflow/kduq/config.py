@@ -257,8 +257,8 @@ class Run(_Strict):
     """A name from students."""
     replicates: Annotated[int, Field(ge=4, strict=True)]
     """Students a condition; each is an independent replicate of the distillation."""
-    block: Annotated[int, Field(gt=0, strict=True), AfterValidator(_even)]
-    """Replicates a job. A student does not depend on it."""
+    block: Annotated[int, Field(gt=0, strict=True), AfterValidator(_even)] | None = None
+    """Replicates a job, an even number; none for as many as job_minutes says."""
 
 
 class _Experiment(_Strict):
@@ -278,8 +278,8 @@ class _LanguageRun(_Strict):
     """Names from corpora."""
     replicates: Annotated[int, Field(ge=2, strict=True)]
     """Students a condition; each is an independent replicate of the distillation."""
-    block: Count
-    """Replicates a job. A student does not depend on it."""
+    block: Count | None = None
+    """Replicates a job; none for as many as job_minutes says."""
 
 
 class NoiseRun(_LanguageRun):
@@ -445,8 +445,8 @@ class CrossedRun(_Strict):
     """A name from students."""
     levels: _LinearLevels
     """Draws of each factor; every combination is a student."""
-    block: Count
-    """Noise levels a job. A student does not depend on it."""
+    block: Count | None = None
+    """Noise levels a job; none for as many as job_minutes says."""
 
     @property
     def replicates(self) -> int:
@@ -575,6 +575,8 @@ class Config(_Strict):
     """Root of the tree of seeds."""
     data_cache: str | None = None
     """Folder of scikit-learn's downloads (mnist, covtype); none for scikit-learn's own."""
+    job_minutes: Positive = 2.0
+    """Time that a job of students is to take, from which its number of replicates follows."""
     datasets: Annotated[dict[Name, Dataset], Field(min_length=1)]
     """Data sets by name."""
     corpora: dict[Name, Corpus]

@@ -13,7 +13,7 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
-from kduq import families, fetched
+from kduq import costs, families, fetched
 from kduq.artifacts import SCHEMA_VERSION, canonical_json
 from kduq.conditions import FACTORS, conditions, in_order, language_conditions
 from kduq.config import Config, Model, Run
@@ -710,8 +710,32 @@ class Study:
 
     def _blocks(self, experiment: str, family: str) -> list[tuple[int, int]]:
         run = self._run(experiment, family)
-        starts = range(0, run.replicates, run.block)
-        return [(start, min(start + run.block, run.replicates)) for start in starts]
+        size = run.block or self._block(experiment, family)
+        starts = range(0, run.replicates, size)
+        return [(start, min(start + size, run.replicates)) for start in starts]
+
+    def _block(self, experiment: str, family: str) -> int:
+        """Replicates of a job that takes as long as the configuration says."""
+        run = self._run(experiment, family)
+        if experiment == "decomposition":
+            levels = run.levels.model_dump()
+            trained = math.prod(n for f, n in levels.items() if f not in ("noise", "decoding"))
+        elif family == "lm":
+            trained = len(language_conditions(experiment, run.model_dump()))
+        else:
+            cells = conditions(experiment, self._grid(experiment))
+            # Pilot students, one a response, of every alpha.
+            pilots = {c["alpha"]: c["k"] for c in cells if c["method"] == "variance_weighting"}
+            trained = len(cells) + sum(pilots.values())
+        return costs.block(
+            self.config.students[run.student].model_dump(),
+            [dataset for f, dataset in self._runs_of(experiment) if f == family],
+            self.config.language.model_dump(),
+            trained,
+            self.config.job_minutes,
+            # Levels are few, and each has many students.
+            {"lm": 1}.get(family, 4) if experiment == "decomposition" else None,
+        )
 
     @property
     def plan_artifacts(self) -> list[str]:
