@@ -11,16 +11,10 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-from checkouts import ROOT, TINY
+from checkouts import ROOT, TINY, artifacts
 from downloads import write_covtype, write_mnist
 
 SMOKE = ("--configfile", "workflow/presets/smoke.yaml")
-
-
-def artifacts(folder):
-    kinds = ("*.parquet", "*.png", "*.pdf", "*.html")
-    files = [p for kind in kinds for p in folder.rglob(kind)]
-    return {str(p.relative_to(folder)): p.read_bytes() for p in files}
 
 
 def test_smoke_study_is_the_same_with_one_core_and_two(checkout):
