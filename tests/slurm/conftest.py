@@ -1,6 +1,5 @@
 """A real Slurm of one node, and checkouts whose runs go through it."""
 
-import shutil
 import subprocess
 import sys
 import tempfile
@@ -104,6 +103,4 @@ def node():
 
 @pytest.fixture
 def cluster(tmp_path, node):
-    made = Cluster.make(tmp_path / "checkout", node)
-    yield made
-    shutil.rmtree(made.path, ignore_errors=True)
+    return Cluster.make(tmp_path / "checkout", node)

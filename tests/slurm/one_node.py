@@ -169,7 +169,8 @@ class OneNode:
 
     def release(self) -> None:
         """Let jobs start again."""
-        self._set_node("state=resume")
+        if "drain" in self.node_state():
+            self._set_node("state=resume")
 
     def _set_node(self, *settings: str) -> None:
         name = self.call("sinfo", "--noheader", "--format=%n")

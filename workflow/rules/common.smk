@@ -64,16 +64,15 @@ wildcard_constraints:
     block=r"\d{6}-\d{6}",
 
 
-#: Data sets that are downloaded are large. Of the study, not of a job: all tasks of a job array are
-#: given what its first one asks for.
-LARGE = any(name in FETCHED for name in STUDY.datasets)
-
-
 def memory(base):
-    """Resource function: megabytes of a job, as much again at each further attempt."""
+    """Resource function: megabytes of a job, as much again at each further attempt.
+
+    Data sets that are downloaded are large.
+    """
 
     def megabytes(wildcards, attempt):
-        return (max(base, 4000) if LARGE else base) * attempt
+        large = wildcards.get("dataset") in FETCHED
+        return (max(base, 4000) if large else base) * attempt
 
     return megabytes
 
