@@ -1,8 +1,10 @@
 STUDY ?= default
+PROFILE ?= default
 PYTHON ?= python3.11
 VENV := .venv
 STAMP := $(VENV)/.installed
 OVERLAY := $(if $(filter-out default,$(STUDY)),--configfile workflow/presets/$(STUDY).yaml)
+WHERE := $(if $(filter-out default,$(PROFILE)),--workflow-profile profiles/$(PROFILE))
 SHELL := /bin/bash
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export OMP_NUM_THREADS := 1
@@ -23,9 +25,10 @@ $(STAMP): requirements.lock
 .PHONY: study
 study: $(STAMP)
 	@test "$(STUDY)" = default -o -f "workflow/presets/$(STUDY).yaml" || { echo "STUDY=$(STUDY): no such preset; allowed: default $(basename $(notdir $(wildcard workflow/presets/*.yaml)))" >&2; exit 1; }
+	@test -f "profiles/$(PROFILE)/config.yaml" || { echo "PROFILE=$(PROFILE): no such profile; allowed: $(notdir $(wildcard profiles/*))" >&2; exit 1; }
 
-reproduce: study ## run the whole study (STUDY=smoke, default or paper)
-	snakemake reproduce-all $(OVERLAY)
+reproduce: study ## run the whole study (STUDY=smoke, default or paper; PROFILE=slurm: on a cluster)
+	snakemake reproduce-all $(OVERLAY) $(WHERE)
 	snakemake timings $(OVERLAY)
 	@if [ "$(STUDY)" = default ]; then mkdir -p docs && cp results/default/figures/{teacher_noise,language_gallery}.png docs/; fi
 	@echo "figures: results/$(STUDY)/figures/"

@@ -1,6 +1,7 @@
 """A checkout of the workflow in a temporary directory, with a study small enough to run often."""
 
 import os
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -72,11 +73,27 @@ def merged(base, overlay):
     return both
 
 
+def artifacts(folder):
+    """Bytes of all that a study made, by path."""
+    kinds = ("*.parquet", "*.png", "*.pdf", "*.html")
+    files = [p for kind in kinds for p in folder.rglob(kind)]
+    return {str(p.relative_to(folder)): p.read_bytes() for p in files}
+
+
 @dataclass
 class Checkout:
     """A copy of the sources in which real Snakemake runs happen."""
 
     path: Path
+
+    @classmethod
+    def make(cls, path, *more):
+        ignore = shutil.ignore_patterns("__pycache__", ".snakemake", "results")
+        for name in ("workflow", "profiles", "envs"):
+            shutil.copytree(ROOT / name, path / name, ignore=ignore)
+        for name in ("Snakefile", "config.yaml"):
+            shutil.copy(ROOT / name, path / name)
+        return cls(path, *more)
 
     def configure(self, *overlays):
         config = yaml.safe_load((ROOT / "config.yaml").read_text())

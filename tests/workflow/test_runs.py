@@ -14,16 +14,10 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-from checkouts import ROOT, TINY
+from checkouts import ROOT, TINY, artifacts
 from downloads import write_covtype, write_mnist
 
 SMOKE = ("--configfile", "workflow/presets/smoke.yaml")
-
-
-def artifacts(folder):
-    kinds = ("*.parquet", "*.png", "*.pdf", "*.html")
-    files = [p for kind in kinds for p in folder.rglob(kind)]
-    return {str(p.relative_to(folder)): p.read_bytes() for p in files}
 
 
 #: Kills of a scheduler or a worker while the smoke study runs.
@@ -224,29 +218,6 @@ def test_a_users_file_is_a_data_set(checkout):
     assert done.returncode != 0
     assert "houses.csv: missing or infinite values in 'a' (1); fill them in" in text
     assert "Traceback (most recent call last)" not in text
-
-
-def test_a_killed_run_resumes_to_the_same_bytes(checkout):
-    checkout.run("reproduce-all")
-    folder = checkout.path / "results/tiny"
-    whole = artifacts(folder)
-    subprocess.run(["rm", "-rf", "results", ".snakemake"], cwd=checkout.path, check=True)
-    command = [sys.executable, "-m", "snakemake", "--cores", "2", "reproduce-all"]
-    with subprocess.Popen(
-        command,
-        cwd=checkout.path,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        start_new_session=True,
-    ) as process:
-        deadline = time.monotonic() + 120
-        while not list(folder.rglob("students/*.parquet")):
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
-        os.killpg(process.pid, signal.SIGKILL)
-    checkout.run("--unlock")
-    checkout.run("reproduce-all")
-    assert artifacts(folder) == whole
 
 
 CLASSES = {

@@ -16,3 +16,7 @@ rule audit:
         root=ROOT,
     script:
         "../scripts/audit.py"
+
+
+localrules:
+    audit,

@@ -19,8 +19,8 @@ rule claims:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=60,
+        mem_mb=memory(4000),
+        runtime=minutes(60),
     params:
         job=parameters(f"{ROOT}/claims.parquet"),
     script:

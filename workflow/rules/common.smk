@@ -1,22 +1,39 @@
 ##### The study: checked configuration, its plan, and what every rule asks of the plan #####
 
+import os
 import re
 
 from kduq.config import check
 from kduq.errors import UserError
 from kduq.fetched import FETCHED, cache, use_cache
 from kduq.job import share_library
+from kduq.plan import VARIABLE, Plan
 from kduq.study import Study
 from snakemake.logging import logger
 
 share_library()
 
+# A job of a run takes its settings from the run, which started with them, and not from config.yaml,
+# which may have been edited since.
+PLAN = None
+if not workflow.is_main_process and VARIABLE in os.environ:
+    PLAN = Plan.parse(os.environ[VARIABLE])
+
 try:
-    CHECKED = check(config)
+    CHECKED = check(PLAN.config if PLAN else config)
     use_cache(CHECKED.data_cache)
     STUDY = Study(CHECKED)
 except UserError as error:
     raise WorkflowError(f"The configuration cannot be used:\n{error}") from None
+
+PLAN = PLAN or Plan.of(config, STUDY.jobs.values())
+os.environ[VARIABLE] = PLAN.text()
+
+
+# For executors whose jobs do not inherit the environment.
+envvars:
+    VARIABLE,
+
 
 if STUDY.left_out and workflow.is_main_process:
     logger.warning(
@@ -48,12 +65,25 @@ wildcard_constraints:
 
 
 def memory(base):
-    """Resource function: megabytes of a job on one data set; those that are downloaded are large."""
+    """Resource function: megabytes of a job, as much again at each further attempt.
 
-    def megabytes(wildcards):
-        return max(base, 4000) if wildcards.dataset in FETCHED else base
+    Data sets that are downloaded are large.
+    """
+
+    def megabytes(wildcards, attempt):
+        large = wildcards.get("dataset") in FETCHED
+        return (max(base, 4000) if large else base) * attempt
 
     return megabytes
+
+
+def minutes(base):
+    """Resource function: longest time of a job, as much again at each further attempt."""
+
+    def time(wildcards, attempt):
+        return base * attempt
+
+    return time
 
 
 def planned(path):
@@ -71,7 +101,7 @@ def parameters(pattern):
 
     # Of the wildcards alone: Snakemake keeps no record of params that use other arguments.
     def text(wildcards):
-        return planned(pattern.format(**wildcards)).parameters
+        return PLAN.parameters(planned(pattern.format(**wildcards)))
 
     return text
 

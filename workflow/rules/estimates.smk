@@ -16,8 +16,8 @@ rule estimates:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=3000,
-        runtime=30,
+        mem_mb=memory(3000),
+        runtime=minutes(30),
     params:
         job=parameters(f"{RUN}/estimates.parquet"),
     script:
@@ -39,8 +39,8 @@ rule language_estimates:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=30,
+        mem_mb=memory(4000),
+        runtime=minutes(30),
     params:
         job=parameters(f"{RUN}/estimates.parquet"),
     script:
@@ -66,3 +66,7 @@ rule gather:
         job=parameters(f"{ROOT}/estimates.parquet"),
     script:
         "../scripts/gather.py"
+
+
+localrules:
+    gather,

@@ -39,9 +39,15 @@ rule corpora:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=1500,
+        mem_mb=memory(1500),
         runtime=10,
     params:
         job=parameters(f"{ROOT}/examples/{{dataset}}.parquet"),
     script:
         "../scripts/corpora.py"
+
+
+# Seconds of work each, on a cluster done where Snakemake runs.
+localrules:
+    examples,
+    corpora,

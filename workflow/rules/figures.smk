@@ -57,3 +57,8 @@ rule language_figures:
         job=parameters(f"{ROOT}/figures/{{figure}}.png"),
     script:
         "../scripts/language_figures.py"
+
+
+localrules:
+    figures,
+    language_figures,

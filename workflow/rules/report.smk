@@ -50,4 +50,5 @@ rule timings:
 
 
 localrules:
+    report,
     timings,

@@ -17,7 +17,7 @@ rule responses:
     threads: 1
     resources:
         mem_mb=memory(1500),
-        runtime=10,
+        runtime=minutes(10),
     params:
         job=parameters(f"{RUN}/responses/{{block}}.parquet"),
     script:
@@ -39,8 +39,8 @@ rule language_responses:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=240,
+        mem_mb=memory(4000),
+        runtime=minutes(240),
     params:
         job=parameters(f"{RUN}/responses/{{block}}.parquet"),
     script:

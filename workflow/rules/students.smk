@@ -17,7 +17,7 @@ rule students:
     threads: 1
     resources:
         mem_mb=memory(2000),
-        runtime=120,
+        runtime=minutes(120),
     params:
         job=parameters(f"{RUN}/students/{{block}}.parquet"),
     script:
@@ -40,8 +40,8 @@ rule language_students:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=4000,
-        runtime=240,
+        mem_mb=memory(4000),
+        runtime=minutes(240),
     params:
         job=parameters(f"{RUN}/students/{{block}}.parquet"),
     script:

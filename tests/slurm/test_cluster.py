@@ -1,0 +1,182 @@
+"""Runs through a real Slurm: equal results, and what happens when jobs, nodes or files fail."""
+
+import re
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from checkouts import LANGUAGE, TINY, Checkout, artifacts
+
+#: Linear students alone: two blocks of them, and so two jobs.
+LINES = {
+    **TINY,
+    "experiments": TINY["experiments"]
+    | {
+        "teacher_noise": {
+            "datasets": ["boston_housing"],
+            "alpha": [0, 1],
+            "families": {"linear": {"replicates": 4, "block": 2}, "mlp": None, "lm": None},
+        },
+        "variance_aware": None,
+    },
+}
+#: The same and one block of language models, as small as can be.
+STUDY = {
+    **LANGUAGE,
+    "study": "cluster",
+    "experiments": LINES["experiments"]
+    | {
+        "student_output": {
+            "if_fetched": [],
+            "families": {"softmax": None, "mlp": None, "lm": {"replicates": 2, "block": 2}},
+        }
+    },
+}
+RESULTS = "results/tiny"
+ESTIMATES = f"{RESULTS}/teacher_noise/linear/boston_housing/estimates.parquet"
+STUDENTS = f"{RESULTS}/teacher_noise/linear/boston_housing/students"
+FIRST = f"{STUDENTS}/000000-000002.parquet"
+
+
+@pytest.fixture(scope="module")
+def reference(tmp_path_factory):
+    """What a local run makes."""
+    made = Checkout.make(tmp_path_factory.mktemp("local") / "checkout")
+    made.configure(LINES)
+    made.run(ESTIMATES)
+    return artifacts(made.path / RESULTS)
+
+
+def nothing_to_do(cluster):
+    return "Nothing to be done" in cluster.run(ESTIMATES, "--dry-run").stdout
+
+
+def test_a_study_through_slurm_is_the_local_study_byte_for_byte(cluster):
+    cluster.configure(STUDY)
+    code, text = cluster.submit("reproduce-all")
+    assert code == 0, text
+    assert "Error in rule" not in text
+    by_slurm = set(re.findall(r"log: \S+/slurm_logs/rule_(\w+)/", text))
+    assert {"teacher", "students", "language_students", "language_estimates", "claims"} <= by_slurm
+    assert by_slurm.isdisjoint({"examples", "corpora", "gather", "figures", "report"})
+    folder = cluster.path / "results/cluster"
+    made = artifacts(folder)
+    # The records of a run through Slurm serve a local run.
+    assert cluster.planned() == {}
+    cluster.run("audit")
+
+    folder.rename(cluster.path / "results/by_slurm")
+    cluster.run("reproduce-all")
+    local = artifacts(folder)
+    assert made.keys() == local.keys()
+    assert [name for name in local if made[name] != local[name]] == []
+    assert "student_output/lm/ambiguous_facts/students/000000-000002.parquet" in local
+
+
+def test_a_cancelled_job_is_reported_with_its_log_and_retried(cluster, reference):
+    cluster.configure(LINES)
+    with cluster.running(ESTIMATES) as run:
+        number = cluster.wait_for(lambda: cluster.jobs("students", "RUNNING"), run)[0]
+        cluster.node.call("scancel", number)
+        code, text = run.wait()
+    assert code == 0, text
+    assert f"SLURM-job '{number}' failed, SLURM status is: 'CANCELLED'" in text
+    assert f"log: {RESULTS}/logs/students/teacher_noise_linear_boston_housing_" in text
+    assert text.count("Trying to restart job") == 1
+    assert artifacts(cluster.path / RESULTS) == reference
+
+
+def test_a_job_out_of_memory_gets_more_at_each_attempt(cluster):
+    cluster.configure(LINES)
+    # Snakemake alone takes more than the first attempt has.
+    cluster.edit("workflow/rules/students.smk", "memory(2000)", "memory(300)")
+    code, text = cluster.submit(FIRST)
+    assert code == 0, text
+    asked = re.findall(r"^rule students:.*?mem_mb=(\d+)", text, flags=re.S | re.M)
+    assert asked in (["300", "600"], ["300", "600", "900"])
+    assert text.count("Trying to restart job") == len(asked) - 1
+
+    cluster.edit("workflow/rules/students.smk", "memory(300)", "memory(50)")
+    code, text = cluster.submit(FIRST, "--force", "--retries=0")
+    assert code != 0
+    assert f"log: {RESULTS}/logs/students/teacher_noise_linear_boston_housing_000000" in text
+    (log,) = re.findall(r"(\S+/slurm_logs/rule_students/\S+\.log) \(check", text)
+    assert "memory" in Path(log).read_text()
+
+
+def test_after_a_node_died_the_same_command_makes_the_rest_alone(cluster, reference):
+    cluster.configure(LINES)
+    with cluster.running(ESTIMATES, "--retries=0") as run:
+        cluster.wait_for(lambda: cluster.jobs("students", "RUNNING"), run)
+        cluster.node.kill_node()
+        cluster.node.kill_jobs()
+        cluster.node.start_node()
+        code, text = run.wait()
+    assert code != 0
+    assert f"log: {RESULTS}/logs/students/" in text
+    whole = {p: p.stat().st_mtime_ns for p in (cluster.path / RESULTS).rglob("*.parquet")}
+    assert cluster.path / RESULTS / "teachers/ols/boston_housing/teacher.parquet" in whole
+    code, text = cluster.submit(ESTIMATES)
+    assert code == 0, text
+    assert all(path.stat().st_mtime_ns == time for path, time in whole.items())
+    assert artifacts(cluster.path / RESULTS) == reference
+    assert nothing_to_do(cluster)
+
+
+@contextmanager
+def in_the_queue(cluster, *arguments):
+    """A run that has one block of students and waits in the queue for the other."""
+    cluster.configure(LINES)
+    code, text = cluster.submit(FIRST)
+    assert code == 0, text
+    cluster.node.hold()
+    try:
+        with cluster.running(ESTIMATES, *arguments) as run:
+            cluster.wait_for(lambda: len(cluster.jobs("responses", "PENDING")) == 1, run)
+            yield run
+    finally:
+        cluster.node.release()
+
+
+def test_settings_edited_during_a_run_wait_for_the_next(cluster, reference):
+    with in_the_queue(cluster) as run:
+        edited = {"seed": 5, "teachers": {"ols": {"family": "nonsense"}}, "figures": {"dpi": 90}}
+        cluster.configure(LINES, edited)
+        cluster.node.release()
+        code, text = run.wait()
+    assert code == 0, text
+    assert artifacts(cluster.path / RESULTS) == reference
+
+    cluster.configure(LINES)
+    assert nothing_to_do(cluster)
+    cluster.configure(LINES, {"experiments": {"teacher_noise": {"alpha": [0, 2]}}})
+    done = cluster.snakemake("audit")
+    assert done.returncode != 0
+    assert f"stale    {FIRST}" in done.stderr
+
+
+def test_code_edited_during_a_run_stops_its_jobs_before_they_write(cluster):
+    with in_the_queue(cluster, "--retries=0") as run:
+        first = (cluster.path / FIRST).read_bytes()
+        cluster.edit("workflow/kduq/families/linear.py", "p * 100 * np", "p * 101 * np")
+        cluster.node.release()
+        code, text = run.wait()
+    assert code != 0
+    assert list((cluster.path / STUDENTS).iterdir()) == [cluster.path / FIRST]
+    assert (cluster.path / FIRST).read_bytes() == first
+    line = (
+        r"students/\d{6}-\d{6}\.parquet: the code of .*changed after this job was planned; run the"
+    )
+    logs = list((cluster.path / RESULTS / "logs/students").glob("*.log"))
+    stopped = [log for log in logs if re.search(line, log.read_text())]
+    assert stopped
+    assert all(log.read_text().count("\n") == 1 for log in stopped)
+    assert str(stopped[0].relative_to(cluster.path)) in text
+
+    done = cluster.snakemake("audit")
+    assert done.returncode != 0
+    assert f"stale    {FIRST}" in done.stderr
+    code, text = cluster.submit(ESTIMATES)
+    assert code == 0, text
+    assert nothing_to_do(cluster)
+    assert "stale  " not in cluster.snakemake("audit").stderr

@@ -1,0 +1,65 @@
+"""The plan of a run as its jobs see it: configuration and code as they were when it started.
+
+A job is a process that reads the Snakefile, config.yaml and the library again, on a cluster perhaps
+hours later. What it finds there may have been edited since. The run therefore hands its plan down
+in an environment variable: jobs take the configuration from it, and stop where the library has
+become another.
+"""
+
+import base64
+import json
+import zlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from kduq.artifacts import canonical_json
+from kduq.study import Job
+
+#: The environment variable.
+VARIABLE = "KDUQ_PLAN"
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a run was started with.
+
+    Attributes
+    ----------
+    config : mapping
+        The configuration, as read from config.yaml and its overlays.
+    code : mapping of str to str
+        Fingerprint of the code by the modules that it is in, joined by commas.
+    """
+
+    config: Mapping[str, Any]
+    code: Mapping[str, str]
+
+    @classmethod
+    def of(cls, config: Mapping[str, Any], jobs: Iterable[Job]) -> "Plan":
+        """Plan of a run that starts now.
+
+        Parameters
+        ----------
+        config : mapping
+            The configuration.
+        jobs : iterable of Job
+            All jobs of its study.
+        """
+        return cls(config, {",".join(job.modules): job.code for job in jobs})
+
+    @classmethod
+    def parse(cls, text: str) -> "Plan":
+        """Read what `text` wrote."""
+        return cls(**json.loads(zlib.decompress(base64.b64decode(text))))
+
+    def text(self) -> str:
+        """Letters and digits that stand for the plan, few enough for a variable."""
+        values = json.dumps({"config": self.config, "code": self.code})
+        return base64.b64encode(zlib.compress(values.encode(), 9)).decode()
+
+    def parameters(self, job: Job) -> str:
+        """Parameters of a job, as `kduq.study.Job.parameters`, with the code of the plan."""
+        values = json.loads(job.parameters)
+        values["code"] = self.code[",".join(job.modules)]
+        return canonical_json(values)
