@@ -1,7 +1,12 @@
 """What reruns when: real dry runs after a real run."""
 
+import resource
+
 import pandas as pd
-from checkouts import ROOT, TINY
+import yaml
+from checkouts import LANGUAGE, ROOT, TINY, merged
+from kduq import config
+from kduq.study import Study
 
 #: The stages of the tiny study, as jobs.
 EVERYTHING = {
@@ -130,12 +135,38 @@ def test_each_change_reruns_what_it_must_and_no_more(checkout):
     assert checkout.planned() == {}
 
 
+def processor_time(checkout, *arguments):
+    """Seconds of a processor that a command takes: what it does, whatever runs beside it."""
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    checkout.run(*arguments)
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
+def test_the_paper_study_is_planned_in_seconds(checkout):
+    (checkout.path / "config.yaml").write_text((ROOT / "config.yaml").read_text())
+    paper = ("--configfile", "workflow/presets/paper.yaml")
+    assert processor_time(checkout, "reproduce-all", "--dry-run", "--quiet", "all", *paper) < 10
+    # With every file there, nothing is to be done, and found out as fast.
+    default, overlay = (
+        yaml.safe_load((ROOT / name).read_text()) for name in ("config.yaml", paper[1])
+    )
+    study = Study(config.check(merged(default, overlay)))
+    for path in study.jobs:
+        file = checkout.path / "results/paper" / path
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.touch()
+    checkout.run("reproduce-all", "--touch", *paper)
+    assert processor_time(checkout, "reproduce-all", *paper) < 15
+    assert checkout.planned(*paper) == {}
+
+
 def test_the_paper_study_stays_under_two_thousand_jobs(checkout):
     (checkout.path / "config.yaml").write_text((ROOT / "config.yaml").read_text())
     counts = checkout.planned("--configfile", "workflow/presets/paper.yaml")
     assert sum(counts.values()) < 2000
     # As many as the cost model says, at five minutes a job.
-    assert 20 < counts["students"] < 200
+    assert 20 < counts["students"] < 500
 
 
 CROSSED = {
@@ -194,3 +225,67 @@ def test_more_noise_levels_train_their_students_alone(checkout):
     planned = checkout.planned()
     assert "responses" not in planned
     assert planned["students"] == 4
+
+
+def test_two_studies_share_what_is_equal(checkout, tmp_path, monkeypatch):
+    """Through Snakemake's cache between workflows: another study, with one alpha more."""
+    shared = tmp_path / "shared"
+    shared.mkdir()
+    monkeypatch.setenv("SNAKEMAKE_OUTPUT_CACHE", str(shared))
+    checkout.configure(TINY, SHARING)
+    checkout.run("reproduce-all", "--cache")
+    other = {"study": "other", "experiments": {"variance_aware": {"alpha": [0.1, 1]}}}
+    checkout.configure(TINY, SHARING, other)
+    checkout.run("reproduce-all", "--cache")
+    results = checkout.path / "results"
+    first, second = results / "tiny", results / "other"
+
+    def taken(pattern):
+        """Names of the second study's files, and whether they lie in the cache as the first's."""
+        return {
+            str(path.relative_to(second)): path.resolve()
+            == (first / path.relative_to(second)).resolve()
+            for path in second.glob(pattern)
+        }
+
+    assert all(taken("teachers/*/*/*.parquet").values())
+    assert all(taken("teachers/*/*/model/*.safetensors").values())
+    assert all(taken("*/*/*/responses/*.parquet").values())
+    students = taken("*/*/*/students/*.parquet")
+    assert {name.split("/")[0] for name, equal in students.items() if equal} == {
+        "teacher_noise",
+        "student_output",
+    }
+    assert len(students) > sum(students.values()) > 0
+    checkout.run("audit")
+    checkout.configure(TINY, SHARING)
+    assert checkout.planned() == {}
+    checkout.run("audit")
+
+
+SHARING = {
+    "corpora": LANGUAGE["corpora"],
+    "language": LANGUAGE["language"],
+    "teachers": LANGUAGE["teachers"],
+    "students": LANGUAGE["students"],
+    "experiments": {
+        "student_output": {
+            "datasets": ["wine"],
+            "if_fetched": [],
+            "label_source": ["hard"],
+            "k": [2],
+            "families": {
+                "softmax": None,
+                "mlp": None,
+                "lm": {
+                    "teacher": "gpt_128",
+                    "student": "gpt_64",
+                    "corpora": ["ambiguous_facts"],
+                    "label_source": ["greedy"],
+                    "replicates": 2,
+                    "block": 2,
+                },
+            },
+        }
+    },
+}

@@ -46,6 +46,10 @@ RUN = f"{ROOT}/{{experiment}}/{{family}}/{{dataset}}"
 ENVIRONMENT = "../../envs/kduq.yaml"
 
 
+#: Whether outputs are shared between workflows (snakemake --cache, with SNAKEMAKE_OUTPUT_CACHE).
+SHARED = workflow.workflow_settings.cache is not None
+
+
 def any_of(names):
     """Pattern that matches the given names, or nothing if there are none."""
     return "|".join(map(re.escape, names)) or "(?!)"

@@ -12,6 +12,7 @@ rule responses:
         f"{ROOT}/benchmarks/responses/{{experiment}}_{{family}}_{{dataset}}_{{block}}.tsv"
     wildcard_constraints:
         dataset=TABLE,
+    cache: SHARED
     conda:
         ENVIRONMENT
     threads: 1
@@ -35,6 +36,7 @@ rule language_responses:
         f"{ROOT}/benchmarks/responses/{{experiment}}_{{family}}_{{dataset}}_{{block}}.tsv"
     wildcard_constraints:
         dataset=CORPUS,
+    cache: SHARED
     conda:
         ENVIRONMENT
     threads: 1

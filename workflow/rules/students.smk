@@ -12,6 +12,7 @@ rule students:
         f"{ROOT}/benchmarks/students/{{experiment}}_{{family}}_{{dataset}}_{{block}}.tsv"
     wildcard_constraints:
         dataset=TABLE,
+    cache: SHARED
     conda:
         ENVIRONMENT
     threads: 1
@@ -36,6 +37,7 @@ rule language_students:
         f"{ROOT}/benchmarks/students/{{experiment}}_{{family}}_{{dataset}}_{{block}}.tsv"
     wildcard_constraints:
         dataset=CORPUS,
+    cache: SHARED
     conda:
         ENVIRONMENT
     threads: 1

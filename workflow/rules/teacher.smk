@@ -12,6 +12,7 @@ rule teacher:
         f"{ROOT}/benchmarks/teacher/{{teacher}}_{{dataset}}.tsv"
     wildcard_constraints:
         dataset=TABLE,
+    cache: SHARED
     conda:
         ENVIRONMENT
     threads: 1
@@ -37,6 +38,7 @@ rule language_teacher:
         f"{ROOT}/benchmarks/teacher/{{teacher}}_{{dataset}}.tsv"
     wildcard_constraints:
         dataset=CORPUS,
+    cache: SHARED
     conda:
         ENVIRONMENT
     threads: 1
@@ -63,6 +65,7 @@ rule answers:
         f"{ROOT}/benchmarks/answers/{{teacher}}_{{dataset}}.tsv"
     wildcard_constraints:
         dataset=CORPUS,
+    cache: SHARED
     conda:
         ENVIRONMENT
     threads: 1
