@@ -7,7 +7,7 @@ from kduq.config import check
 from kduq.errors import UserError
 from kduq.fetched import FETCHED, cache, use_cache
 from kduq.job import share_library
-from kduq.plan import VARIABLE, Plan
+from kduq.handover import VARIABLE, Handover
 from kduq.study import Study
 from snakemake.logging import logger
 
@@ -15,19 +15,19 @@ share_library()
 
 # A job of a run takes its settings from the run, which started with them, and not from config.yaml,
 # which may have been edited since.
-PLAN = None
+HANDOVER = None
 if not workflow.is_main_process and VARIABLE in os.environ:
-    PLAN = Plan.parse(os.environ[VARIABLE])
+    HANDOVER = Handover.parse(os.environ[VARIABLE])
 
 try:
-    CHECKED = check(PLAN.config if PLAN else config)
+    CHECKED = check(HANDOVER.config if HANDOVER else config)
     use_cache(CHECKED.data_cache)
     STUDY = Study(CHECKED)
 except UserError as error:
     raise WorkflowError(f"The configuration cannot be used:\n{error}") from None
 
-PLAN = PLAN or Plan.of(config, STUDY.jobs.values())
-os.environ[VARIABLE] = PLAN.text()
+HANDOVER = HANDOVER or Handover.of(config, STUDY.jobs.values())
+os.environ[VARIABLE] = HANDOVER.text()
 
 
 # For executors whose jobs do not inherit the environment.
@@ -105,7 +105,7 @@ def parameters(pattern):
 
     # Of the wildcards alone: Snakemake keeps no record of params that use other arguments.
     def text(wildcards):
-        return PLAN.parameters(planned(pattern.format(**wildcards)))
+        return HANDOVER.parameters(planned(pattern.format(**wildcards)))
 
     return text
 

@@ -1,7 +1,7 @@
-"""The plan of a run as its jobs see it: configuration and code as they were when it started.
+"""What a run hands down to its jobs: configuration and code as they were when it started.
 
 A job is a process that reads the Snakefile, config.yaml and the library again, on a cluster perhaps
-hours later. What it finds there may have been edited since. The run therefore hands its plan down
+hours later. What it finds there may have been edited since. The run therefore hands them down
 in an environment variable: jobs take the configuration from it, and stop where the library has
 become another.
 """
@@ -17,11 +17,11 @@ from kduq.artifacts import canonical_json
 from kduq.study import Job
 
 #: The environment variable.
-VARIABLE = "KDUQ_PLAN"
+VARIABLE = "KDUQ_HANDOVER"
 
 
 @dataclass(frozen=True)
-class Plan:
+class Handover:
     """What a run was started with.
 
     Attributes
@@ -36,8 +36,8 @@ class Plan:
     code: Mapping[str, str]
 
     @classmethod
-    def of(cls, config: Mapping[str, Any], jobs: Iterable[Job]) -> "Plan":
-        """Plan of a run that starts now.
+    def of(cls, config: Mapping[str, Any], jobs: Iterable[Job]) -> "Handover":
+        """Of a run that starts now.
 
         Parameters
         ----------
@@ -49,17 +49,17 @@ class Plan:
         return cls(config, {",".join(job.modules): job.code for job in jobs})
 
     @classmethod
-    def parse(cls, text: str) -> "Plan":
+    def parse(cls, text: str) -> "Handover":
         """Read what `text` wrote."""
         return cls(**json.loads(zlib.decompress(base64.b64decode(text))))
 
     def text(self) -> str:
-        """Letters and digits that stand for the plan, few enough for a variable."""
+        """Letters and digits that stand for it, few enough for a variable."""
         values = json.dumps({"config": self.config, "code": self.code})
         return base64.b64encode(zlib.compress(values.encode(), 9)).decode()
 
     def parameters(self, job: Job) -> str:
-        """Parameters of a job, as `kduq.study.Job.parameters`, with the code of the plan."""
+        """Parameters of a job, as `kduq.study.Job.parameters`, with the code of the run."""
         values = json.loads(job.parameters)
         values["code"] = self.code[",".join(job.modules)]
         return canonical_json(values)
