@@ -54,3 +54,15 @@ def test_a_family_counts_for_its_own_runs_only(copy):
     edit(copy, "families/network.py", "_PAD = 16", "_PAD = 32")
     assert fingerprint(copy, "kduq.students", "kduq.families.linear") == linear
     assert fingerprint(copy, "kduq.students", "kduq.families.mlp") != mlp
+
+
+def test_compiled_code_counts_and_its_comments_do_not(copy):
+    def networks():
+        return [fingerprint(copy, f"kduq.families.{name}") for name in ("mlp", "classifier")]
+
+    before, linear = networks(), fingerprint(copy, "kduq.families.linear")
+    edit(copy, "families/compiled.cpp", "namespace {", "// a comment\n\nnamespace   {")
+    assert networks() == before
+    edit(copy, "families/compiled.cpp", "1e-8f", "1e-7f")
+    assert not set(networks()) & set(before)
+    assert fingerprint(copy, "kduq.families.linear") == linear

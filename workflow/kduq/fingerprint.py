@@ -2,10 +2,13 @@
 
 import ast
 import hashlib
+import re
 from functools import cache
 from pathlib import Path
 
 PACKAGE = Path(__file__).parent
+#: Comments and white space of C++; no string of ours holds "//", "/*" or a space that counts.
+_CPP_BLANK = re.compile(r"//[^\n]*|/\*.*?\*/|[ \t]+", re.DOTALL)
 
 
 def _module_file(name: str) -> Path | None:
@@ -48,11 +51,21 @@ def _strip_docstrings(tree: ast.AST) -> None:
 
 
 @cache
-def _parse(file: Path, _stamp: tuple[int, int]) -> tuple[str, frozenset[str]]:
+def _parse(file: Path, _stamps: tuple[tuple[int, int], ...]) -> tuple[str, frozenset[str]]:
     tree = ast.parse(file.read_text(encoding="utf-8"))
     imports = frozenset(_imports(tree))
     _strip_docstrings(tree)
-    return ast.unparse(tree), imports
+    source = ast.unparse(tree)
+    compiled = file.with_suffix(".cpp")
+    if compiled.is_file():
+        plain = _CPP_BLANK.sub(" ", compiled.read_text(encoding="utf-8"))
+        source += "".join(f"\n{line.strip()}" for line in plain.splitlines() if line.strip())
+    return source, imports
+
+
+def _stamp(file: Path) -> tuple[int, int]:
+    status = file.stat()
+    return status.st_mtime_ns, status.st_size
 
 
 def fingerprint(*modules: str) -> str:
@@ -67,7 +80,8 @@ def fingerprint(*modules: str) -> str:
     -------
     str
         16 hexadecimal digits. Comments, docstrings and layout do not change them; any other
-        change of the code, here or in an imported module of the package, does.
+        change of the code, here or in an imported module of the package, does. A module's C++
+        source, which has its name, is part of it.
 
     Raises
     ------
@@ -82,8 +96,9 @@ def fingerprint(*modules: str) -> str:
         file = _module_file(name)
         if file is None:
             raise ModuleNotFoundError(f"{name} is not a module of {PACKAGE.name}")
-        status = file.stat()
-        source, imports = _parse(file, (status.st_mtime_ns, status.st_size))
+        sources = (file, file.with_suffix(".cpp"))
+        stamps = tuple(_stamp(source) for source in sources if source.is_file())
+        source, imports = _parse(file, stamps)
         seen[name] = source
         pending.extend(imports)
     digest = hashlib.sha256()

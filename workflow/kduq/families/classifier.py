@@ -1,10 +1,12 @@
-"""Classifiers, softmax regression and networks of one hidden layer, a chunk trained at once.
+"""Classifiers: softmax regression and networks of one hidden layer.
 
-On all rows the students share their inputs, so one matrix product computes the first layer of all
-of them and one more its gradient. In mini-batches every student walks through the rows in an order
-of its own, since that order is part of what makes students differ.
+They train compiled where that can be done (`compiled`), one student after the other, elsewhere a
+chunk at once. On all rows the students then share their inputs, so one matrix product computes the
+first layer of all of them and one more its gradient. In mini-batches every student walks through
+the rows in an order of its own, since that order is part of what makes students differ.
 """
 
+import itertools
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,7 +14,7 @@ import numpy as np
 import torch
 
 from kduq import seeds
-from kduq.families import Batch, Problem, Trained, network
+from kduq.families import Batch, Problem, Trained, compiled, network
 
 #: Rows in one piece of a prediction: bounds the memory for the hidden layer of a chunk.
 _ROWS = 2048
@@ -120,11 +122,16 @@ class _Network:
         last = self._size * self._classes * (self._units + 1) if self._deep else 0
         self._buffer = torch.zeros(rows * width + last, device=network.device())
         self._first, self._last, self._bias = self._views(self._buffer)
-        values = [torch.from_numpy(np.stack(layer)) for layer in zip(*initial, strict=True)]
-        self._first[:, :, : self._inputs] = values[0].to(self._first)
+        self._set(np.stack([np.concatenate([p.ravel() for p in own]) for own in initial]))
+
+    def _set(self, parameters: np.ndarray) -> None:
+        """Take parameters in the layout of `parameters`."""
+        first, last = np.split(parameters, [self._units * self._inputs], axis=1)
+        values = torch.from_numpy(first).to(self._first)
+        self._first[:, :, : self._inputs] = values.view(self._size, self._units, -1)
         if self._deep:
-            self._last[:] = values[1][:, :, :-1].to(self._last)
-            self._bias[:] = values[1][:, :, -1].to(self._bias)
+            values = torch.from_numpy(last).to(self._last).view(self._size, self._classes, -1)
+            self._last[:], self._bias[:] = values[:, :, :-1], values[:, :, -1]
 
     def _views(self, buffer: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         """First layer (B, U, width); last weights (B, C, U) and biases (B, C), or nothing."""
@@ -138,10 +145,10 @@ class _Network:
         )
 
     def parameters(self) -> np.ndarray:
-        """All parameters, shape (B, P)."""
-        parts = [self._first[:, :, : self._inputs].reshape(self._size, -1)]
+        """All parameters, shape (B, P): layer by layer, the bias of an output after its weights."""
+        parts = [self._first[:, :, : self._inputs].flatten(1)]
         if self._deep:
-            parts += [self._last.reshape(self._size, -1), self._bias]
+            parts.append(torch.cat([self._last, self._bias[:, :, None]], dim=2).flatten(1))
         return torch.cat(parts, dim=1).double().cpu().numpy()
 
     def _multiply(self, weights: torch.Tensor, x: torch.Tensor) -> torch.Tensor:
@@ -194,40 +201,113 @@ class _Network:
         ndarray of shape (B, 1 + epochs // record_every), optional
             The first weight along training, starting before the first step.
         """
-        targets = torch.from_numpy(labels.astype(np.float32)).to(x.device)
-        weights = torch.ones(labels.shape[:2], device=x.device)
+        weights = np.ones(labels.shape[:2])
         if counts is not None:
-            mean = counts.mean(axis=1, keepdims=True)
-            weights = torch.from_numpy((counts / mean).astype(np.float32)).to(x.device)
-        gradient = torch.zeros_like(self._buffer)
-        optimiser = network.Adam(self._buffer, settings["learning_rate"])
+            weights = counts / counts.mean(axis=1, keepdims=True)
         size = settings["batch_size"]
         whole = size is None or size >= len(x)
-        if whole:
-            targets = targets.transpose(1, 2).contiguous()
-        else:
-            batches = _batches(student_seeds, len(x), size)
         per_epoch = 1 if whole else len(x) // size
         steps = settings["epochs"] * per_epoch
         if settings["max_steps"] is not None:
             steps = min(steps, settings["max_steps"])
         every = settings["record_every"] * per_epoch
+        fit = self._fit_compiled if compiled.available() else self._fit_together
+        record = fit(
+            x,
+            labels.astype(np.float32),
+            (weights / (len(x) if whole else size)).astype(np.float32),
+            None if whole else [_batches(int(seed), len(x), size) for seed in student_seeds],
+            steps,
+            settings["learning_rate"],
+            every,
+        )
+        return record if every else None
+
+    def _fit_compiled(
+        self,
+        x: torch.Tensor,
+        labels: np.ndarray,
+        weights: np.ndarray,
+        batches: list[Iterator[np.ndarray]] | None,
+        steps: int,
+        learning_rate: float,
+        every: int,
+    ) -> np.ndarray:
+        """Train one student after the other.
+
+        Parameters
+        ----------
+        x : torch.Tensor of shape (n, width)
+            Inputs.
+        labels : ndarray of shape (B, n, C)
+            As of `fit`.
+        weights : ndarray of shape (B, n)
+            Weight of each row in the loss of a step.
+        batches : list of iterator, optional
+            Rows of one step after the other, of each student; None for all.
+        steps : int
+            Steps.
+        learning_rate : float
+            Adam's step size.
+        every : int
+            Steps between two points of the record, 0 for none.
+
+        Returns
+        -------
+        ndarray of shape (B, 1 + steps // every)
+            The first weight along training.
+        """
+        training = compiled.Training(
+            x.numpy(),
+            self._inputs,
+            self._units if self._deep else 0,
+            self._classes,
+            squared=False,
+            steps=steps,
+            learning_rate=learning_rate,
+            record_every=every,
+        )
+        parameters = self.parameters().astype(np.float32)
+        record = []
+        for i in range(self._size):
+            order = None
+            if batches is not None:
+                order = np.stack(list(itertools.islice(batches[i], steps)))
+            record.append(training.run(parameters[i], labels[i], weights[i], order))
+        self._set(parameters)
+        return np.stack(record)
+
+    def _fit_together(
+        self,
+        x: torch.Tensor,
+        labels: np.ndarray,
+        weights: np.ndarray,
+        batches: list[Iterator[np.ndarray]] | None,
+        steps: int,
+        learning_rate: float,
+        every: int,
+    ) -> np.ndarray:
+        """Train all students at once, by torch; see `_fit_compiled`."""
+        targets, weight = (torch.from_numpy(a).to(x.device) for a in (labels, weights))
+        if batches is None:
+            targets = targets.transpose(1, 2).contiguous()
+        gradient = torch.zeros_like(self._buffer)
+        optimiser = network.Adam(self._buffer, learning_rate)
         record = [self._first[:, 0, 0].clone()]
         for step in range(1, steps + 1):
-            if whole:
-                self._gradient(x, targets, weights / len(x), gradient)
+            if batches is None:
+                self._gradient(x, targets, weight, gradient)
             else:
-                rows = torch.from_numpy(next(batches)).to(x.device)
+                rows = torch.from_numpy(np.stack([next(own) for own in batches])).to(x.device)
                 labelled = targets.gather(1, rows[:, :, None].expand(-1, -1, self._classes))
                 # Faster than x[rows].
                 inputs = x.index_select(0, rows.reshape(-1)).view(*rows.shape, -1)
-                self._gradient(
-                    inputs, labelled.transpose(1, 2), weights.gather(1, rows) / size, gradient
-                )
+                chosen = weight.gather(1, rows)
+                self._gradient(inputs, labelled.transpose(1, 2), chosen, gradient)
             optimiser.step(gradient)
             if every and step % every == 0:
                 record.append(self._first[:, 0, 0].clone())
-        return torch.stack(record, dim=1).cpu().numpy() if every else None
+        return torch.stack(record, dim=1).cpu().numpy()
 
     def _gradient(
         self, x: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor, gradient: torch.Tensor
@@ -246,10 +326,10 @@ class _Network:
             torch.bmm(error, x, out=first)
 
 
-def _batches(student_seeds: np.ndarray, rows: int, size: int) -> Iterator[np.ndarray]:
-    """Rows of one step after the other, an order of its own for each student: (B, size)."""
-    streams = [seeds.generator(int(seed), "batches") for seed in student_seeds]
+def _batches(seed: int, rows: int, size: int) -> Iterator[np.ndarray]:
+    """Rows of one step after the other, in an order of a student's own: (size,)."""
+    stream = seeds.generator(seed, "batches")
     while True:
-        order = np.stack([stream.permutation(rows) for stream in streams])
+        order = stream.permutation(rows)
         for start in range(0, rows - size + 1, size):
-            yield order[:, start : start + size]
+            yield order[start : start + size]

@@ -1,9 +1,11 @@
-"""Feed-forward networks with one hidden ReLU layer, all students of a chunk trained at once.
+"""Feed-forward networks with one hidden ReLU layer.
 
-The students of a chunk share their inputs, so one matrix product computes the hidden layer of all
-of them, and one more the gradient of all hidden weights. Write G for the sum over rows of
-(mask · residual) xᵀ. With z = Wx the gradient of the hidden weights is v∘G, and that of the output
-weights, Σ residual·relu(z), is the row sum of W∘G: it costs no further pass over the activations.
+They train compiled where that can be done (`compiled`), one student after the other. Elsewhere all
+students of a chunk train at once: they share their inputs, so one matrix product computes the
+hidden layer of all of them, and one more the gradient of all hidden weights. Either way, write G
+for the sum over rows of (mask · residual) xᵀ. With z = Wx the gradient of the hidden weights is
+v∘G, and that of the output weights, Σ residual·relu(z), is the row sum of W∘G: it costs no further
+pass over the activations.
 """
 
 from typing import Any
@@ -12,7 +14,7 @@ import numpy as np
 import torch
 
 from kduq import seeds
-from kduq.families import Batch, Problem, Trained, network
+from kduq.families import Batch, Problem, Trained, compiled, network
 
 #: Hidden units in one chunk: few enough for the activations of some hundred rows to stay in the
 #: second-level cache, enough to make the cost of a call to torch negligible.
@@ -122,9 +124,12 @@ class _Network:
         width, rows = x.shape[1], self._size * hidden
         self._buffer = torch.zeros(rows * width + rows + self._size, device=x.device)
         self._first, self._last, self._bias = self._views(self._buffer)
-        values = torch.from_numpy(initial.astype(np.float32)).to(x.device)
-        split = hidden * (inputs + 1)
-        self._first[:, : inputs + 1] = values[:, :split].reshape(rows, inputs + 1)
+        self._set(initial.astype(np.float32))
+
+    def _set(self, parameters: np.ndarray) -> None:
+        values = torch.from_numpy(parameters).to(self._x.device)
+        split = self._hidden * (self._inputs + 1)
+        self._first[:, : self._inputs + 1] = values[:, :split].reshape(-1, self._inputs + 1)
         self._last[:] = values[:, split:-1]
         self._bias[:] = values[:, -1]
 
@@ -175,9 +180,47 @@ class _Network:
         ndarray of shape (B, 1 + epochs // record_every), optional
             The record, starting before the first step.
         """
+        fit = self._fit_compiled if compiled.available() else self._fit_together
+        record = fit(labels, 2 * row_weights, epochs, learning_rate, record_every)
+        return record if record_every else None
+
+    def _fit_compiled(
+        self,
+        labels: np.ndarray,
+        weights: np.ndarray,
+        epochs: int,
+        learning_rate: float,
+        record_every: int,
+    ) -> np.ndarray:
+        """Fit one student after the other; see `fit`. The loss is Σ weights/2 · (…)²."""
+        training = compiled.Training(
+            self._x.numpy(),
+            self._inputs + 1,
+            self._hidden,
+            outputs=1,
+            squared=True,
+            steps=epochs,
+            learning_rate=learning_rate,
+            record_every=record_every,
+        )
+        parameters = self.parameters().astype(np.float32)
+        chunk = zip(parameters, labels, weights, strict=True)
+        record = np.stack([training.run(own, label, weight) for own, label, weight in chunk])
+        self._set(parameters)
+        return record
+
+    def _fit_together(
+        self,
+        labels: np.ndarray,
+        weights: np.ndarray,
+        epochs: int,
+        learning_rate: float,
+        record_every: int,
+    ) -> np.ndarray:
+        """Fit all students at once, by torch; see `_fit_compiled`."""
         device = self._x.device
         target = torch.from_numpy(labels.astype(np.float32)).to(device)
-        weight = torch.from_numpy((2 * row_weights).astype(np.float32)).to(device)
+        weight = torch.from_numpy(weights.astype(np.float32)).to(device)
         columns = self._x.T.contiguous()
         n, rows = len(self._x), self._size * self._hidden
         activations = torch.empty(rows, n, device=device)
@@ -206,6 +249,4 @@ class _Network:
             optimiser.step(gradient)
             if record_every and epoch % record_every == 0:
                 record.append(watched.clone())
-        if not record_every:
-            return None
         return torch.stack(record, dim=1).cpu().numpy()

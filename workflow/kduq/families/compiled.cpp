@@ -1,0 +1,314 @@
+// Full training of one network by Adam: at most one hidden ReLU layer, squared loss or cross-entropy.
+//
+// Inputs and activations lie with rows of the data in vector lanes: a matrix of M features is M
+// times `stride` floats. Two loops do nearly all the work, `multiply` and `contract`; both keep a
+// block of sums in registers. What is to be done with a product, or how a factor is made, is handed
+// to them as a function, so that no activation is passed over for its own sake. Everything of one
+// student fits into the second-level cache, and students are computed one after the other: a
+// student's bits depend on nothing but its own data.
+//
+// NaN passes through every step: a student that has diverged must be seen to have.
+
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+#include <initializer_list>
+#include <new>
+
+namespace {
+
+#if defined(__AVX512F__)
+constexpr int lanes = 16;
+#elif defined(__AVX__)
+constexpr int lanes = 8;
+#else
+constexpr int lanes = 4;
+#endif
+constexpr int tile = 3;  // vectors of rows whose sums `multiply` keeps in registers
+
+using Index = std::int64_t;
+typedef float Vector __attribute__((vector_size(4 * lanes)));
+typedef std::int32_t Bits __attribute__((vector_size(4 * lanes)));
+
+inline Vector load(const float *from) {
+    Vector value;
+    std::memcpy(&value, from, sizeof value);
+    return value;
+}
+
+inline void store(float *to, Vector value) { std::memcpy(to, &value, sizeof value); }
+
+inline Vector positive(Vector value) { return value < 0 ? Vector{} : value; }
+
+/// `value` where a ReLU's output is not zero.
+inline Vector where_active(Vector activation, Vector value) {
+    return (Vector)((Bits)value & ((Bits)activation != 0));
+}
+
+inline float total(Vector value) {
+    float part[lanes];
+    store(part, value);
+    for (int half = lanes / 2; half; half /= 2)
+        for (int i = 0; i < half; i++) part[i] += part[i + half];
+    return part[0];
+}
+
+/// exp of numbers not above zero, to two units in the last place.
+inline Vector exponential(Vector value) {
+    const float shift = 12582912;  // 1.5 · 2²³: adding it rounds to an integer
+    value = value < -87 ? Vector{} - 87 : value;
+    const Vector shifted = value * 1.44269504f + shift;
+    const Vector power = shifted - shift;
+    // ln 2 in two parts, the first short enough for its product with the power to be exact.
+    const Vector rest = (value - power * 0.693359375f) + power * 2.12194440e-4f;
+    Vector sum = rest * (1.0f / 5040) + 1.0f / 720;
+    for (const float coefficient : {1.0f / 120, 1.0f / 24, 1.0f / 6, 0.5f, 1.0f, 1.0f})
+        sum = sum * rest + coefficient;
+    const Bits exponent = (Bits)shifted - (Bits)(Vector{} + shift) + 127;
+    return sum * (Vector)(exponent << 23);
+}
+
+/// Zeroed floats on a cache line's boundary.
+class Buffer {
+  public:
+    explicit Buffer(Index size)
+        : data(static_cast<float *>(::operator new(4 * size + 64, std::align_val_t(64)))) {
+        std::memset(data, 0, 4 * size + 64);
+    }
+    Buffer(const Buffer &) = delete;
+    ~Buffer() { ::operator delete(data, std::align_val_t(64)); }
+    operator float *() const { return data; }
+
+  private:
+    float *const data;
+};
+
+template <int M, class Use>
+inline void multiply_block(const float *weights, Index ld, Index depth, const float *x,
+                           Index stride, Index first, Index row, Use use) {
+    Vector sum[M][tile] = {};
+    for (Index k = 0; k < depth; k++) {
+#pragma GCC unroll 4
+        for (int t = 0; t < tile; t++) {
+            const Vector column = load(x + k * stride + row + t * lanes);
+#pragma GCC unroll 4
+            for (int i = 0; i < M; i++) sum[i][t] += weights[i * ld + k] * column;
+        }
+    }
+#pragma GCC unroll 4
+    for (int i = 0; i < M; i++)
+#pragma GCC unroll 4
+        for (int t = 0; t < tile; t++) use(first + i, row + t * lanes, sum[i][t]);
+}
+
+/// Tell `use(m, row, products)` the products of weights (count, depth) and x (depth, stride).
+template <class Use>
+void multiply(const float *weights, Index ld, Index count, Index depth, const float *x,
+              Index stride, Use use) {
+    for (Index row = 0; row < stride; row += tile * lanes) {
+        Index m = 0;
+        for (; m + 4 <= count; m += 4)
+            multiply_block<4>(weights + m * ld, ld, depth, x, stride, m, row, use);
+        const float *rest = weights + m * ld;
+        switch (count - m) {
+        case 3: multiply_block<3>(rest, ld, depth, x, stride, m, row, use); break;
+        case 2: multiply_block<2>(rest, ld, depth, x, stride, m, row, use); break;
+        case 1: multiply_block<1>(rest, ld, depth, x, stride, m, row, use); break;
+        }
+    }
+}
+
+template <int M, int K, class Make>
+inline void contract_block(Index m, const float *x, Index stride, Make make, float *out,
+                           Index ld) {
+    Vector sum[M][K] = {};
+    for (Index row = 0; row < stride; row += lanes) {
+        Vector left[M];
+#pragma GCC unroll 4
+        for (int i = 0; i < M; i++) left[i] = make(m + i, row);
+#pragma GCC unroll 4
+        for (int j = 0; j < K; j++) {
+            const Vector column = load(x + j * stride + row);
+#pragma GCC unroll 4
+            for (int i = 0; i < M; i++) sum[i][j] += left[i] * column;
+        }
+    }
+#pragma GCC unroll 4
+    for (int i = 0; i < M; i++)
+#pragma GCC unroll 4
+        for (int j = 0; j < K; j++) out[(m + i) * ld + j] = total(sum[i][j]);
+}
+
+template <int K, class Make>
+void contract_columns(Index count, const float *x, Index stride, Make make, float *out,
+                      Index ld) {
+    const Index blocks = (count + 2) / 3;
+    for (Index b = 0; b < blocks; b++) {
+        const Index m = count * b / blocks;
+        switch (count * (b + 1) / blocks - m) {
+        case 3: contract_block<3, K>(m, x, stride, make, out, ld); break;
+        case 2: contract_block<2, K>(m, x, stride, make, out, ld); break;
+        case 1: contract_block<1, K>(m, x, stride, make, out, ld); break;
+        }
+    }
+}
+
+/// out (count, depth) = sums over rows of make(m, row) · x (depth, stride).
+template <class Make>
+void contract(Index count, Index depth, const float *x, Index stride, Make make, float *out,
+              Index ld) {
+    const Index blocks = (depth + 3) / 4;
+    for (Index b = 0; b < blocks; b++) {
+        const Index k = depth * b / blocks;
+        const float *columns = x + k * stride;
+        switch (depth * (b + 1) / blocks - k) {
+        case 4: contract_columns<4>(count, columns, stride, make, out + k, ld); break;
+        case 3: contract_columns<3>(count, columns, stride, make, out + k, ld); break;
+        case 2: contract_columns<2>(count, columns, stride, make, out + k, ld); break;
+        case 1: contract_columns<1>(count, columns, stride, make, out + k, ld); break;
+        }
+    }
+}
+
+float sum_of_rows(const float *values, Index stride) {
+    Vector sum = {};
+    for (Index row = 0; row < stride; row += lanes) sum += load(values + row);
+    return total(sum);
+}
+
+/// Kingma & Ba 2015, algorithm 1.
+void adam(float *__restrict parameters, float *__restrict first, float *__restrict second,
+          const float *__restrict gradient, Index size, double learning_rate, Index step) {
+    const float rate = learning_rate / (1 - std::pow(0.9, step));
+    const float scale = 1 / std::sqrt(1 - std::pow(0.999, step));
+    for (Index i = 0; i < size; i++) {
+        first[i] += 0.1f * (gradient[i] - first[i]);
+        second[i] = 0.999f * second[i] + 0.001f * (gradient[i] * gradient[i]);
+        parameters[i] -= rate * first[i] / (std::sqrt(second[i]) * scale + 1e-8f);
+    }
+}
+
+}  // namespace
+
+/// Train one network in place.
+///
+/// x (rows, x_stride), of whose columns the first `inputs` count, the last of them ones; labels
+/// (rows, outputs); weights (rows); order (steps, batch), the rows of every step, or null for all.
+/// parameters: first layer (units, inputs), then last layer (outputs, hidden + 1) with its bias
+/// last; without hidden units the first layer is the last. squared: the loss is Σ weight/2 ·
+/// (output - label)² of one output and hidden units, else Σ weight · cross-entropy of a softmax.
+/// record (1 + steps / record_every): the first parameter along training.
+extern "C" void kduq_train(const float *x, Index x_stride, Index inputs, const float *labels,
+                           Index outputs, const float *weights, const Index *order, Index batch,
+                           Index steps, Index hidden, bool squared, double learning_rate,
+                           Index record_every, float *parameters, float *record) {
+    const Index block = tile * lanes;
+    const Index stride = (batch + block - 1) / block * block;
+    const Index units = hidden ? hidden : outputs;
+    const Index size = units * inputs + (hidden ? outputs * (hidden + 1) : 0);
+    const Buffer columns(inputs * stride), target(outputs * stride), weight(stride);
+    const Buffer active(hidden * stride), output(outputs * stride), backward(hidden * stride);
+    const Buffer gradient(size), moment_1(size), moment_2(size), transposed(hidden * outputs);
+    float *const last = parameters + units * inputs;
+    float *const last_gradient = gradient + units * inputs;
+    const Index ld = hidden + 1;
+
+    *record++ = parameters[0];
+    for (Index step = 1; step <= steps; step++) {
+        if (order || step == 1) {
+            for (Index i = 0; i < batch; i++) {
+                const Index row = order ? *order++ : i;
+                for (Index k = 0; k < inputs; k++) columns[k * stride + i] = x[row * x_stride + k];
+                for (Index c = 0; c < outputs; c++)
+                    target[c * stride + i] = labels[row * outputs + c];
+                weight[i] = weights[row];
+            }
+        }
+        if (squared) {
+            // With one output its weight is a factor of all that a unit contributes: the
+            // gradient is formed without it, which also gives that of the weight itself.
+            for (Index row = 0; row < stride; row++) output[row] = last[hidden];
+            multiply(parameters, inputs, hidden, inputs, columns, stride,
+                     [&](Index m, Index row, Vector sum) {
+                         sum = positive(sum);
+                         store(active + m * stride + row, sum);
+                         store(output + row, load(output + row) + last[m] * sum);
+                     });
+            for (Index row = 0; row < stride; row++)
+                output[row] = (output[row] - target[row]) * weight[row];
+            contract(
+                hidden, inputs, columns, stride,
+                [&](Index m, Index row) {
+                    return where_active(load(active + m * stride + row), load(output + row));
+                },
+                gradient, inputs);
+            for (Index m = 0; m < hidden; m++) {
+                float sum = 0;
+                for (Index k = 0; k < inputs; k++) {
+                    sum += parameters[m * inputs + k] * gradient[m * inputs + k];
+                    gradient[m * inputs + k] *= last[m];
+                }
+                last_gradient[m] = sum;
+            }
+            last_gradient[hidden] = sum_of_rows(output, stride);
+        } else {
+            if (hidden) {
+                multiply(parameters, inputs, hidden, inputs, columns, stride,
+                         [&](Index m, Index row, Vector sum) {
+                             store(active + m * stride + row, positive(sum));
+                         });
+                multiply(last, ld, outputs, hidden, active, stride,
+                         [&](Index c, Index row, Vector sum) {
+                             store(output + c * stride + row, sum + last[c * ld + hidden]);
+                         });
+            } else {
+                multiply(parameters, inputs, outputs, inputs, columns, stride,
+                         [&](Index c, Index row, Vector sum) {
+                             store(output + c * stride + row, sum);
+                         });
+            }
+            // The gradient with respect to the logits is weight · (probability - label).
+            for (Index row = 0; row < stride; row += lanes) {
+                Vector largest = load(output + row), sum = {};
+                for (Index c = 1; c < outputs; c++) {
+                    const Vector logit = load(output + c * stride + row);
+                    largest = largest < logit ? logit : largest;
+                }
+                for (Index c = 0; c < outputs; c++) {
+                    float *const place = output + c * stride + row;
+                    const Vector odds = exponential(load(place) - largest);
+                    sum += odds;
+                    store(place, odds);
+                }
+                const Vector scale = 1 / sum, share = load(weight + row);
+                for (Index c = 0; c < outputs; c++) {
+                    float *const place = output + c * stride + row;
+                    const Vector label = load(target + c * stride + row);
+                    store(place, (load(place) * scale - label) * share);
+                }
+            }
+            const auto error = [&](Index c, Index row) { return load(output + c * stride + row); };
+            if (hidden) {
+                contract(outputs, hidden, active, stride, error, last_gradient, ld);
+                for (Index c = 0; c < outputs; c++) {
+                    last_gradient[c * ld + hidden] = sum_of_rows(output + c * stride, stride);
+                    for (Index m = 0; m < hidden; m++)
+                        transposed[m * outputs + c] = last[c * ld + m];
+                }
+                multiply(transposed, outputs, hidden, outputs, output, stride,
+                         [&](Index m, Index row, Vector sum) {
+                             const Index place = m * stride + row;
+                             store(backward + place, where_active(load(active + place), sum));
+                         });
+                contract(
+                    hidden, inputs, columns, stride,
+                    [&](Index m, Index row) { return load(backward + m * stride + row); },
+                    gradient, inputs);
+            } else {
+                contract(outputs, inputs, columns, stride, error, gradient, inputs);
+            }
+        }
+        adam(parameters, moment_1, moment_2, gradient, size, learning_rate, step);
+        if (record_every && step % record_every == 0) *record++ = parameters[0];
+    }
+}
