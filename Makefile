@@ -37,8 +37,9 @@ reproduce: study ## run the whole study (STUDY=smoke, default or paper; PROFILE=
 audit: study ## check every artifact of a study
 	snakemake audit $(OVERLAY)
 
+# Three: the tests of runs through Slurm mostly wait.
 test: lint ## run all tests
-	pytest -n 2 tests
+	pytest -n 3 tests
 
 lint: $(STAMP) ## formatting, lint, types
 	ruff format --check .
