@@ -106,6 +106,11 @@ def test_smoke_study_gives_the_same_bytes_undisturbed_and_killed_twenty_times(ch
         # A language model lies in files beside its table, which lists them.
         assert set(made_by) - {"files"} == keys
         assert ("files" in made_by) == (path.parent / "model").is_dir() & (path.stem == "teacher")
+    measured = [pd.read_csv(path, sep="\t") for path in (results / "benchmarks").rglob("*.tsv")]
+    # Jobs too short to be looked at have none.
+    peaks = pd.to_numeric(pd.concat(measured)["max_rss"], errors="coerce")
+    assert peaks.notna().sum() > 100
+    assert peaks.max() < 2048
     table = pd.read_parquet(results / "estimates.parquet")
     found = table[table["metric"] == "inter_student_variance"]
     language = table["family"] == "lm"
