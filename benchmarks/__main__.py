@@ -77,7 +77,9 @@ def compare(workload: Workload, jobs: int, rounds: int) -> dict[str, str | float
         times = []
         for _ in range(rounds):
             peaks.measure()
-            times.append((run_ours(), run_textbook(threads)))
+            mine = run_ours()
+            peaks.measure()
+            times.append((mine, run_textbook(threads)))
     medians = np.median(times, axis=0)
     mine, other = medians[0] / trained["ours"], medians[1] / trained["textbook"]
     limit = peaks.limit(workload.operations, workload.traffic)

@@ -10,6 +10,7 @@ import threadpoolctl
 import torch
 
 _ORDER = 1024
+_REPEATS = 3
 _COPIED = 1 << 24  # floats: beyond any cache
 
 
@@ -55,10 +56,12 @@ class Peaks:
         self._times: list[tuple[float, float]] = []
 
     def measure(self) -> None:
-        """Measure once more; done between the workloads, so that all see the same machine."""
+        """Measure some more; done around the workloads, so that all see the same machine."""
         with threads(self._number):
-            multiplied = seconds(lambda: torch.mm(*self._factors, out=self._product))
-            self._times.append((multiplied, seconds(lambda: self._target.copy_(self._source))))
+            for _ in range(_REPEATS):
+                multiplied = seconds(lambda: torch.mm(*self._factors, out=self._product))
+                copied = seconds(lambda: self._target.copy_(self._source))
+                self._times.append((multiplied, copied))
 
     def limit(self, operations: float, traffic: float) -> float:
         """Least time of a workload.

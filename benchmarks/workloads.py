@@ -66,14 +66,15 @@ def linear(quick: bool, bootstrap: bool) -> Workload:
         return np.concatenate(found)
 
     def textbook() -> np.ndarray:
+        x, test = data.train_x.astype(np.float64), data.test_x.astype(np.float64)
         found = []
         for i in range(10 if quick else 100):
             rows = np.arange(n)
             if counts is not None:
                 rows = np.repeat(rows, counts[i].astype(int))
-            model = LinearRegression().fit(data.train_x[rows], labels[i, rows])
-            model.predict(data.train_x)
-            found.append(model.predict(data.test_x))
+            model = LinearRegression().fit(x[rows], labels[i, rows])
+            model.predict(x)
+            found.append(model.predict(test))
         return np.stack(found)
 
     solving = 2 * n * p
