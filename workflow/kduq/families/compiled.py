@@ -1,8 +1,8 @@
 """Training of one network in compiled C++ (compiled.cpp), where a compiler is at hand.
 
-Torch calls a dozen kernels a step, and each passes over all activations; compiled, a step passes
-over them twice. The library is compiled once a machine, into the user's cache, and shared by all
-jobs.
+Torch calls a dozen kernels a step, and each passes over all activations; compiled, most of that is
+done while they are in registers. The library is compiled once a machine, into the user's cache, and
+shared by all jobs.
 """
 
 import ctypes
