@@ -9,7 +9,7 @@ SHELL := /bin/bash
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export OMP_NUM_THREADS := 1
 
-.PHONY: help reproduce audit test lint format schema lock clean
+.PHONY: help reproduce audit test lint bench format schema lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 20
@@ -47,6 +47,9 @@ lint: $(STAMP) ## formatting, lint, types
 	snakefmt --check Snakefile workflow/rules
 	mypy
 	snakemake --lint
+
+bench: $(STAMP) ## time training against the textbook loop
+	python -m benchmarks --baseline --json build/benchmarks.json
 
 format: $(STAMP) ## format the sources
 	ruff format .

@@ -83,28 +83,45 @@ class Buffer {
     float *const data;
 };
 
+/// Keep a value in a register: compilers else read it from memory for each of its uses, and the
+/// loops below wait for memory.
+inline void hold(Vector &value) {
+#if defined(__x86_64__)
+    asm("" : "+v"(value));
+#else
+    (void)value;
+#endif
+}
+
+// The blocks are no part of their callers: each then has all registers to itself.
+
 template <int M, class Use>
-inline void multiply_block(const float *weights, Index ld, Index depth, const float *x,
-                           Index stride, Index first, Index row, Use use) {
-    Vector sum[M][tile] = {};
+[[gnu::noinline]] void multiply_block(const float *weights, Index ld, Index depth, const float *x,
+                                      Index stride, Index first, Index row, const Use &use) {
+    Vector sum[tile][M] = {};
     for (Index k = 0; k < depth; k++) {
+        Vector column[tile];
 #pragma GCC unroll 4
         for (int t = 0; t < tile; t++) {
-            const Vector column = load(x + k * stride + row + t * lanes);
+            column[t] = load(x + k * stride + row + t * lanes);
+            hold(column[t]);
+        }
 #pragma GCC unroll 4
-            for (int i = 0; i < M; i++) sum[i][t] += weights[i * ld + k] * column;
+        for (int i = 0; i < M; i++) {
+            const float weight = weights[i * ld + k];
+#pragma GCC unroll 4
+            for (int t = 0; t < tile; t++) sum[t][i] += weight * column[t];
         }
     }
 #pragma GCC unroll 4
-    for (int i = 0; i < M; i++)
-#pragma GCC unroll 4
-        for (int t = 0; t < tile; t++) use(first + i, row + t * lanes, sum[i][t]);
+    for (int t = 0; t < tile; t++) use(first, row + t * lanes, sum[t]);
 }
 
-/// Tell `use(m, row, products)` the products of weights (count, depth) and x (depth, stride).
+/// Tell `use(m, row, products)` the products of weights (count, depth) and x (depth, stride), those
+/// of up to four successive m at once.
 template <class Use>
 void multiply(const float *weights, Index ld, Index count, Index depth, const float *x,
-              Index stride, Use use) {
+              Index stride, const Use &use) {
     for (Index row = 0; row < stride; row += tile * lanes) {
         Index m = 0;
         for (; m + 4 <= count; m += 4)
@@ -119,16 +136,20 @@ void multiply(const float *weights, Index ld, Index count, Index depth, const fl
 }
 
 template <int M, int K, class Make>
-inline void contract_block(Index m, const float *x, Index stride, Make make, float *out,
-                           Index ld) {
+[[gnu::noinline]] void contract_block(Index m, const float *x, Index stride, const Make &make,
+                                      float *out, Index ld) {
     Vector sum[M][K] = {};
     for (Index row = 0; row < stride; row += lanes) {
         Vector left[M];
 #pragma GCC unroll 4
-        for (int i = 0; i < M; i++) left[i] = make(m + i, row);
+        for (int i = 0; i < M; i++) {
+            left[i] = make(m + i, row);
+            hold(left[i]);
+        }
 #pragma GCC unroll 4
         for (int j = 0; j < K; j++) {
-            const Vector column = load(x + j * stride + row);
+            Vector column = load(x + j * stride + row);
+            hold(column);
 #pragma GCC unroll 4
             for (int i = 0; i < M; i++) sum[i][j] += left[i] * column;
         }
@@ -140,7 +161,7 @@ inline void contract_block(Index m, const float *x, Index stride, Make make, flo
 }
 
 template <int K, class Make>
-void contract_columns(Index count, const float *x, Index stride, Make make, float *out,
+void contract_columns(Index count, const float *x, Index stride, const Make &make, float *out,
                       Index ld) {
     const Index blocks = (count + 2) / 3;
     for (Index b = 0; b < blocks; b++) {
@@ -155,7 +176,7 @@ void contract_columns(Index count, const float *x, Index stride, Make make, floa
 
 /// out (count, depth) = sums over rows of make(m, row) · x (depth, stride).
 template <class Make>
-void contract(Index count, Index depth, const float *x, Index stride, Make make, float *out,
+void contract(Index count, Index depth, const float *x, Index stride, const Make &make, float *out,
               Index ld) {
     const Index blocks = (depth + 3) / 4;
     for (Index b = 0; b < blocks; b++) {
@@ -206,9 +227,14 @@ extern "C" void kduq_train(const float *x, Index x_stride, Index inputs, const f
     const Index stride = (batch + block - 1) / block * block;
     const Index units = hidden ? hidden : outputs;
     const Index size = units * inputs + (hidden ? outputs * (hidden + 1) : 0);
-    const Buffer columns(inputs * stride), target(outputs * stride), weight(stride);
-    const Buffer active(hidden * stride), output(outputs * stride), backward(hidden * stride);
-    const Buffer gradient(size), moment_1(size), moment_2(size), transposed(hidden * outputs);
+    const Buffer buffer(stride * (inputs + 2 * outputs + 1 + 2 * hidden) + 3 * size +
+                        hidden * outputs);
+    float *const columns = buffer;
+    float *const target = columns + inputs * stride, *const output = target + outputs * stride;
+    float *const weight = output + outputs * stride, *const active = weight + stride;
+    float *const backward = active + hidden * stride, *const gradient = backward + hidden * stride;
+    float *const moment_1 = gradient + size, *const moment_2 = moment_1 + size;
+    float *const transposed = moment_2 + size;
     float *const last = parameters + units * inputs;
     float *const last_gradient = gradient + units * inputs;
     const Index ld = hidden + 1;
@@ -229,17 +255,24 @@ extern "C" void kduq_train(const float *x, Index x_stride, Index inputs, const f
             // gradient is formed without it, which also gives that of the weight itself.
             for (Index row = 0; row < stride; row++) output[row] = last[hidden];
             multiply(parameters, inputs, hidden, inputs, columns, stride,
-                     [&](Index m, Index row, Vector sum) {
-                         sum = positive(sum);
-                         store(active + m * stride + row, sum);
-                         store(output + row, load(output + row) + last[m] * sum);
+                     [=](Index m, Index row, const auto &sums) {
+                         Vector added = load(output + row);
+                         for (const Vector &sum : sums) {
+                             const Vector value = positive(sum);
+                             added += last[m] * value;
+                             // The sign says whether a unit is active: reading it takes no
+                             // register, of which `contract` has none left.
+                             store(active + m++ * stride + row, 0 - value);
+                         }
+                         store(output + row, added);
                      });
             for (Index row = 0; row < stride; row++)
                 output[row] = (output[row] - target[row]) * weight[row];
             contract(
                 hidden, inputs, columns, stride,
-                [&](Index m, Index row) {
-                    return where_active(load(active + m * stride + row), load(output + row));
+                [=](Index m, Index row) {
+                    const Bits sign = (Bits)load(active + m * stride + row) >> 31;
+                    return (Vector)((Bits)load(output + row) & sign);
                 },
                 gradient, inputs);
             for (Index m = 0; m < hidden; m++) {
@@ -254,17 +287,22 @@ extern "C" void kduq_train(const float *x, Index x_stride, Index inputs, const f
         } else {
             if (hidden) {
                 multiply(parameters, inputs, hidden, inputs, columns, stride,
-                         [&](Index m, Index row, Vector sum) {
-                             store(active + m * stride + row, positive(sum));
+                         [=](Index m, Index row, const auto &sums) {
+                             for (const Vector &sum : sums)
+                                 store(active + m++ * stride + row, positive(sum));
                          });
                 multiply(last, ld, outputs, hidden, active, stride,
-                         [&](Index c, Index row, Vector sum) {
-                             store(output + c * stride + row, sum + last[c * ld + hidden]);
+                         [=](Index c, Index row, const auto &sums) {
+                             for (const Vector &sum : sums) {
+                                 store(output + c * stride + row, sum + last[c * ld + hidden]);
+                                 c++;
+                             }
                          });
             } else {
                 multiply(parameters, inputs, outputs, inputs, columns, stride,
-                         [&](Index c, Index row, Vector sum) {
-                             store(output + c * stride + row, sum);
+                         [=](Index c, Index row, const auto &sums) {
+                             for (const Vector &sum : sums)
+                                 store(output + c++ * stride + row, sum);
                          });
             }
             // The gradient with respect to the logits is weight · (probability - label).
@@ -287,7 +325,7 @@ extern "C" void kduq_train(const float *x, Index x_stride, Index inputs, const f
                     store(place, (load(place) * scale - label) * share);
                 }
             }
-            const auto error = [&](Index c, Index row) { return load(output + c * stride + row); };
+            const auto error = [=](Index c, Index row) { return load(output + c * stride + row); };
             if (hidden) {
                 contract(outputs, hidden, active, stride, error, last_gradient, ld);
                 for (Index c = 0; c < outputs; c++) {
@@ -296,13 +334,15 @@ extern "C" void kduq_train(const float *x, Index x_stride, Index inputs, const f
                         transposed[m * outputs + c] = last[c * ld + m];
                 }
                 multiply(transposed, outputs, hidden, outputs, output, stride,
-                         [&](Index m, Index row, Vector sum) {
-                             const Index place = m * stride + row;
-                             store(backward + place, where_active(load(active + place), sum));
+                         [=](Index m, Index row, const auto &sums) {
+                             for (const Vector &sum : sums) {
+                                 const Index place = m++ * stride + row;
+                                 store(backward + place, where_active(load(active + place), sum));
+                             }
                          });
                 contract(
                     hidden, inputs, columns, stride,
-                    [&](Index m, Index row) { return load(backward + m * stride + row); },
+                    [=](Index m, Index row) { return load(backward + m * stride + row); },
                     gradient, inputs);
             } else {
                 contract(outputs, inputs, columns, stride, error, gradient, inputs);

@@ -1,8 +1,8 @@
 """Training of one network in compiled C++ (compiled.cpp), where a compiler is at hand.
 
-Torch calls a dozen kernels a step, and each passes over all activations; compiled, a step passes
-over them twice. The library is compiled once a machine, into the user's cache, and shared by all
-jobs.
+Torch calls a dozen kernels a step, and each passes over all activations; compiled, most of that is
+done while they are in registers. The library is compiled once a machine, into the user's cache, and
+shared by all jobs.
 """
 
 import ctypes
@@ -32,6 +32,8 @@ _FLAGS = (
     "-shared",
     "-fPIC",
 )
+#: Bytes of the digest behind a library, where no loader looks.
+_DIGEST = 32
 _COMPILERS = ("c++", "g++", "clang++")
 
 
@@ -127,13 +129,10 @@ def available() -> bool:
 def _library() -> Any:
     """The compiled function; None, after one line in the log, where it cannot be had."""
     try:
-        file = _file()
-        if not file.exists():
-            _compile(file)
-        function = ctypes.CDLL(str(file)).kduq_train
+        function = _load(_file()).kduq_train
     except (OSError, subprocess.SubprocessError) as error:
-        reason = str(getattr(error, "stderr", "") or error).strip().splitlines()[-1]
-        sys.stderr.write(f"networks train uncompiled, more slowly: {reason}\n")
+        said = str(getattr(error, "stderr", None) or error).strip().partition("\n")[0]
+        sys.stderr.write(f"networks train uncompiled, more slowly: {said}\n")
         return None
     values = np.ctypeslib.ndpointer(np.float32, flags="C_CONTIGUOUS")
     number, rows = ctypes.c_int64, ctypes.c_void_p
@@ -143,6 +142,18 @@ def _library() -> Any:
         *(number, number, number, ctypes.c_bool, ctypes.c_double, number, values, values),
     ]
     return function
+
+
+def _load(file: Path) -> ctypes.CDLL:
+    if not _whole(file):
+        _compile(file)
+    return ctypes.CDLL(str(file))
+
+
+def _whole(file: Path) -> bool:
+    """Whether a library ends with its digest: to load a damaged one would end the process."""
+    content = file.read_bytes() if file.exists() else b""
+    return content[-_DIGEST:] == hashlib.sha256(content[:-_DIGEST]).digest()
 
 
 def _compiler() -> list[str]:
@@ -181,6 +192,8 @@ def _compile(file: Path) -> None:
     os.close(handle)
     try:
         _run(str(_SOURCE), "-o", made)
+        content = Path(made).read_bytes()
+        Path(made).write_bytes(content + hashlib.sha256(content).digest())
         Path(made).replace(file)
     finally:
         Path(made).unlink(missing_ok=True)

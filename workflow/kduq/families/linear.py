@@ -22,7 +22,7 @@ class Linear:
         Settings of the model; least squares has none.
     """
 
-    chunk = 50
+    chunk = 100
 
     def __init__(self, problem: Problem, settings: dict[str, Any]) -> None:
         del settings

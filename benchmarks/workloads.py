@@ -1,0 +1,203 @@
+"""Students of data sets: our training, and the loop that one would write first."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from kduq import config, examples, families, seeds, students, teacher
+from sklearn.linear_model import LinearRegression
+
+
+@dataclass(frozen=True)
+class Workload:
+    """A comparison.
+
+    Attributes
+    ----------
+    name : str
+        Of the row.
+    ours : callable
+        Trains the students of one job, given the job's number; their results, a row a student.
+    textbook : callable
+        Trains the first students of job 0 and gives their results; fewer, as each is slow.
+    operations : float
+        Floating-point operations that a student needs.
+    traffic : float
+        Bytes that it must read from memory and write to it: its labels and predictions, or less.
+    """
+
+    name: str
+    ours: Callable[[int], np.ndarray]
+    textbook: Callable[[], np.ndarray]
+    operations: float
+    traffic: float
+
+
+def problem(dataset: str) -> families.Problem:
+    """A built-in data set, split and standardised as in the default study."""
+    task = "classification" if dataset == "digits" else "regression"
+    settings = config.Dataset(task=task).model_dump() | {"dataset": dataset, "task": task}
+    table = examples.prepare(settings)
+    return teacher.problem(task, table["split"], table["x"], table["y"])[0]
+
+
+def linear(quick: bool, bootstrap: bool) -> Workload:
+    """Least squares: noise on the labels, and bootstrap samples of the rows."""
+    data = problem("boston_housing")
+    kind = families.family("linear", "regression")
+    count = kind.chunk * (2 if quick else 20 if bootstrap else 100)
+    n, m, p = len(data.train_x), len(data.test_x), data.train_x.shape[1] + 1
+    labels = data.train_y + np.random.default_rng(1).normal(0, data.train_y.std(), (count, n))
+    counts = None
+    if bootstrap:
+        counts = np.stack([students.bootstrap_counts(seed, n, 1.0) for seed in range(count)])
+
+    def ours(job: int) -> np.ndarray:
+        del job
+        model = kind(data, {})
+        found = []
+        for start in range(0, count, kind.chunk):
+            part = slice(start, start + kind.chunk)
+            sample = None if counts is None else counts[part]
+            batch = families.Batch(labels[part], np.arange(kind.chunk), sample)
+            found.append(model.train(batch).test_prediction)
+        return np.concatenate(found)
+
+    def textbook() -> np.ndarray:
+        x, test = data.train_x.astype(np.float64), data.test_x.astype(np.float64)
+        found = []
+        for i in range(10 if quick else 100):
+            rows = np.arange(n)
+            if counts is not None:
+                rows = np.repeat(rows, counts[i].astype(int))
+            model = LinearRegression().fit(x[rows], labels[i, rows])
+            model.predict(x)
+            found.append(model.predict(test))
+        return np.stack(found)
+
+    solving = 2 * n * p
+    if bootstrap:
+        solving += n * p * (p + 1)  # the upper half of a Gram matrix
+    name = "linear bootstrap" if bootstrap else "linear noise"
+    traffic = 8 * (n + (n if bootstrap else 0) + n + m)
+    return Workload(name, ours, textbook, solving + 2 * p * (n + m), traffic)
+
+
+def _module(layers: list[np.ndarray]) -> torch.nn.Sequential:
+    """A network with given layers (outputs, inputs + 1), the bias last."""
+    parts: list[torch.nn.Module] = []
+    for layer in layers:
+        linear_part = torch.nn.Linear(layer.shape[1] - 1, layer.shape[0])
+        with torch.no_grad():
+            linear_part.weight[:] = torch.from_numpy(layer[:, :-1])
+            linear_part.bias[:] = torch.from_numpy(layer[:, -1])
+        parts += [linear_part, torch.nn.ReLU()]
+    return torch.nn.Sequential(*parts[:-1])
+
+
+def mlp(quick: bool, hidden: int, epochs: int) -> Workload:
+    """Networks of one hidden layer on 404 rows of 13 features."""
+    data = problem("boston_housing")
+    settings = {
+        "hidden": hidden,
+        "epochs": 5 if quick else epochs,
+        "learning_rate": 0.01,
+        "initialisation": "uniform",
+        "shared_init": None,
+        "record_every": 0,
+    }
+    kind = families.family("mlp", "regression")
+    size = kind(data, settings).chunk
+    n, d = data.train_x.shape
+    labels = data.train_y + np.random.default_rng(1).normal(0, data.train_y.std(), (size, n))
+    location, scale = data.train_y.mean(), data.train_y.std()
+
+    def ours(job: int) -> np.ndarray:
+        batch = families.Batch(labels, np.arange(size) + job * size)
+        return kind(data, settings).train(batch).test_prediction
+
+    def textbook() -> np.ndarray:
+        x, test = torch.from_numpy(data.train_x), torch.from_numpy(data.test_x)
+        found = []
+        for i in range(2):
+            start: Any = kind(data, settings)
+            start = start.initial_parameters(i, None, None).astype(np.float32)
+            first, last = np.split(start, [hidden * (d + 1)])
+            model = _module([first.reshape(hidden, d + 1), last[None]])
+            target = torch.from_numpy(((labels[i] - location) / scale).astype(np.float32))
+            optimiser = torch.optim.Adam(model.parameters(), lr=settings["learning_rate"])
+            for _ in range(settings["epochs"]):
+                optimiser.zero_grad()
+                torch.nn.functional.mse_loss(model(x)[:, 0], target).backward()
+                optimiser.step()
+            with torch.no_grad():
+                model(x)
+                found.append(model(test)[:, 0].numpy() * scale + location)
+        return np.stack(found)
+
+    weights = hidden * (d + 1) + hidden
+    operations = 4 * n * weights * settings["epochs"]  # outputs and gradients
+    return Workload(f"mlp{hidden}", ours, textbook, operations, 8 * (2 * n + len(data.test_x)))
+
+
+def classifier(quick: bool, family: str) -> Workload:
+    """Classifiers of digits, a step of 512 rows at a time, as in the default study."""
+    data = problem("digits")
+    settings = {
+        "epochs": 300,
+        "max_steps": 4 if quick else 300,
+        "learning_rate": 0.01,
+        "initialisation": "uniform",
+        "shared_init": None,
+        "record_every": 0,
+        "batch_size": 512,
+    }
+    if family == "mlp":
+        settings["hidden"] = 64
+    kind = families.family(family, "classification")
+    size = kind.chunk
+    n, d = data.train_x.shape
+    outputs = data.train_y.shape[1]
+    wrong = np.random.default_rng(1).permuted(data.train_y.argmax(1))
+    labels = np.stack([np.roll(wrong, i) for i in range(size)])
+    noisy = np.random.default_rng(2).random((size, n)) < 0.1
+    labels = np.where(noisy, labels, data.train_y.argmax(1))
+
+    def ours(job: int) -> np.ndarray:
+        one_hot = np.eye(outputs, dtype=np.float32)[labels]
+        batch = families.Batch(one_hot, np.arange(size) + job * size)
+        return kind(data, settings).train(batch).test_prediction
+
+    def textbook() -> np.ndarray:
+        x, test = torch.from_numpy(data.train_x), torch.from_numpy(data.test_x)
+        found = []
+        for i in range(2):
+            start: Any = kind(data, settings)
+            model = _module(start.initial_parameters(i, None, None))
+            target = torch.from_numpy(labels[i])
+            optimiser = torch.optim.Adam(model.parameters(), lr=settings["learning_rate"])
+            stream, step = seeds.generator(i, "batches"), 0
+            while step < settings["max_steps"]:
+                order = torch.from_numpy(stream.permutation(n))
+                for rows in order.split(512)[: n // 512]:
+                    optimiser.zero_grad()
+                    loss = torch.nn.functional.cross_entropy(model(x[rows]), target[rows])
+                    loss.backward()
+                    optimiser.step()
+                    step += 1
+                    if step == settings["max_steps"]:
+                        break
+            with torch.no_grad():
+                model(x)
+                found.append(torch.softmax(model(test), 1).numpy())
+        return np.stack(found)
+
+    weights = outputs * (d + 1)
+    if "hidden" in settings:
+        # Beside outputs and gradients, the error is passed back to the hidden layer.
+        weights = settings["hidden"] * (d + 1 + 1.5 * outputs)
+    operations = 4 * 512 * weights * settings["max_steps"]
+    predictions = 4 * outputs * (n + len(data.test_x))
+    return Workload(f"{family} digits", ours, textbook, operations, 4 * n * outputs + predictions)

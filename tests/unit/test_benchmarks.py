@@ -1,0 +1,57 @@
+"""The benchmarks compare like with like, and run as the documentation says."""
+
+import importlib
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).parents[2]
+#: Relative difference allowed: least squares is exact, networks are in single precision.
+SAME = {
+    "linear noise": 1e-9,
+    "linear bootstrap": 1e-7,
+    "mlp16": 1e-4,
+    "mlp64": 1e-4,
+    "mlp128": 1e-4,
+    "softmax digits": 1e-4,
+    "mlp digits": 1e-4,
+    "lm training": 1e-4,
+}
+
+
+@pytest.fixture
+def workloads(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT))
+    return importlib.import_module("benchmarks.__main__").WORKLOADS
+
+
+@pytest.mark.parametrize("name", SAME)
+def test_ours_and_the_textbook_train_the_same_students(workloads, name):
+    workload = workloads[name](True)
+    expected = workload.textbook()
+    found = workload.ours(0)[: len(expected)]
+    np.testing.assert_allclose(found, expected, rtol=SAME[name], atol=SAME[name])
+
+
+def test_a_quick_run_writes_a_row_a_workload(workloads, tmp_path):
+    command = [sys.executable, "-m", "benchmarks", "--quick", "--json", str(tmp_path / "rows.json")]
+    run = subprocess.run(
+        [*command, "--baseline"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    rows = json.loads((tmp_path / "rows.json").read_text())
+    assert [row["workload"] for row in rows] == list(workloads)
+    columns = ["workload", "ours_s", "textbook_s", "ratio", "limit_s", "limit_ratio"]
+    assert run.stdout.splitlines()[0].split() == columns
+    for row in rows:
+        assert list(row) == columns
+        assert all(row[name] > 0 for name in columns[1:])
+        assert row["ratio"] == pytest.approx(row["textbook_s"] / row["ours_s"])
+        assert row["limit_ratio"] == pytest.approx(row["ours_s"] / row["limit_s"])
+
+
+def test_the_baseline_has_every_workload(workloads):
+    assert list(json.loads((ROOT / "benchmarks/baseline.json").read_text())) == list(workloads)

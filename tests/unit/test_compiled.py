@@ -1,0 +1,130 @@
+"""Compiled training against the same students trained by torch, and how it is compiled."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from kduq.families import Batch, Problem, classifier, compiled, mlp
+from kduq.fingerprint import PACKAGE
+
+SETTINGS = {
+    "epochs": 60,
+    "learning_rate": 0.01,
+    "initialisation": "he_normal",
+    "shared_init": None,
+    "record_every": 7,
+}
+CLASSES = SETTINGS | {"batch_size": None, "max_steps": None}
+KINDS = {
+    # Numbers of units that leave a remainder in every loop.
+    "mlp": (mlp.Mlp, SETTINGS | {"hidden": 37}),
+    "one unit": (mlp.Mlp, SETTINGS | {"hidden": 1}),
+    "softmax": (classifier.Softmax, CLASSES),
+    "classifier": (classifier.Mlp, CLASSES | {"hidden": 18}),
+    "mini-batches": (classifier.Mlp, CLASSES | {"hidden": 7, "batch_size": 19}),
+}
+needs_compiler = pytest.mark.skipif(not compiled.available(), reason="no C++ compiler")
+
+
+def made(features, outputs):
+    rng = np.random.default_rng(5)
+    x = rng.normal(size=(150, features)).astype(np.float32)
+    scores = x @ rng.normal(size=(features, outputs)) + 0.3 * rng.normal(size=(150, outputs))
+    y = scores[:, 0] if outputs == 1 else np.eye(outputs)[scores.argmax(1)]
+    return Problem(x[:101], x[101:], y[:101])
+
+
+@needs_compiler
+@pytest.mark.parametrize("bootstrap", [False, True])
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("features", [1, 6, 13])
+def test_students_are_those_of_torch_within_single_precision(
+    kind, features, bootstrap, monkeypatch
+):
+    problem = made(features, 1 if KINDS[kind][0] is mlp.Mlp else 4)
+    model = KINDS[kind][0](problem, KINDS[kind][1])
+    rng = np.random.default_rng(3)
+    labels = np.stack([problem.train_y[rng.permutation(101)] for _ in range(model.chunk)])
+    counts = rng.multinomial(101, np.full(101, 1 / 101), size=model.chunk).astype(float)
+    batch = Batch(labels, np.arange(model.chunk), counts if bootstrap else None, init_noise=0.1)
+    found = model.train(batch)
+    monkeypatch.setattr(compiled, "available", lambda: False)
+    expected = model.train(batch)
+    for name in ("train_prediction", "test_prediction", "trajectory", "distance_after"):
+        ours, theirs = getattr(found, name), getattr(expected, name)
+        # Rounding grows along training: by far less than a student differs from another.
+        scale = np.std(theirs)
+        np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=2e-3 * scale, err_msg=name)
+        assert np.median(np.abs(ours - theirs)) < 2e-5 * scale
+
+
+@needs_compiler
+def test_a_student_does_not_depend_on_who_is_trained_beside_it():
+    problem = made(5, 1)
+    model = mlp.Mlp(problem, SETTINGS | {"hidden": 37})
+    labels = np.random.default_rng(1).normal(size=(model.chunk, 101))
+    many = model.train(Batch(labels, np.arange(model.chunk)))
+    few = model.train(Batch(labels[2:4], np.arange(2, 4)))
+    np.testing.assert_array_equal(many.trajectory[2:4], few.trajectory)
+    np.testing.assert_array_equal(many.distance_after[2:4], few.distance_after)
+
+
+SCRIPT = """
+import numpy as np
+from kduq.families import Batch, Problem, compiled, mlp
+x = np.random.default_rng(0).normal(size=(50, 3)).astype(np.float32)
+problem = Problem(x, x, x[:, 0].astype(float))
+settings = dict(hidden=8, epochs=30, learning_rate=0.01, initialisation="uniform",
+                shared_init=None, record_every=0)
+for _ in range(2):
+    found = mlp.Mlp(problem, settings).train(Batch(np.tile(x[:, 0], (2, 1)), np.arange(2)))
+print(compiled.available(), *found.test_prediction[0, :3].round(3))
+"""
+
+
+def started(cache, **changed):
+    environment = os.environ | {"XDG_CACHE_HOME": str(cache), "PYTHONPATH": str(PACKAGE.parent)}
+    return subprocess.Popen(
+        [sys.executable, "-c", SCRIPT],
+        env=environment | changed,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+
+
+@needs_compiler
+def test_jobs_that_compile_at_once_share_one_library(tmp_path):
+    results = [job.communicate() for job in [started(tmp_path), started(tmp_path)]]
+    assert results[0] == results[1]
+    assert results[0][0].startswith("True ")
+    assert not results[0][1]
+    (library,) = (tmp_path / "kduq").iterdir()
+    before = library.stat().st_mtime_ns
+    assert started(tmp_path).communicate() == results[0]
+    assert library.stat().st_mtime_ns == before
+    library.write_bytes(library.read_bytes()[:1000])
+    assert started(tmp_path).communicate() == results[0]
+
+
+@needs_compiler
+@pytest.mark.parametrize("hidden", [{"CXX": "/nonexistent"}, {"PATH": "/nonexistent"}])
+def test_without_a_compiler_one_line_says_so_and_the_students_are_the_same(tmp_path, hidden):
+    if "PATH" in hidden:
+        hidden = hidden | {"CXX": ""}
+    out, log = started(tmp_path, **hidden).communicate()
+    assert out.startswith("False ")
+    assert out.split()[1:] == started(tmp_path).communicate()[0].split()[1:]
+    assert len(log.splitlines()) == 1
+    assert "no C++ compiler" in log
+    assert "install one or name it in CXX" in log
+
+
+def test_a_cache_that_cannot_be_written_is_no_error(tmp_path):
+    Path(tmp_path / "kduq").write_text("a file in the folder's place")
+    out, log = started(tmp_path).communicate()
+    assert out.startswith("False ")
+    assert len(log.splitlines()) == 1
