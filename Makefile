@@ -39,7 +39,7 @@ audit: study ## check every artifact of a study
 
 # Three: the tests of runs through Slurm mostly wait.
 test: lint ## run all tests
-	pytest -n 3 tests
+	pytest -n 3 --maxschedchunk 1 tests
 
 lint: $(STAMP) ## formatting, lint, types
 	ruff format --check .

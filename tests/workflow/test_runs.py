@@ -47,7 +47,7 @@ def run_with_kills(checkout, *arguments):
     command = [sys.executable, "-m", "snakemake", *arguments]
     done = {"scheduler": 0, "worker": 0}
     while sum(done.values()) < KILLS:
-        if list((checkout.path / ".snakemake/locks").iterdir()):
+        if list((checkout.path / ".snakemake/locks").glob("*")):
             checkout.run("--unlock", *arguments[1:])
         cores = str(1 + sum(done.values()) % 2)
         with subprocess.Popen(
