@@ -1,0 +1,36 @@
+"""What the tables of the configuration are built from: kinds of values, and strictness."""
+
+from typing import Annotated, Any
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
+Count = Annotated[int, Field(gt=0, strict=True)]
+Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False)]
+LearningRate = Annotated[float, Field(gt=0, le=1e6)]
+Share = Annotated[float, Field(gt=0, le=1)]
+
+
+def distinct(values: list[Any]) -> list[Any]:
+    """Refuse a value that is there twice."""
+    if len(set(values)) < len(values):
+        raise ValueError("a value is there twice; name each once")
+    return values
+
+
+def even(value: int) -> int:
+    """Refuse an odd number."""
+    if value % 2:
+        raise ValueError("an even number is needed: students are compared in pairs")
+    return value
+
+
+Alphas = Annotated[list[NonNegative], Field(min_length=1), AfterValidator(distinct)]
+Names = Annotated[list[Name], Field(min_length=1), AfterValidator(distinct)]
+
+
+class Strict(BaseModel):
+    """A table in which every key is known."""
+
+    model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)

@@ -1,0 +1,112 @@
+"""What a user is told of a mistake in the configuration: one line, with the way to mend it."""
+
+import difflib
+import re
+from collections.abc import Mapping
+from typing import Any
+
+
+def alternatives(names: Any) -> str:
+    """Names in a row."""
+    return ", ".join(str(name) for name in names)
+
+
+def unknown(path: str, found: object, allowed: Any, table: str) -> str:
+    """A name that a table lacks, with those that it has."""
+    return (
+        f"{path}: found '{found}'; allowed: {alternatives(allowed)}"
+        f"{suggestion(str(found), allowed)} (names from {table})"
+    )
+
+
+def suggestion(found: str, allowed: Any) -> str:
+    """The allowed name that may have been meant, as a question; empty where there is none."""
+    close = difflib.get_close_matches(found, [str(name) for name in allowed], n=1)
+    return f"; did you mean '{close[0]}'?" if close else ""
+
+
+def _fields_at(location: tuple[int | str, ...], schema: dict[str, Any]) -> list[str]:
+    """Allowed keys of the table at a location of an error."""
+    node: dict[str, Any] = schema
+    for part in location:
+        node = _resolve(node, schema, part)
+        properties = node.get("properties", {})
+        if isinstance(part, int):
+            node = node.get("items", {})
+        elif part in properties:
+            node = properties[part]
+        elif node.get("patternProperties"):
+            node = next(iter(node["patternProperties"].values()))
+        # Otherwise the part is the tag of a union, which the input does not hold.
+    return list(_resolve(node, schema, None).get("properties", {}))
+
+
+def _resolve(node: dict[str, Any], schema: dict[str, Any], part: object) -> dict[str, Any]:
+    """Follow references, and the alternative of a union that is not null."""
+    while True:
+        if "$ref" in node:
+            node = schema["$defs"][node["$ref"].rsplit("/", 1)[1]]
+        elif "discriminator" in node and part in node["discriminator"]["mapping"]:
+            node = {"$ref": node["discriminator"]["mapping"][part]}
+        elif "anyOf" in node:
+            node = next(n for n in node["anyOf"] if n.get("type") != "null")
+        else:
+            return node
+
+
+def line(error: Mapping[str, Any], schema: dict[str, Any]) -> str:
+    """One problem in one line: the key's path, what was found, what is allowed.
+
+    Parameters
+    ----------
+    error : mapping
+        As pydantic lists it: loc, input, type, msg and ctx.
+    schema : dict
+        The configuration's JSON schema.
+
+    Returns
+    -------
+    str
+        Without a newline.
+    """
+    location = tuple(error["loc"])
+    tags = {"linear", "softmax", "mlp", "lm"}
+    shown = tuple(
+        part
+        for i, part in enumerate(location)
+        if not (part in tags and i == 2 and location[0] in ("teachers", "students"))
+    )
+    if shown and shown[-1] == "[key]":
+        shown = shown[:-1]
+    path = ".".join(map(str, shown))
+    found, kind, context = error["input"], error["type"], error.get("ctx", {})
+    if kind == "extra_forbidden":
+        allowed = _fields_at(location[:-1], schema)
+        return (
+            f"{path}: unknown key; allowed: {alternatives(allowed)}"
+            f"{suggestion(str(location[-1]), allowed)}"
+        )
+    if kind in ("model_type", "model_attributes_type", "dict_type"):
+        return f"{path}: found {found!r}; a table of keys is needed; config.yaml shows them"
+    if kind == "missing":
+        return f"{path}: missing; add the key (config.yaml shows every one)"
+    if kind == "union_tag_invalid":
+        return (
+            f"{path}.family: found '{context['tag']}'; allowed: {context['expected_tags']}"
+            f"{suggestion(str(context['tag']), re.findall(r'[a-z]+', context['expected_tags']))}"
+        )
+    if kind == "union_tag_not_found":
+        return f"{path}.family: missing; allowed: linear, softmax, mlp, lm"
+    if kind == "literal_error":
+        allowed = re.findall(r"'([^']*)'", context["expected"])
+        return (
+            f"{path}: found {found!r}; allowed: {alternatives(allowed)}"
+            f"{suggestion(str(found), allowed)}"
+        )
+    if kind == "string_pattern_mismatch":
+        return (
+            f"{path}: found {found!r}; allowed: letters, digits, '_', '.' and '-', "
+            "starting with a letter or a digit"
+        )
+    message = error["msg"].removeprefix("Value error, ")
+    return f"{path}: found {found!r}; {message[0].lower()}{message[1:]}"
