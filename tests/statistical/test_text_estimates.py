@@ -5,6 +5,7 @@ import pytest
 from kduq import statistics
 from kduq.conditions import CONDITION_KEYS
 from kduq.estimates import text
+from kduq.estimates.answers import Answers, answers_from
 from kduq.language.corpus import Corpus
 
 STUDIES = 500
@@ -128,7 +129,7 @@ def answers(embeddings, texts=None, support=None):
             texts[:, p] = group[0]
     if support is None:
         support = [np.tile(t, (len(embeddings), 1)) for t in TRUTH]
-    return text.Answers(texts, embeddings, support)
+    return Answers(texts, embeddings, support)
 
 
 def right(students=1, draws=2):
@@ -288,7 +289,7 @@ def test_wordings_of_one_question_share_their_references():
     assert list(held.groups()) == ["all"]
     # With no other question there is nothing to be nearer to.
     held = text._Held(same, references[:2], np.arange(2))
-    given = text.Answers(np.full((1, 2, 2), ""), right()[:, :2], [None] * 2)
+    given = Answers(np.full((1, 2, 2), ""), right()[:, :2], [None] * 2)
     scores = text._Measured(given, held, None)._hallucinated()
     assert np.isnan(scores).all()
 
@@ -345,8 +346,8 @@ def test_no_prompts_give_nulls_with_no_students():
         "confidence": 0.95,
         "conditions": [dict.fromkeys(CONDITION_KEYS)],
     }
-    none = text.Answers(np.empty((3, 0, 2), object), np.zeros((3, 0, 2, 4), np.float32), [])
-    one = text.Answers(np.empty((1, 0, 2), object), np.zeros((1, 0, 2, 4), np.float32), [])
+    none = Answers(np.empty((3, 0, 2), object), np.zeros((3, 0, 2, 4), np.float32), [])
+    one = Answers(np.empty((1, 0, 2), object), np.zeros((1, 0, 2, 4), np.float32), [])
     table = text.summarise(settings, corpus(), [], np.arange(0), one, one, [(none, 0, 3)])
     for metric, value, n in zip(
         table["metric"], table["estimate"], table["n_students"], strict=True
@@ -373,7 +374,7 @@ def rows_of_a_table(students=(3, 7), prompts=(4, 2, 9), draws=(0, 1)):
 
 def test_answers_are_arranged_by_student_prompt_and_draw():
     columns = rows_of_a_table()
-    found = text.answers_from(columns, np.arange(12), np.array([9, 4]))
+    found = answers_from(columns, np.arange(12), np.array([9, 4]))
     assert found.texts.tolist() == [
         [["3-9-0", "3-9-1"], ["3-4-0", "3-4-1"]],
         [["7-9-0", "7-9-1"], ["7-4-0", "7-4-1"]],
@@ -384,17 +385,17 @@ def test_answers_are_arranged_by_student_prompt_and_draw():
 
 def test_prompts_come_in_the_order_asked_for():
     columns = rows_of_a_table(students=(1,), prompts=(2, 4, 6, 9))
-    found = text.answers_from(columns, np.arange(8), np.array([6, 9, 4, 2]))
+    found = answers_from(columns, np.arange(8), np.array([6, 9, 4, 2]))
     assert found.texts[0, :, 0].tolist() == ["1-6-0", "1-9-0", "1-4-0", "1-2-0"]
 
 
 def test_answers_of_a_teacher_and_of_nobody():
     columns = rows_of_a_table(students=(1,)) | {"support_logprobs": [None] * 6}
     del columns["replicate"]
-    found = text.answers_from(columns, np.arange(6), np.array([2, 4, 9]))
+    found = answers_from(columns, np.arange(6), np.array([2, 4, 9]))
     assert found.texts.shape == (1, 3, 2)
     assert found.support == [None, None, None]
-    none = text.answers_from(columns, np.arange(0), np.array([2, 4, 9]))
+    none = answers_from(columns, np.arange(0), np.array([2, 4, 9]))
     assert none.texts.shape == (0, 3, 0)
     assert none.embeddings.shape == (0, 3, 0, 3)
 
@@ -403,7 +404,7 @@ def test_a_missing_or_repeated_answer_is_refused():
     columns = rows_of_a_table()
     for rows in (np.arange(11), np.array([*range(11), 0])):
         with pytest.raises(ValueError, match=r"answers of 2 models to 3 prompts"):
-            text.answers_from(columns, rows, np.array([2, 4, 9]))
+            answers_from(columns, rows, np.array([2, 4, 9]))
 
 
 def test_probabilities_of_a_known_support_are_needed():
@@ -436,7 +437,7 @@ def compared(base, other, cells=CELLS, lost=0):
         "confidence": 0.95,
         "conditions": cells,
     }
-    kept = text.Answers(
+    kept = Answers(
         np.full(other[lost:].shape[:3], "x", dtype=object),
         other[lost:],
         [None] * 3,

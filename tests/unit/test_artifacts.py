@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from kduq import artifacts
+from kduq import artifacts, files, schemas
 from kduq.errors import ArtifactError, UserError
 
 MADE_BY = artifacts.provenance("responses", {"seed": 1}, "0" * 16, {"examples/a.parquet": "ff"})
@@ -56,7 +56,7 @@ def test_nothing_says_when_or_where_it_was_made(file):
 
 
 def test_nan_in_a_column_of_numbers_is_null(tmp_path):
-    values = {name: [None] for name in artifacts.columns("estimates")}
+    values = {name: [None] for name in schemas.columns("estimates")}
     values |= {"estimate": np.array([1.5]), "se": np.array([np.nan]), "k": [3]}
     path = tmp_path / "estimates.parquet"
     artifacts.write(path, "estimates", values, MADE_BY | {"stage": "estimates"})
@@ -72,7 +72,7 @@ def test_wrong_columns_are_refused(tmp_path):
 
 def test_a_failed_write_leaves_the_old_file_alone(file):
     before = file.read_bytes()
-    with pytest.raises(RuntimeError), artifacts.atomic(file) as temporary:
+    with pytest.raises(RuntimeError), files.atomic(file) as temporary:
         temporary.write_bytes(b"half")
         raise RuntimeError
     assert file.read_bytes() == before
@@ -97,9 +97,9 @@ def test_what_a_killed_process_left_is_swept_and_what_a_living_one_writes_is_not
 
 def test_a_folder_comes_whole_or_not_at_all(tmp_path):
     folder = tmp_path / "model"
-    with artifacts.atomic_folder(folder) as temporary:
+    with files.atomic_folder(folder) as temporary:
         (temporary / "a").write_text("1")
-    with pytest.raises(RuntimeError), artifacts.atomic_folder(folder) as temporary:
+    with pytest.raises(RuntimeError), files.atomic_folder(folder) as temporary:
         (temporary / "a").write_text("2")
         raise RuntimeError
     assert (folder / "a").read_text() == "1"

@@ -1,7 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from kduq import artifacts, crossed, figures_decomposition, responses, seeds, students
+from kduq import artifacts, crossed, figures_decomposition, responses, schemas, seeds, students
 from kduq.conditions import LEVEL_COLUMNS
 from kduq.families import Batch, family
 
@@ -94,7 +94,7 @@ def test_the_table_is_an_artifact_of_its_own_schema(problem, tmp_path):
     artifacts.write(path, "students", train(problem, "linear", 0, 1), made_by)
     table = artifacts.read(path, "students").table
     assert table.column_names[-3:] == list(LEVEL_COLUMNS.values())
-    assert "noise_level" not in artifacts.columns("students")
+    assert "noise_level" not in schemas.columns("students")
 
 
 def test_a_figure_shows_components_that_are_negative_or_not_to_be_had():

@@ -1,7 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from kduq import artifacts, figures_plan, planner
+from kduq import artifacts, figures_plan, planner, schemas
 
 SETTINGS = {
     "target": "mean",
@@ -45,7 +45,7 @@ def test_components_are_summed_by_what_makes_them_less():
 
 def test_a_plan_counts_responses_to_every_input():
     table = planned()
-    assert set(table) == set(artifacts.columns("plan"))
+    assert set(table) == set(schemas.columns("plan"))
     best = table[(table["width"] == 0.5) & table["optimum"]].set_index("pilot")
     for row in best.itertuples():
         assert row.cost == pytest.approx(row.students * (2 + row.responses * 50 * 0.01))

@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from kduq import report
-from kduq.artifacts import CONDITION
+from kduq.schemas import CONDITION
 from markupsafe import escape
 from report_pages import HOSTILE, answers_of, filled
 

@@ -1,21 +1,14 @@
-"""The artifacts: their schemas, one writer and one reader.
+"""The artifacts: one writer and one reader.
 
-Every artifact is a Parquet file with an explicit schema, zstd-compressed, with a checksum per
-page, written to a temporary name beside its place and renamed. Its schema metadata holds, under
-the key ``kduq``, a JSON object that says how it was made; see `provenance`.
+Every artifact is a Parquet file with an explicit schema (`kduq.schemas`), zstd-compressed, with a
+checksum per page, written to a temporary name beside its place and renamed. Its schema metadata
+holds, under the key ``kduq``, a JSON object that says how it was made; see `provenance`.
 """
 
 import contextlib
-import errno
-import glob
-import hashlib
 import json
-import os
-import re
-import secrets
-import shutil
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import metadata as distributions
@@ -26,11 +19,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from kduq.conditions import LEVEL_COLUMNS
-from kduq.errors import ArtifactError, UserError
+from kduq import files, schemas
+from kduq.errors import ArtifactError
+from kduq.schemas import CONDITION
 
-#: Raised by one whenever a schema or the meaning of a column changes.
-SCHEMA_VERSION = 1
 METADATA_KEY = b"kduq"
 _VERSIONED = (
     "chatterbot-corpus",
@@ -48,162 +40,6 @@ _VERSIONED = (
     "transformers",
 )
 
-#: What a file system says that is full or may not be written.
-REFUSALS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
-
-#: Columns that say under which condition a student was trained; null where one does not apply.
-CONDITION: dict[str, pa.DataType] = {
-    "method": pa.string(),
-    "alpha": pa.float64(),
-    "k": pa.int32(),
-    "init_noise": pa.float64(),
-    "sample_fraction": pa.float64(),
-    "label_source": pa.string(),
-    "temperature": pa.float64(),
-}
-#: Stands for a list whose length is fixed within a file and free between files.
-_VECTOR = pa.list_(pa.float32(), 1)
-
-#: A generated text: what it is, and how the model that wrote it saw it.
-_TEXT: dict[str, pa.DataType] = {
-    "text": pa.string(),
-    "n_tokens": pa.int32(),
-    "logprob": pa.float64(),
-    "finish_reason": pa.string(),
-}
-#: A text sampled in answer to a prompt. The support's log-probabilities, one a reference, stand in
-#: the row of draw 0 alone, where the corpus knows the support.
-_ANSWER: dict[str, pa.DataType] = {
-    "prompt_id": pa.int32(),
-    "draw": pa.int32(),
-    **_TEXT,
-    "support_logprobs": pa.list_(pa.float64()),
-    "embedding": _VECTOR,
-}
-
-#: A student that predicts numbers.
-_STUDENT: dict[str, pa.DataType] = {
-    **CONDITION,
-    "replicate": pa.int32(),
-    "seed": pa.int64(),
-    "diverged": pa.bool_(),
-    "rank_deficient": pa.bool_(),
-    "train_mse": pa.float64(),
-    "test_mse": pa.float64(),
-    "parameter_distance_before": pa.float64(),
-    "parameter_distance_after": pa.float64(),
-    "trajectory": pa.list_(pa.float32()),
-    "prediction": _VECTOR,
-}
-
-#: A language model that learnt from a teacher: one of its answers.
-_LANGUAGE_STUDENT: dict[str, pa.DataType] = {
-    **CONDITION,
-    "replicate": pa.int32(),
-    "seed": pa.int64(),
-    "diverged": pa.bool_(),
-    "train_loss": pa.float64(),
-    **_ANSWER,
-}
-#: Levels of the factors of a crossed design, null for one that a family lacks.
-_LEVELS = dict.fromkeys(LEVEL_COLUMNS.values(), pa.int32())
-
-#: By stage and, where tasks or designs differ, by these.
-_SCHEMAS: dict[str, dict[str, pa.DataType]] = {
-    "examples": {"example": pa.int32(), "split": pa.string(), "x": _VECTOR, "y": pa.float64()},
-    "examples/text": {
-        "prompt_id": pa.int32(),
-        "question": pa.int32(),
-        "split": pa.string(),
-        "prompt": pa.string(),
-        "references": pa.list_(pa.string()),
-        "probabilities": pa.list_(pa.float64()),
-    },
-    "teacher": {"example": pa.int32(), "split": pa.string(), "prediction": pa.float64()},
-    "teacher/classification": {
-        "example": pa.int32(),
-        "split": pa.string(),
-        "probabilities": _VECTOR,
-    },
-    "teacher/text": {
-        "prompt_id": pa.int32(),
-        "split": pa.string(),
-        "perplexity": pa.float64(),
-    },
-    "answers": _ANSWER,
-    "losses": {
-        **CONDITION,
-        "replicate": pa.int32(),
-        "step": pa.int32(),
-        "loss": pa.float64(),
-        "learning_rate": pa.float64(),
-    },
-    "responses": {"replicate": pa.int32(), "response": pa.int32(), "noise": _VECTOR},
-    "responses/text": {
-        "replicate": pa.int32(),
-        "response": pa.int32(),
-        "prompt_id": pa.int32(),
-        "temperature": pa.float64(),
-        **_TEXT,
-    },
-    "students": _STUDENT,
-    "students/decomposition": {**_STUDENT, **_LEVELS},
-    "students/text": _LANGUAGE_STUDENT,
-    "students/text_decomposition": {**_LANGUAGE_STUDENT, **_LEVELS},
-    "estimates": {
-        "experiment": pa.string(),
-        "family": pa.string(),
-        "dataset": pa.string(),
-        **CONDITION,
-        "group": pa.string(),
-        "role": pa.string(),
-        "metric": pa.string(),
-        "estimate": pa.float64(),
-        "se": pa.float64(),
-        "ci_low": pa.float64(),
-        "ci_high": pa.float64(),
-        "n_students": pa.int32(),
-    },
-    "plan": {
-        "family": pa.string(),
-        "dataset": pa.string(),
-        "alpha": pa.float64(),
-        "pilot": pa.string(),
-        "width": pa.float64(),
-        "unit": pa.float64(),
-        "students": pa.int32(),
-        "responses": pa.int32(),
-        "draws": pa.int32(),
-        "cost": pa.float64(),
-        "optimum": pa.bool_(),
-    },
-    "claims": {
-        "claim": pa.int32(),
-        "section": pa.string(),
-        "statement": pa.string(),
-        "family": pa.string(),
-        "dataset": pa.string(),
-        "statistic": pa.string(),
-        "estimate": pa.float64(),
-        "ci_low": pa.float64(),
-        "ci_high": pa.float64(),
-        "threshold": pa.float64(),
-        "verdict": pa.string(),
-        "reason": pa.string(),
-        "n_students": pa.int32(),
-    },
-}
-
-
-def columns(stage: str) -> tuple[str, ...]:
-    """Names of a stage's columns, in the order of its schema."""
-    return tuple(_SCHEMAS[stage])
-
-
-def _schemas_of(stage: str) -> list[dict[str, pa.DataType]]:
-    """Schemas of a stage, one a task or design."""
-    return [schema for name, schema in _SCHEMAS.items() if name.split("/")[0] == stage]
-
 
 @cache
 def _versions() -> dict[str, str]:
@@ -212,76 +48,6 @@ def _versions() -> dict[str, str]:
         with contextlib.suppress(distributions.PackageNotFoundError):
             found[name] = distributions.version(name)
     return found
-
-
-def digest(path: Path | str) -> str:
-    """SHA-256 of a file's bytes, in hexadecimal."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-def _sweep(path: Path, stem: str, suffix: str) -> None:
-    """Remove what processes that were killed while they wrote ``path`` have left beside it."""
-    for left in path.parent.glob(f".{glob.escape(stem)}.*{glob.escape(suffix)}"):
-        found = re.fullmatch(
-            rf"\.{re.escape(stem)}\.(\d+)\.[0-9a-f]{{8}}{re.escape(suffix)}", left.name
-        )
-        if found is None or _alive(int(found[1])):
-            continue
-        if left.is_dir():
-            shutil.rmtree(left, ignore_errors=True)
-        else:
-            with contextlib.suppress(OSError):
-                left.unlink(missing_ok=True)
-
-
-def _alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except (PermissionError, OverflowError):
-        return True
-    return True
-
-
-@contextlib.contextmanager
-def atomic_folder(path: Path | str) -> Iterator[Path]:
-    """Give a temporary folder beside ``path`` and put it in its place when the block ends well.
-
-    Parameters
-    ----------
-    path : path
-        The folder to write; one that is there is replaced.
-
-    Yields
-    ------
-    pathlib.Path
-        An empty folder whose name is unique to this process.
-
-    Raises
-    ------
-    UserError
-        If the file system refuses; nothing is left behind.
-    """
-    path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
-    try:
-        temporary.mkdir(parents=True)
-        yield temporary
-        shutil.rmtree(path, ignore_errors=True)
-        temporary.replace(path)
-        _sweep(path, path.name, "")
-    except OSError as error:
-        raise unwritable(path, error) from error
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
-
-
-def digests_below(folder: Path) -> dict[str, str]:
-    """SHA-256 of every file in a folder, keyed by its path from the folder's parent."""
-    files = sorted(p for p in folder.rglob("*") if p.is_file())
-    return {str(p.relative_to(folder.parent)): digest(p) for p in files}
 
 
 def check_files(path: Path | str, made_by: Mapping[str, Any]) -> None:
@@ -301,7 +67,7 @@ def check_files(path: Path | str, made_by: Mapping[str, Any]) -> None:
     """
     for name, expected in made_by.get("files", {}).items():
         file = Path(path).parent / name
-        if not file.is_file() or digest(file) != expected:
+        if not file.is_file() or files.digest(file) != expected:
             what = "damaged" if file.is_file() else "missing"
             raise ArtifactError(f"{file}: {what}; rebuild it with: {rebuild_command(path)}")
 
@@ -329,7 +95,7 @@ def provenance(
         with files beside it adds files; see `check_files`.
     """
     return {
-        "schema_version": SCHEMA_VERSION,
+        "schema_version": schemas.SCHEMA_VERSION,
         "stage": stage,
         "config": dict(config),
         "code": code,
@@ -353,51 +119,6 @@ def _array(values: Any, kind: pa.DataType) -> pa.Array:
         # In these tables a NaN only ever means that there is no value.
         return pa.array(values, type=kind, from_pandas=True)
     return pa.array(values, type=kind)
-
-
-def unwritable(path: Path | str, error: OSError) -> UserError:
-    """What to tell a user whose file system refuses a file."""
-    reason = os.strerror(error.errno) if error.errno else str(error)
-    return UserError(
-        f"{path}: cannot be written ({reason}); make room or give write permission, "
-        "then run the same command again: what was finished is kept"
-    )
-
-
-@contextlib.contextmanager
-def atomic(path: Path | str) -> Iterator[Path]:
-    """Give a temporary name beside ``path`` and rename it when the block ends well.
-
-    Parameters
-    ----------
-    path : path
-        The file to write.
-
-    Yields
-    ------
-    pathlib.Path
-        A name of the same suffix, unique to this process, so that a late orphan of a killed run
-        and its rerun never write to the same file.
-
-    Raises
-    ------
-    UserError
-        If the file system refuses (full, read-only, no permission); nothing is left behind.
-    """
-    path = Path(path)
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.{secrets.token_hex(4)}{path.suffix}")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        yield temporary
-        with open(temporary, "rb+") as file:
-            os.fsync(file.fileno())
-        os.replace(temporary, path)
-        _sweep(path, path.stem, path.suffix)
-    except OSError as error:
-        raise unwritable(path, error) from error
-    finally:
-        with contextlib.suppress(OSError):
-            temporary.unlink(missing_ok=True)
 
 
 def write(
@@ -424,7 +145,7 @@ def write(
     UserError
         If the file cannot be written.
     """
-    fitting = [known for known in _schemas_of(stage) if set(known) == set(values)]
+    fitting = [known for known in schemas.of(stage) if set(known) == set(values)]
     if not fitting:
         raise ValueError(f"{stage}: columns {sorted(values)} are not those of its schema")
     schema = fitting[0]
@@ -432,7 +153,7 @@ def write(
     fields = [pa.field(name, array.type) for name, array in zip(schema, arrays, strict=True)]
     metadata = {METADATA_KEY: canonical_json(made_by).encode()}
     table = pa.Table.from_arrays(arrays, schema=pa.schema(fields, metadata=metadata))
-    with atomic(path) as temporary:
+    with files.atomic(path) as temporary:
         pq.write_table(table, temporary, compression="zstd", write_page_checksum=True)
 
 
@@ -535,9 +256,9 @@ def _open(path: Path | str) -> tuple[pa.Schema, dict[str, Any]]:
         made_by = json.loads(raw)
     except ValueError as error:
         raise broken("its 'kduq' metadata is damaged") from error
-    if not isinstance(made_by, dict) or made_by.get("schema_version") != SCHEMA_VERSION:
+    if not isinstance(made_by, dict) or made_by.get("schema_version") != schemas.SCHEMA_VERSION:
         found = made_by.get("schema_version") if isinstance(made_by, dict) else None
-        raise broken(f"schema version {found} where {SCHEMA_VERSION} is expected")
+        raise broken(f"schema version {found} where {schemas.SCHEMA_VERSION} is expected")
     return schema, made_by
 
 
@@ -574,7 +295,7 @@ def read(path: Path | str, stage: str) -> Artifact:
     schema, made_by = _open(path)
     if made_by.get("stage") != stage:
         raise broken(f"made by stage '{made_by.get('stage')}' where '{stage}' is expected")
-    known = _schemas_of(stage)
+    known = schemas.of(stage)
     fitting = [expected for expected in known if tuple(schema.names) == tuple(expected)]
     if not fitting:
         allowed = " or ".join(str(list(expected)) for expected in known)
@@ -583,7 +304,7 @@ def read(path: Path | str, stage: str) -> Artifact:
     for field in schema:
         wanted = expected[field.name]
         same = field.type == wanted or (
-            wanted == _VECTOR
+            wanted == schemas.VECTOR
             and pa.types.is_fixed_size_list(field.type)
             and field.type.value_type == pa.float32()
         )

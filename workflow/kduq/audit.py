@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kduq import artifacts
+from kduq import artifacts, files
 from kduq.errors import ArtifactError
 from kduq.study import Job, Study
 
@@ -127,7 +127,7 @@ def audit(study: Study, root: Path) -> list[Finding]:
 
 def _digest(path: Path, digests: dict[str, str]) -> str | None:
     if str(path) not in digests and path.is_file():
-        digests[str(path)] = artifacts.digest(path)
+        digests[str(path)] = files.digest(path)
     return digests.get(str(path))
 
 

@@ -15,7 +15,7 @@ from matplotlib.ticker import MaxNLocator
 from kduq.figures import _BLUE, _METHOD, _RED, _WIDTH, _curve, _grid, _key, _title
 
 if TYPE_CHECKING:
-    from kduq.estimates.text import Answers
+    from kduq.estimates.answers import Answers
     from kduq.language.corpus import Corpus
 
 #: Of every experiment: title, what varies between its conditions, and how that is called.

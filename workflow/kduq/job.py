@@ -13,7 +13,7 @@ from typing import IO, Any, NoReturn
 
 import threadpoolctl
 
-from kduq import artifacts
+from kduq import artifacts, files
 from kduq.errors import UserError
 from kduq.fingerprint import PACKAGE, fingerprint
 
@@ -50,7 +50,7 @@ class Parameters:
         """
         digests = {
             os.path.relpath(path, root) if Path(path).is_relative_to(root) else path: (
-                artifacts.digest(path)
+                files.digest(path)
             )
             for path in inputs
         }
@@ -94,11 +94,11 @@ def run(main: Main, snakemake: Any, parse: bool = True) -> None:
         except UserError as error:
             _stop(str(error))
         except OSError as error:
-            if error.errno not in artifacts.REFUSALS:
+            if error.errno not in files.REFUSALS:
                 traceback.print_exc()
                 raise
             # Of the log itself: what writes an artifact says so with its name.
-            _stop(str(artifacts.unwritable(snakemake.log[0], error)))
+            _stop(str(files.unwritable(snakemake.log[0], error)))
         except BaseException:
             traceback.print_exc()
             raise

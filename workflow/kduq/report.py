@@ -14,7 +14,8 @@ import numpy as np
 import pandas as pd
 import yaml
 
-from kduq.artifacts import CONDITION, canonical_json
+from kduq.artifacts import canonical_json
+from kduq.schemas import CONDITION
 
 _FOLDER = Path(__file__).parent.parent / "report"
 _VERDICTS = ("supported", "contradicted", "inconclusive")

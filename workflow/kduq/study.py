@@ -14,10 +14,11 @@ from pathlib import Path
 from typing import Any
 
 from kduq import costs, families, fetched
-from kduq.artifacts import SCHEMA_VERSION, canonical_json
+from kduq.artifacts import canonical_json
 from kduq.conditions import FACTORS, conditions, in_order, language_conditions
 from kduq.config import Config, Model, Run
 from kduq.fingerprint import PACKAGE, fingerprint
+from kduq.schemas import SCHEMA_VERSION
 
 EXPERIMENTS = (
     "teacher_noise",
@@ -653,7 +654,7 @@ class Study:
             jobs.append(Job(path, "figures", settings, ("kduq.figures_plan",), drawn))
         for figure, suffix in product(self.language_figures, ("png", "pdf")):
             drawn = self._language_sources(figure)
-            modules = ("kduq.figures_text", "kduq.estimates.text", "kduq.language.corpus")
+            modules = ("kduq.figures_text", "kduq.estimates.answers", "kduq.language.corpus")
             path = f"figures/{figure}.{suffix}"
             jobs.append(Job(path, "figures", {"figure": figure, **style}, modules, drawn))
         return jobs

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from kduq import artifacts, claims, job
+from kduq import artifacts, claims, job, schemas
 
 
 def main(input, output, params):  # noqa: A002
@@ -18,7 +18,7 @@ def main(input, output, params):  # noqa: A002
         if run[2] in truth:
             examples = artifacts.read(truth[run[2]], "examples")
             columns["classes"] = examples.column("y")[examples.column("split") == "test"]
-        return table.table.select(list(artifacts.CONDITION)).to_pandas(), columns
+        return table.table.select(list(schemas.CONDITION)).to_pandas(), columns
 
     curves = {}
     for path in input.get("losses", []):

@@ -2,7 +2,7 @@
 
 import importlib
 
-from kduq import artifacts, job, teacher
+from kduq import artifacts, job, schemas, teacher
 
 
 def main(input, output, params):  # noqa: A002
@@ -16,7 +16,7 @@ def main(input, output, params):  # noqa: A002
     columns = {
         name: table.column(name)
         for name in table.table.column_names
-        if name not in (*artifacts.CONDITION, "trajectory")
+        if name not in (*schemas.CONDITION, "trajectory")
     }
     values = measures.summarise(
         settings,

@@ -1,6 +1,6 @@
 """Entry of stage figures."""
 
-from kduq import artifacts, figures, figures_decomposition, figures_plan, job
+from kduq import artifacts, figures, figures_decomposition, figures_plan, files, job
 
 
 def recorded(paths):
@@ -29,7 +29,7 @@ def main(input, output, params):  # noqa: A002
         else:
             drawn = figures.draw(settings, table, made_by, recorded(input.get("students", [])))
     for path, data in zip(output, drawn, strict=True):
-        with artifacts.atomic(path) as temporary:
+        with files.atomic(path) as temporary:
             temporary.write_bytes(data)
 
 

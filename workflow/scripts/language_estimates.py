@@ -2,7 +2,7 @@
 
 import numpy as np
 from kduq import artifacts, conditions, job
-from kduq.estimates import decomposition, text
+from kduq.estimates import answers, decomposition, text
 from kduq.language import corpus, embeddings, teacher
 
 
@@ -17,12 +17,12 @@ def compared(settings, prompts, evaluated, input):  # noqa: A002
     references = [
         embeddings.embed(prompts.references[i], settings["embedding_model"]) for i in evaluated
     ]
-    own = artifacts.read(input.teacher[0], "answers").columns(text.COLUMNS)
+    own = artifacts.read(input.teacher[0], "answers").columns(answers.COLUMNS)
     greedy = own["draw"] == teacher.GREEDY
     table = artifacts.read_all(input.students, "students")
-    columns = table.columns((*text.COLUMNS, "replicate", "diverged"))
+    columns = table.columns((*answers.COLUMNS, "replicate", "diverged"))
     students = [
-        text.of_condition(columns, rows, evaluated)
+        answers.of_condition(columns, rows, evaluated)
         for rows in table.rows_of(settings["conditions"])
     ]
     return text.summarise(
@@ -30,8 +30,8 @@ def compared(settings, prompts, evaluated, input):  # noqa: A002
         prompts,
         references,
         evaluated,
-        text.answers_from(own, np.flatnonzero(~greedy), evaluated),
-        text.answers_from(own, np.flatnonzero(greedy), evaluated),
+        answers.answers_from(own, np.flatnonzero(~greedy), evaluated),
+        answers.answers_from(own, np.flatnonzero(greedy), evaluated),
         students,
     )
 

@@ -1,8 +1,8 @@
 """Entry of stage figures for language models."""
 
 import numpy as np
-from kduq import artifacts, figures, figures_text, job
-from kduq.estimates import text
+from kduq import artifacts, figures, figures_text, files, job
+from kduq.estimates import answers
 from kduq.language import corpus, teacher
 
 PROMPTS_SHOWN = 6
@@ -13,16 +13,16 @@ def is_sampled_single(condition):
 
 
 def gallery(input, prompts):  # noqa: A002
-    own = artifacts.read(input.teacher[0], "answers").columns(text.COLUMNS)
+    own = artifacts.read(input.teacher[0], "answers").columns(answers.COLUMNS)
     table = artifacts.read_all(input.students, "students")
-    columns = table.columns((*text.COLUMNS, "replicate", "diverged"))
+    columns = table.columns((*answers.COLUMNS, "replicate", "diverged"))
     conditions = table.made_by["config"]["conditions"]
     condition = next((c for c in conditions if is_sampled_single(c)), conditions[0])
     evaluated = prompts.evaluated(table.made_by["config"]["ask"]["prompts"])
     drawn = np.flatnonzero(own["draw"] != teacher.GREEDY)
-    students, _, _ = text.of_condition(columns, table.rows_of([condition])[0], evaluated)
-    answers = text.answers_from(own, drawn, evaluated)
-    shown = figures_text.gallery(prompts, evaluated, answers, students, PROMPTS_SHOWN)
+    students, _, _ = answers.of_condition(columns, table.rows_of([condition])[0], evaluated)
+    given = answers.answers_from(own, drawn, evaluated)
+    shown = figures_text.gallery(prompts, evaluated, given, students, PROMPTS_SHOWN)
     return shown, figures_text.described(condition)
 
 
@@ -43,7 +43,7 @@ def main(input, output, params):  # noqa: A002
     made_by = params.made_by(input, job.study_root(output[0]))
     made = figures.render(settings, drawings[settings["figure"]], note, made_by)
     for path, data in zip(output, made, strict=True):
-        with artifacts.atomic(path) as temporary:
+        with files.atomic(path) as temporary:
             temporary.write_bytes(data)
 
 

@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from kduq import artifacts, job
+from kduq import artifacts, files, job, schemas
 from kduq.language import corpus, models, teacher
 from tqdm import tqdm
 
@@ -15,11 +15,11 @@ def main(input, output, params):  # noqa: A002
     with tqdm(total=settings["model"]["steps"], unit="step", file=sys.stderr, mininterval=5) as bar:
         model, tokenizer, losses = teacher.fit(settings, prompts, bar.update)
     perplexity = teacher.perplexity(model, tokenizer, settings, prompts)
-    with artifacts.atomic_folder(output.model) as folder:
+    with files.atomic_folder(output.model) as folder:
         models.save(model, tokenizer, folder)
     made_by = params.made_by(input, job.study_root(output[0]))
     points = len(losses.step)
-    curve = dict.fromkeys([*artifacts.CONDITION, "replicate"], [None] * points) | {
+    curve = dict.fromkeys([*schemas.CONDITION, "replicate"], [None] * points) | {
         "step": losses.step,
         "loss": losses.loss,
         "learning_rate": losses.learning_rate,
@@ -30,8 +30,8 @@ def main(input, output, params):  # noqa: A002
         "split": prompts.split,
         "perplexity": perplexity,
     }
-    files = artifacts.digests_below(Path(output.model))
-    artifacts.write(output.teacher, "teacher", values, made_by | {"files": files})
+    saved = files.digests_below(Path(output.model))
+    artifacts.write(output.teacher, "teacher", values, made_by | {"files": saved})
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from kduq import artifacts, job, report
+from kduq import artifacts, files, job, report
 
 
 def samples(input):  # noqa: A002
@@ -26,7 +26,7 @@ def main(input, output, params):  # noqa: A002
     figures = {Path(path).stem: Path(path).read_bytes() for path in input.figures}
     made_by = params.made_by(input, job.study_root(output[0]))
     page = report.render(params.config, claims, estimates, figures, made_by, samples(input))
-    with artifacts.atomic(output[0]) as temporary:
+    with files.atomic(output[0]) as temporary:
         temporary.write_text(page, encoding="utf-8")
 
 

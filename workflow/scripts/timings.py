@@ -2,14 +2,14 @@
 
 from pathlib import Path
 
-from kduq import artifacts, job, timings
+from kduq import files, job, timings
 
 
 def main(input, output, params):  # noqa: A002
     root = Path(params.root)
     rows = timings.summarise(timings.read(root / "benchmarks", params.experiments))
     path = root / "timings.html"
-    with artifacts.atomic(path) as temporary:
+    with files.atomic(path) as temporary:
         temporary.write_text(timings.render(root.name, rows), encoding="utf-8")
     job.say(f"{rows.to_string(index=False, float_format='{:.1f}'.format)}\n{path}")
 

@@ -7,7 +7,6 @@ it, without sampling error; all else that a model might say is one more answer, 
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +14,7 @@ import numpy as np
 
 from kduq import statistics
 from kduq.estimates import Table, exact
+from kduq.estimates.answers import Answers
 from kduq.statistics import Estimate
 
 if TYPE_CHECKING:
@@ -32,116 +32,6 @@ _ROUNDING = 1e-3
 _COMPARED = ("similarity_to_reference", "hallucination_rate", "intra_student_variance")
 #: A supported answer counts as covered from this share of its true probability on.
 _COVERED = 0.1
-
-
-#: Columns of a table of answers that estimates are made from.
-COLUMNS = ("prompt_id", "draw", "text", "embedding", "support_logprobs")
-
-
-@dataclass(frozen=True)
-class Answers:
-    """Sampled answers of S models to the P evaluated prompts, J draws each.
-
-    Attributes
-    ----------
-    texts : ndarray of str objects of shape (S, P, J)
-        The answers.
-    embeddings : ndarray of float32 of shape (S, P, J, D)
-        Their sentence embeddings, of unit norm.
-    support : list of P (ndarray of shape (S, A_p), or None)
-        Exact probability that each model gives to each reference of a prompt, at temperature 1
-        and without truncation; they need not sum to 1. None where it was not asked for.
-    replicates : ndarray of int of shape (S,), optional
-        Numbers of the models' replicates; None for 0 to S - 1.
-    """
-
-    texts: np.ndarray
-    embeddings: np.ndarray
-    support: list[np.ndarray | None]
-    replicates: np.ndarray | None = None
-
-
-def answers_from(columns: Mapping[str, Any], rows: np.ndarray, evaluated: np.ndarray) -> Answers:
-    """Arrange rows of a table of answers.
-
-    Parameters
-    ----------
-    columns : mapping of str to array
-        prompt_id, draw, text, embedding of shape (rows, D), support_logprobs (a list in the row of
-        the first draw, or None) and, where there is more than one model, replicate.
-    rows : ndarray of int
-        Numbers of the rows that take part, in any order; none for no models.
-    evaluated : ndarray of int of shape (P,)
-        Identifiers of the prompts, in the order wanted. Rows of other prompts are left out.
-
-    Returns
-    -------
-    Answers
-        Models in ascending order of replicate.
-
-    Raises
-    ------
-    ValueError
-        If a model lacks a draw at a prompt, or has one twice.
-    """
-    prompts, draws = np.asarray(columns["prompt_id"]), np.asarray(columns["draw"])
-    rows = np.asarray(rows, dtype=np.intp)
-    rows = rows[np.isin(prompts[rows], evaluated)]
-    replicate = np.asarray(columns.get("replicate", np.zeros(len(prompts), np.intp)))[rows]
-    shape = (len(np.unique(replicate)), len(evaluated), len(np.unique(draws[rows])))
-    place = np.argsort(evaluated)[np.searchsorted(np.sort(evaluated), prompts[rows])]
-    order = np.lexsort((draws[rows], place, replicate))
-    keys = np.stack([replicate, place, draws[rows]])[:, order]
-    grid = np.meshgrid(*map(np.unique, keys), indexing="ij")
-    if keys.shape[1] != np.prod(shape) or (keys != np.stack(grid).reshape(3, -1)).any():
-        raise ValueError(
-            f"{keys.shape[1]} answers of {shape[0]} models to {shape[1]} prompts, where every "
-            f"model gives {shape[2]} to each prompt"
-        )
-    rows = rows[order]
-    first = rows.reshape(shape)[:, :, 0] if len(rows) else np.zeros((0, len(evaluated)), np.intp)
-    logprobs = columns["support_logprobs"]
-    embeddings = np.asarray(columns["embedding"], dtype=np.float32)
-    return Answers(
-        np.asarray(columns["text"], dtype=object)[rows].reshape(shape),
-        embeddings[rows].reshape(*shape, embeddings.shape[1]),
-        [_probabilities([logprobs[row] for row in column]) for column in first.T],
-        np.unique(replicate),
-    )
-
-
-def of_condition(
-    columns: Mapping[str, Any], rows: np.ndarray, evaluated: np.ndarray
-) -> tuple[Answers, int, int]:
-    """Arrange the rows of one condition's students; see `answers_from`.
-
-    Parameters
-    ----------
-    columns : mapping of str to array
-        As of `answers_from`, with replicate and diverged.
-    rows : ndarray of int
-        Numbers of the condition's rows.
-    evaluated : ndarray of int of shape (P,)
-        Identifiers of the prompts.
-
-    Returns
-    -------
-    answers : Answers
-        Of the students that did not diverge.
-    n_diverged, n_total : int
-        Students that did, and all.
-    """
-    diverged = columns["diverged"][rows].astype(bool)
-    replicate = columns["replicate"][rows]
-    n_diverged = len(np.unique(replicate[diverged]))
-    good = answers_from(columns, rows[~diverged], evaluated)
-    return good, n_diverged, len(np.unique(replicate))
-
-
-def _probabilities(logprobs: Sequence[Any]) -> np.ndarray | None:
-    if not logprobs or any(values is None for values in logprobs):
-        return None
-    return np.exp(np.array([np.asarray(values, np.float64) for values in logprobs]))
 
 
 def summarise(

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import numpy as np
 import pandas as pd
 
-from kduq.artifacts import CONDITION
+from kduq.schemas import CONDITION
 
 _GROUPS = ("all", "train", "test")
 #: Share of a loss curve's points that makes a stretch of it.

@@ -1,0 +1,160 @@
+"""Schemas of the artifacts: written down, never inferred."""
+
+import pyarrow as pa
+
+from kduq.conditions import LEVEL_COLUMNS
+
+#: Raised by one whenever a schema or the meaning of a column changes.
+SCHEMA_VERSION = 1
+#: Columns that say under which condition a student was trained; null where one does not apply.
+CONDITION: dict[str, pa.DataType] = {
+    "method": pa.string(),
+    "alpha": pa.float64(),
+    "k": pa.int32(),
+    "init_noise": pa.float64(),
+    "sample_fraction": pa.float64(),
+    "label_source": pa.string(),
+    "temperature": pa.float64(),
+}
+#: Stands for a list whose length is fixed within a file and free between files.
+VECTOR = pa.list_(pa.float32(), 1)
+
+#: A generated text: what it is, and how the model that wrote it saw it.
+_TEXT: dict[str, pa.DataType] = {
+    "text": pa.string(),
+    "n_tokens": pa.int32(),
+    "logprob": pa.float64(),
+    "finish_reason": pa.string(),
+}
+#: A text sampled in answer to a prompt. The support's log-probabilities, one a reference, stand in
+#: the row of draw 0 alone, where the corpus knows the support.
+_ANSWER: dict[str, pa.DataType] = {
+    "prompt_id": pa.int32(),
+    "draw": pa.int32(),
+    **_TEXT,
+    "support_logprobs": pa.list_(pa.float64()),
+    "embedding": VECTOR,
+}
+
+#: A student that predicts numbers.
+_STUDENT: dict[str, pa.DataType] = {
+    **CONDITION,
+    "replicate": pa.int32(),
+    "seed": pa.int64(),
+    "diverged": pa.bool_(),
+    "rank_deficient": pa.bool_(),
+    "train_mse": pa.float64(),
+    "test_mse": pa.float64(),
+    "parameter_distance_before": pa.float64(),
+    "parameter_distance_after": pa.float64(),
+    "trajectory": pa.list_(pa.float32()),
+    "prediction": VECTOR,
+}
+
+#: A language model that learnt from a teacher: one of its answers.
+_LANGUAGE_STUDENT: dict[str, pa.DataType] = {
+    **CONDITION,
+    "replicate": pa.int32(),
+    "seed": pa.int64(),
+    "diverged": pa.bool_(),
+    "train_loss": pa.float64(),
+    **_ANSWER,
+}
+#: Levels of the factors of a crossed design, null for one that a family lacks.
+_LEVELS = dict.fromkeys(LEVEL_COLUMNS.values(), pa.int32())
+
+#: By stage and, where tasks or designs differ, by these.
+_SCHEMAS: dict[str, dict[str, pa.DataType]] = {
+    "examples": {"example": pa.int32(), "split": pa.string(), "x": VECTOR, "y": pa.float64()},
+    "examples/text": {
+        "prompt_id": pa.int32(),
+        "question": pa.int32(),
+        "split": pa.string(),
+        "prompt": pa.string(),
+        "references": pa.list_(pa.string()),
+        "probabilities": pa.list_(pa.float64()),
+    },
+    "teacher": {"example": pa.int32(), "split": pa.string(), "prediction": pa.float64()},
+    "teacher/classification": {
+        "example": pa.int32(),
+        "split": pa.string(),
+        "probabilities": VECTOR,
+    },
+    "teacher/text": {
+        "prompt_id": pa.int32(),
+        "split": pa.string(),
+        "perplexity": pa.float64(),
+    },
+    "answers": _ANSWER,
+    "losses": {
+        **CONDITION,
+        "replicate": pa.int32(),
+        "step": pa.int32(),
+        "loss": pa.float64(),
+        "learning_rate": pa.float64(),
+    },
+    "responses": {"replicate": pa.int32(), "response": pa.int32(), "noise": VECTOR},
+    "responses/text": {
+        "replicate": pa.int32(),
+        "response": pa.int32(),
+        "prompt_id": pa.int32(),
+        "temperature": pa.float64(),
+        **_TEXT,
+    },
+    "students": _STUDENT,
+    "students/decomposition": {**_STUDENT, **_LEVELS},
+    "students/text": _LANGUAGE_STUDENT,
+    "students/text_decomposition": {**_LANGUAGE_STUDENT, **_LEVELS},
+    "estimates": {
+        "experiment": pa.string(),
+        "family": pa.string(),
+        "dataset": pa.string(),
+        **CONDITION,
+        "group": pa.string(),
+        "role": pa.string(),
+        "metric": pa.string(),
+        "estimate": pa.float64(),
+        "se": pa.float64(),
+        "ci_low": pa.float64(),
+        "ci_high": pa.float64(),
+        "n_students": pa.int32(),
+    },
+    "plan": {
+        "family": pa.string(),
+        "dataset": pa.string(),
+        "alpha": pa.float64(),
+        "pilot": pa.string(),
+        "width": pa.float64(),
+        "unit": pa.float64(),
+        "students": pa.int32(),
+        "responses": pa.int32(),
+        "draws": pa.int32(),
+        "cost": pa.float64(),
+        "optimum": pa.bool_(),
+    },
+    "claims": {
+        "claim": pa.int32(),
+        "section": pa.string(),
+        "statement": pa.string(),
+        "family": pa.string(),
+        "dataset": pa.string(),
+        "statistic": pa.string(),
+        "estimate": pa.float64(),
+        "ci_low": pa.float64(),
+        "ci_high": pa.float64(),
+        "threshold": pa.float64(),
+        "verdict": pa.string(),
+        "reason": pa.string(),
+        "n_students": pa.int32(),
+    },
+}
+
+
+def columns(stage: str) -> tuple[str, ...]:
+    """Names of a stage's columns, in the order of its schema."""
+    return tuple(_SCHEMAS[stage])
+
+
+def of(stage: str) -> list[dict[str, pa.DataType]]:
+    """Schemas of a stage, one a task or design."""
+    return [schema for name, schema in _SCHEMAS.items() if name.split("/")[0] == stage]
