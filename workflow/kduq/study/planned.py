@@ -1,0 +1,80 @@
+"""A planned artifact: where, from what, with which settings and code."""
+
+import hashlib
+from dataclasses import dataclass, field
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from kduq.artifacts import canonical_json
+from kduq.fingerprint import fingerprint
+from kduq.schemas import SCHEMA_VERSION
+
+
+@dataclass(frozen=True)
+class Job:
+    """An artifact to be made.
+
+    Attributes
+    ----------
+    path : str
+        Where, under ``results/{study}/``.
+    stage : str
+        Its stage.
+    settings : dict
+        Exactly the settings that change its content.
+    modules : tuple of str
+        Library modules whose code makes it.
+    inputs : dict of str to list of str
+        Artifacts it is made from, by role.
+    rows : int, optional
+        Rows that it must have; None where the configuration does not fix them.
+    """
+
+    path: str
+    stage: str
+    settings: dict[str, Any]
+    modules: tuple[str, ...]
+    inputs: dict[str, list[str]] = field(default_factory=dict)
+    rows: int | None = None
+
+    @property
+    def code(self) -> str:
+        """Fingerprint of the code that makes the artifact."""
+        return fingerprint(*self.modules)
+
+    @property
+    def parameters(self) -> str:
+        """All that is not a file and changes the artifact, as one text."""
+        return canonical_json(
+            {
+                "schema_version": SCHEMA_VERSION,
+                "stage": self.stage,
+                "config": self.settings,
+                "code": self.code,
+                "modules": self.modules,
+            }
+        )
+
+
+@cache
+def _source_digest(source: str | None, _stamp: tuple[tuple[str, int, int], ...]) -> str | None:
+    digest = hashlib.sha256()
+    for name, _, _ in _stamp:
+        digest.update(f"{name}\0{file_digest(Path(str(source)) / name)}\0".encode())
+    return digest.hexdigest() if _stamp else None
+
+
+def source_digest(source: str | None) -> str | None:
+    """Digest of what is in the folder of a model that is loaded, None for no folder."""
+    folder = Path(source).expanduser() if source else None
+    if folder is None or not folder.is_dir():
+        return None
+    files = sorted(path for path in folder.iterdir() if path.is_file())
+    stamp = tuple((f.name, f.stat().st_size, f.stat().st_mtime_ns) for f in files)
+    return _source_digest(str(folder), stamp)
+
+
+def file_digest(path: Path) -> str:
+    """SHA-256 of a small file's bytes, in hexadecimal."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
