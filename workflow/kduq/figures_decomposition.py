@@ -1,4 +1,4 @@
-"""Figure of the crossed design, in the visual language of `kduq.figures`."""
+"""Figure of the crossed design, in the visual language of `kduq.drawing`."""
 
 from typing import Any
 
@@ -8,16 +8,16 @@ import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from kduq.figures import _BLUE, _FAMILIES, _GREEN, _RED, _diverged, _grid, _key, _title, render
+from kduq import drawing
 
 _YELLOW = "#F0E442"
 #: Of the prompts that a bar is about.
 _GROUPS = {"all": "", "train": ", taught prompts", "test": ", held-out prompts"}
 #: Colour and name of every component. An interaction lies between its factors and is hatched.
 _COMPONENTS: dict[str, tuple[str, str, str]] = {
-    "noise": (_BLUE, "", "noise"),
-    "initialisation": (_RED, "", "init"),
-    "bootstrap": (_GREEN, "", "bootstrap"),
+    "noise": (drawing.BLUE, "", "noise"),
+    "initialisation": (drawing.RED, "", "init"),
+    "bootstrap": (drawing.GREEN, "", "bootstrap"),
     "noise_initialisation": ("#CC79A7", "////", "noise × init"),
     "noise_bootstrap": ("#56B4E9", "////", "noise × bootstrap"),
     "initialisation_bootstrap": ("#E69F00", "////", "init × bootstrap"),
@@ -56,7 +56,7 @@ def draw(settings: dict[str, Any], table: pd.DataFrame, made_by: dict[str, Any])
         f"Brackets: {level} % jackknife intervals over the levels of all factors, given the split "
         "and the teacher."
     )
-    return render(settings, lambda: _decomposition(part), note, made_by)
+    return drawing.render(settings, lambda: _decomposition(part), note, made_by)
 
 
 def _decomposition(part: pd.DataFrame) -> Figure:
@@ -68,7 +68,7 @@ def _decomposition(part: pd.DataFrame) -> Figure:
         # Taught and held-out prompts differ too much to be shown as one.
         runs += [(dataset, family, group) for group in (groups[1:] or groups)]
     runs.sort(key=lambda run: run[1] == "lm")
-    figure, axes = _grid(len(runs), 1, 1.1, sharex=True)
+    figure, axes = drawing.grid(len(runs), 1, 1.1, sharex=True)
     for ax, (dataset, family, group) in zip(axes[:, 0], runs, strict=True):
         run = part[(part["dataset"] == dataset) & (part["family"] == family)]
         cells = run[run["group"] == group]
@@ -76,16 +76,17 @@ def _decomposition(part: pd.DataFrame) -> Figure:
         found = {str(metric): tuple(row) for metric, row in measured.iterrows()}
         _bar(ax, found)
         _statement(ax, found)
-        _diverged(ax, run)
+        drawing.diverged(ax, run)
         students = int(cells["n_students"].max())
         total = found["variance_component_total"]
         alpha = cells["alpha"].max()
+        shown = f"{drawing.title(dataset)}, {drawing.FAMILIES[family]}{_GROUPS[group]}"
         ax.set_title(
-            f"{_title(dataset)}, {_FAMILIES[family]}{_GROUPS[group]}: total {_interval(total)}, "
+            f"{shown}: total {_interval(total)}, "
             f"{students} students{f', α = {alpha:g}' if np.isfinite(alpha) else ''}",
             fontsize=7.5,
         )
-    _key(figure, axes)
+    drawing.key(figure, axes)
     return figure
 
 

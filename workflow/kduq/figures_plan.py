@@ -1,4 +1,4 @@
-"""Figure of the plan, in the visual language of `kduq.figures`."""
+"""Figure of the plan, in the visual language of `kduq.drawing`."""
 
 from typing import Any
 
@@ -6,15 +6,14 @@ import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-from kduq.figures import _BLUE, _FAMILIES, _RED, _grid, _title, render
+from kduq import drawing
 
 #: Label, colour, marker and side of every curve.
 _PILOT: dict[str, tuple[str, str, str, int]] = {
-    "estimate": ("pilot's estimates", _BLUE, "o", -1),
-    "upper": ("pilot's upper limits", _RED, "s", 1),
-    "theory": ("normal theory", _BLUE, "o", -1),
+    "estimate": ("pilot's estimates", drawing.BLUE, "o", -1),
+    "upper": ("pilot's upper limits", drawing.RED, "s", 1),
+    "theory": ("normal theory", drawing.BLUE, "o", -1),
 }
 
 
@@ -43,12 +42,12 @@ def draw(settings: dict[str, Any], table: pd.DataFrame, made_by: dict[str, Any])
         "Marked: S students of k responses an input, the least cost of the wanted width."
     )
     table = table.assign(best=table["optimum"] & (table["width"] == wanted["width"]))
-    return render(settings, lambda: _plan(table, wanted), note, made_by)
+    return drawing.render(settings, lambda: _plan(table, wanted), note, made_by)
 
 
 def _plan(table: pd.DataFrame, wanted: dict[str, Any]) -> Figure:
     runs = list(table.groupby(["family", "dataset"], sort=False))
-    figure, axes = _grid(len(runs), 2, 2.0)
+    figure, axes = drawing.grid(len(runs), 2, 2.0)
     for (left, right), ((family, dataset), cells) in zip(axes, runs, strict=True):
         # A pilot may have no interval, and a width no design.
         known = cells[cells["cost"].notna()]
@@ -58,7 +57,7 @@ def _plan(table: pd.DataFrame, wanted: dict[str, Any]) -> Figure:
             _curve(right, found[found["optimum"]], "width", str(pilot))
             _name(right, found[found["optimum"]], str(pilot))
         _designs(left, cells[cells["best"]])
-        name = f"{_title(str(dataset))}, {_FAMILIES[str(family)]}"
+        name = f"{drawing.title(str(dataset))}, {drawing.FAMILIES[str(family)]}"
         unit = "norm of an embedding" if family == "lm" else "SD of the target"
         if wanted["target"] != "mean":
             unit = "over the variance"
@@ -121,13 +120,7 @@ def _designs(ax: Axes, best: pd.DataFrame) -> None:
 
 def _scales(ax: Axes, top: float) -> None:
     """Logarithmic axes with plain numbers, and room for text as a share of what is drawn."""
-    ax.set_xscale("log")
-    ax.set_yscale("log")
-    for axis in (ax.xaxis, ax.yaxis):
-        low, high = axis.get_view_interval()
-        wide = high / low > 50
-        axis.set_major_locator(LogLocator(subs=(1.0,) if wide else (1.0, 2.0, 3.0, 5.0, 7.0)))
-        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-        axis.set_minor_formatter(NullFormatter())
+    for name in ("x", "y"):
+        drawing.log_scale(ax, name)
     low, high = np.log(ax.get_ylim())
     ax.set_ylim(np.exp(low - 0.15 * (high - low)), np.exp(high + top * (high - low)))

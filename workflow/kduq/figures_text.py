@@ -1,4 +1,4 @@
-"""Figures of the language models, in the visual language of `kduq.figures`."""
+"""Figures of the language models, in the visual language of `kduq.drawing`."""
 
 import textwrap
 from collections.abc import Mapping, Sequence
@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from kduq.figures import _BLUE, _METHOD, _RED, _WIDTH, _curve, _grid, _key, _title
+from kduq import drawing
 
 if TYPE_CHECKING:
     from kduq.estimates.answers import Answers
@@ -26,14 +26,14 @@ _EXPERIMENTS = {
     "variance_aware": ("Variance-aware\ndistillation", "k", "Responses k per prompt"),
 }
 _METHODS = {
-    "single": _METHOD["single"],
+    "single": drawing.METHOD["single"],
     "multi_response": ("multi-response", "#CC79A7", "v"),
-    "averaging": _METHOD["averaging"],
-    "variance_weighting": _METHOD["variance_weighting"],
+    "averaging": drawing.METHOD["averaging"],
+    "variance_weighting": drawing.METHOD["variance_weighting"],
 }
 _VARIANCES = {
-    "intra_student_variance": ("within a student (intra)", _BLUE, "o"),
-    "inter_student_variance": ("between students (inter)", _RED, "s"),
+    "intra_student_variance": ("within a student (intra)", drawing.BLUE, "o"),
+    "inter_student_variance": ("between students (inter)", drawing.RED, "s"),
 }
 _COMPARED = {
     "similarity_to_reference": "Similarity to\nreference",
@@ -62,7 +62,7 @@ def draw_uncertainty(part: pd.DataFrame) -> Figure:
     datasets = list(part["dataset"].unique())
     experiments = [name for name in _EXPERIMENTS if (part["experiment"] == name).any()]
     wide = [_places(part[part["experiment"] == name], name)[1][-1] + 2 for name in experiments]
-    figure, axes = _grid(
+    figure, axes = drawing.grid(
         len(datasets), len(experiments), 2.2, sharey="row", gridspec_kw={"width_ratios": wide}
     )
     for row, dataset in enumerate(datasets):
@@ -73,7 +73,7 @@ def draw_uncertainty(part: pd.DataFrame) -> Figure:
             named = (ax, value) if np.isfinite(value) else named
             if row == 0:
                 ax.set_title(_EXPERIMENTS[name][0], fontsize=7.5)
-        axes[row, 0].set_ylabel(f"{_title(dataset)}:\nvariance of embeddings")
+        axes[row, 0].set_ylabel(f"{drawing.title(dataset)}:\nvariance of embeddings")
         low, high = axes[row, 0].get_ylim()
         axes[row, 0].set_ylim(min(low, 0), high)
         if named is not None:
@@ -87,7 +87,7 @@ def draw_uncertainty(part: pd.DataFrame) -> Figure:
                 va="center",
                 fontsize=7,
             )
-    _key(figure, axes)
+    drawing.key(figure, axes)
     return figure
 
 
@@ -113,7 +113,7 @@ def _variances(ax: Axes, cells: pd.DataFrame, experiment: str) -> float:
         shown = placed[placed["metric"] == metric].sort_values("place")
         shown = shown.assign(place=shown["place"] + shift)
         for _, curve in shown.groupby("method", dropna=False):
-            _curve(ax, curve, "place", look, experiment != "student_output")
+            drawing.curve(ax, curve, "place", look, experiment != "student_output")
     ax.set_xticks(places, labels, fontsize=7)
     if len(places):
         ax.set_xlim(places[0] - 0.6, places[-1] + 0.6)
@@ -180,7 +180,7 @@ def draw_methods(part: pd.DataFrame) -> Figure:
     part = _taught(part[part["experiment"] == "variance_aware"])
     datasets = list(part["dataset"].unique())
     ks = sorted(part["k"].dropna().unique())
-    figure, axes = _grid(len(datasets), len(_COMPARED), 1.75)
+    figure, axes = drawing.grid(len(datasets), len(_COMPARED), 1.75)
     for row, dataset in enumerate(datasets):
         for ax, (metric, title) in zip(axes[row], _COMPARED.items(), strict=True):
             cells = part[(part["dataset"] == dataset) & (part["metric"] == metric)]
@@ -189,7 +189,7 @@ def draw_methods(part: pd.DataFrame) -> Figure:
             for shift, (method, look) in zip((0, -0.2, 0, 0.2), _METHODS.items(), strict=True):
                 own = cells[(cells["role"] == "student") & (cells["method"] == method)]
                 own = own.assign(place=[ks.index(k) + shift for k in own["k"]])
-                _curve(ax, own.sort_values("place"), "place", look)
+                drawing.curve(ax, own.sort_values("place"), "place", look)
             ax.set_xticks(range(len(ks)), [f"{k:g}" for k in ks])
             ax.set_xlim(-0.5, len(ks) - 0.5)
             ax.yaxis.set_major_locator(MaxNLocator(4))
@@ -198,8 +198,8 @@ def draw_methods(part: pd.DataFrame) -> Figure:
                 ax.set_title(title, fontsize=7.5)
             if row == len(datasets) - 1:
                 ax.set_xlabel("Responses k")
-        axes[row, 0].set_ylabel(_title(dataset))
-    _key(figure, axes)
+        axes[row, 0].set_ylabel(drawing.title(dataset))
+    drawing.key(figure, axes)
     return figure
 
 
@@ -280,7 +280,7 @@ _ANSWERS_SHOWN = 8
 _SOURCES = {
     "truth": ("truth", "#999999"),
     "teacher": ("teacher", "#000000"),
-    "students": ("students (mean)", _BLUE),
+    "students": ("students (mean)", drawing.BLUE),
 }
 
 
@@ -301,7 +301,7 @@ def draw_gallery(prompts: Sequence[Mapping[str, Any]]) -> Figure:
     shown = [_shown(prompt) for prompt in prompts]
     rows = (len(shown) + 1) // 2
     heights = [max(len(labels) for labels, _ in shown[2 * i : 2 * i + 2]) for i in range(rows)]
-    figure = Figure(figsize=(_WIDTH, 0.6 + sum(0.75 + 0.3 * height for height in heights)))
+    figure = Figure(figsize=(drawing.WIDTH, 0.6 + sum(0.75 + 0.3 * height for height in heights)))
     axes = figure.subplots(
         rows, 2, squeeze=False, sharex=True, gridspec_kw={"height_ratios": [h + 1 for h in heights]}
     )
@@ -313,7 +313,7 @@ def draw_gallery(prompts: Sequence[Mapping[str, Any]]) -> Figure:
             _wrapped(prompt["prompt"], 40, 3), fontsize=7, fontweight="normal", parse_math=False
         )
         ax.set_xlabel("Probability")
-    _key(figure, axes)
+    drawing.key(figure, axes)
     return figure
 
 
@@ -352,7 +352,7 @@ def _distributions(
                 p.ravel(),
                 where.ravel() - 0.12,
                 where.ravel() + 0.12,
-                color=_RED,
+                color=drawing.RED,
                 lw=0.6,
                 label="each student",
             )

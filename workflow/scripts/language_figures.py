@@ -1,7 +1,7 @@
 """Entry of stage figures for language models."""
 
 import numpy as np
-from kduq import artifacts, figures, figures_text, files, job
+from kduq import artifacts, drawing, figures_text, files, job
 from kduq.estimates import answers
 from kduq.language import corpus, teacher
 
@@ -41,7 +41,7 @@ def main(input, output, params):  # noqa: A002
         "language_methods": lambda: figures_text.draw_methods(part),
     }
     made_by = params.made_by(input, job.study_root(output[0]))
-    made = figures.render(settings, drawings[settings["figure"]], note, made_by)
+    made = drawing.render(settings, drawings[settings["figure"]], note, made_by)
     for path, data in zip(output, made, strict=True):
         with files.atomic(path) as temporary:
             temporary.write_bytes(data)
