@@ -12,7 +12,7 @@ import pandas as pd
 from matplotlib import style
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from kduq.artifacts import canonical_json
 
@@ -135,10 +135,12 @@ def key(figure: Figure, axes: np.ndarray) -> None:
 def log_scale(ax: Axes, name: str = "y") -> None:
     """Make axis x or y logarithmic, with plain numbers at its ticks."""
     axis = getattr(ax, f"{name}axis")
-    low, high = axis.get_view_interval()
     ax.set(**{f"{name}scale": "log"})
-    wide = low <= 0 or high / low > 50
-    axis.set_major_locator(LogLocator(subs=(1.0,) if wide else (1.0, 2.0, 3.0, 5.0, 7.0)))
+    low, high = axis.get_view_interval()
+    ratio = high / low if low > 0 else np.inf
+    subs = (1.0,) if ratio > 60 else (1.0, 2.0, 3.0, 5.0, 7.0)
+    # Over less than half a decade these would be one tick or two.
+    axis.set_major_locator(LogLocator(subs=subs) if ratio > 2.5 else MaxNLocator(5))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_minor_formatter(NullFormatter())
 

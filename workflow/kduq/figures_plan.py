@@ -53,7 +53,7 @@ def _plan(table: pd.DataFrame, wanted: dict[str, Any]) -> Figure:
         known = cells[cells["cost"].notna()]
         for pilot, found in known.groupby("pilot", sort=False):
             at_width = found[found["width"] == wanted["width"]]
-            _curve(left, at_width, "responses", str(pilot))
+            _curve(left, at_width, "draws" if family == "lm" else "responses", str(pilot))
             _curve(right, found[found["optimum"]], "width", str(pilot))
             _name(right, found[found["optimum"]], str(pilot))
         _designs(left, cells[cells["best"]])
@@ -63,7 +63,8 @@ def _plan(table: pd.DataFrame, wanted: dict[str, Any]) -> Figure:
             unit = "over the variance"
         left.set_title(f"{name}: width {wanted['width']:g}", fontsize=7.5)
         right.set_title("Least cost", fontsize=7.5)
-        left.set_xlabel("Responses k per input")
+        draws = "Answers drawn per prompt"
+        left.set_xlabel(draws if family == "lm" else "Responses k per input")
         right.set_xlabel(f"Full width of the interval ({unit})")
         for ax, top in ((left, 0.4), (right, 0.2)):
             ax.set_ylabel(f"Cost (a student: {wanted['cost_student']:g})")

@@ -129,6 +129,7 @@ def cheapest(
     width: float,
     half_widths: np.ndarray,
     responses: int | None = None,
+    draws: int | None = None,
 ) -> Design | None:
     """The design of least cost whose interval is on average no wider than wanted.
 
@@ -144,6 +145,8 @@ def cheapest(
         From `squared_half_widths`.
     responses : int, optional
         The only number of responses to look at; None for the best.
+    draws : int, optional
+        The only number of draws to look at; None for the best.
 
     Returns
     -------
@@ -154,8 +157,9 @@ def cheapest(
         return None
     students = np.arange(2, len(half_widths) + 2)
     best: Design | None = None
-    for draws in range(1, 1 + (MOST_DRAWS if variance.decoding > 0 else 1)):
-        room = (width / 2) ** 2 / half_widths - variance.rest - variance.decoding / draws
+    most = MOST_DRAWS if variance.decoding > 0 else 1
+    for number in range(1, 1 + most) if draws is None else (draws,):
+        room = (width / 2) ** 2 / half_widths - variance.rest - variance.decoding / number
         needed = np.full(len(room), np.inf)
         # The cut keeps rounding from asking for one response more.
         np.divide(variance.noise * (1 - 1e-12), room, out=needed, where=room > 0)
@@ -163,11 +167,11 @@ def cheapest(
         needed[needed > MOST_RESPONSES] = np.inf
         if responses is not None:
             needed = np.where(needed <= responses, responses, np.inf)
-        cost = students * (costs.student + needed * costs.response + draws * costs.draw)
+        cost = students * (costs.student + needed * costs.response + number * costs.draw)
         place = int(cost.argmin())
         if np.isfinite(cost[place]) and (best is None or cost[place] < best.cost):
             found = int(students[place]), int(needed[place])
-            best = Design(*found, draws, float(cost[place]))
+            best = Design(*found, number, float(cost[place]))
     return best
 
 
@@ -191,8 +195,8 @@ def plan(
         The columns of the artifact. For every run and pilot (estimate: at its estimates; upper: at
         the upper limits of their intervals; theory: none is needed) the design of least cost for
         the wanted width and for others around it (optimum), and for the wanted width the design of
-        every other number of responses; students, responses, draws and cost are null where there
-        is none, and draws where students' answers are not drawn.
+        other numbers of responses or, where answers are drawn, of draws; students, responses, draws
+        and cost are null where there is none, and draws where students' answers are not drawn.
     """
     half_widths = squared_half_widths(settings["target"], settings["confidence"])
     whole = (estimates["role"] == "student") & (estimates["group"] == "all")
@@ -215,23 +219,25 @@ def plan(
         keys = {"family": family, "dataset": dataset, "unit": unit}
         keys["alpha"] = None if np.isnan(alpha) else float(alpha)
         best = {p: cheapest(v, costs, settings["width"], half_widths) for p, v in pilots.items()}
-        numbers = _numbers(best.values())
+        compared = "draws" if drawn else "responses"
+        numbers = _numbers(getattr(design, compared) for design in best.values() if design)
         for pilot, variance in pilots.items():
             for step in _WIDTHS:
                 width = settings["width"] * step
                 found = best[pilot] if step == 1 else cheapest(variance, costs, width, half_widths)
                 rows.append(_row(keys, pilot, width, found, True, drawn))
             for number in numbers:
-                found = cheapest(variance, costs, settings["width"], half_widths, number)
+                only = {compared: number}
+                found = cheapest(variance, costs, settings["width"], half_widths, **only)
                 chosen = best[pilot]
-                if found is not None and chosen is not None and chosen.responses != number:
+                if found is not None and chosen and getattr(chosen, compared) != number:
                     rows.append(_row(keys, pilot, settings["width"], found, False, drawn))
     return {name: [row[name] for row in rows] for name in rows[0]}
 
 
-def _numbers(best: Iterable[Design | None]) -> list[int]:
-    """Numbers of responses to compare with the best: from one to well beyond it."""
-    most = max((4 * design.responses for design in best if design is not None), default=0)
+def _numbers(best: Iterable[int]) -> list[int]:
+    """Numbers to compare with the best: from one to well beyond it."""
+    most = 4 * max(best, default=0)
     spaced = np.geomspace(1, max(most, 8), _POINTS)
     return sorted({round(float(number)) for number in spaced})
 
@@ -267,7 +273,8 @@ def summary(settings: Mapping[str, Any], table: pd.DataFrame) -> str:
     """
     wanted = table[table["width"] == settings["width"]]
     keys = ["family", "dataset", "pilot"]
-    one = wanted[wanted["responses"] == 1].set_index(keys)["cost"]
+    alone = (wanted["responses"] == 1) & (wanted["draws"].fillna(1) == 1)
+    one = wanted[alone].set_index(keys)["cost"]
     shown = wanted[wanted["optimum"]].set_index(keys)
     text = pd.DataFrame(
         {
@@ -275,7 +282,7 @@ def summary(settings: Mapping[str, Any], table: pd.DataFrame) -> str:
             "responses": shown["responses"].map(_count),
             "draws": shown["draws"].map(_count),
             "cost": shown["cost"].map(_amount),
-            "cost at k = 1": one.reindex(shown.index).map(_amount),
+            "cost at one": one.reindex(shown.index).map(_amount),
             "width": (shown["width"] * shown["unit"]).map(_amount),
         }
     )
@@ -292,6 +299,7 @@ def summary(settings: Mapping[str, Any], table: pd.DataFrame) -> str:
         f"{what}, {settings['width']:g} {unit} wide, at least cost ({', '.join(costs)}):",
         text.reset_index().to_string(index=False),
     ]
+    lines.append("cost at one: of one response an input or, where answers are drawn, one draw.")
     if mean:
         lines.append(
             "pilot: estimate, at its estimates; upper, at the upper limits of their intervals, "
