@@ -1,6 +1,7 @@
 """Students of data sets: our training, and the loop that one would write first."""
 
-from collections.abc import Callable
+import itertools
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,6 +9,8 @@ import numpy as np
 import torch
 from kduq import config, examples, families, seeds, students, teacher
 from sklearn.linear_model import LinearRegression
+
+_LEARNING_RATE = 0.01
 
 
 @dataclass(frozen=True)
@@ -97,13 +100,35 @@ def _module(layers: list[np.ndarray]) -> torch.nn.Sequential:
     return torch.nn.Sequential(*parts[:-1])
 
 
+def _batches(student: int, n: int, size: int) -> Iterator[torch.Tensor]:
+    """Rows of one step after the other, each once an epoch, in our student's order."""
+    stream = seeds.generator(student, "batches")
+    while True:
+        yield from torch.from_numpy(stream.permutation(n)).split(size)[: n // size]
+
+
+def _fit(
+    model: torch.nn.Module,
+    loss: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
+    x: torch.Tensor,
+    target: torch.Tensor,
+    steps: Iterable[Any],
+) -> None:
+    """The textbook loop; a step has the rows that are chosen."""
+    optimiser = torch.optim.Adam(model.parameters(), lr=_LEARNING_RATE)
+    for rows in steps:
+        optimiser.zero_grad()
+        loss(model(x[rows]), target[rows]).backward()
+        optimiser.step()
+
+
 def mlp(quick: bool, hidden: int, epochs: int) -> Workload:
     """Networks of one hidden layer on 404 rows of 13 features."""
     data = problem("boston_housing")
     settings = {
         "hidden": hidden,
         "epochs": 5 if quick else epochs,
-        "learning_rate": 0.01,
+        "learning_rate": _LEARNING_RATE,
         "initialisation": "uniform",
         "shared_init": None,
         "record_every": 0,
@@ -127,11 +152,8 @@ def mlp(quick: bool, hidden: int, epochs: int) -> Workload:
             first, last = np.split(start, [hidden * (d + 1)])
             model = _module([first.reshape(hidden, d + 1), last[None]])
             target = torch.from_numpy(((labels[i] - location) / scale).astype(np.float32))
-            optimiser = torch.optim.Adam(model.parameters(), lr=settings["learning_rate"])
-            for _ in range(settings["epochs"]):
-                optimiser.zero_grad()
-                torch.nn.functional.mse_loss(model(x)[:, 0], target).backward()
-                optimiser.step()
+            every_row = itertools.repeat(slice(None), settings["epochs"])
+            _fit(model, torch.nn.functional.mse_loss, x, target[:, None], every_row)
             with torch.no_grad():
                 model(x)
                 found.append(model(test)[:, 0].numpy() * scale + location)
@@ -148,7 +170,7 @@ def classifier(quick: bool, family: str) -> Workload:
     settings = {
         "epochs": 300,
         "max_steps": 4 if quick else 300,
-        "learning_rate": 0.01,
+        "learning_rate": _LEARNING_RATE,
         "initialisation": "uniform",
         "shared_init": None,
         "record_every": 0,
@@ -177,18 +199,8 @@ def classifier(quick: bool, family: str) -> Workload:
             start: Any = kind(data, settings)
             model = _module(start.initial_parameters(i, None, None))
             target = torch.from_numpy(labels[i])
-            optimiser = torch.optim.Adam(model.parameters(), lr=settings["learning_rate"])
-            stream, step = seeds.generator(i, "batches"), 0
-            while step < settings["max_steps"]:
-                order = torch.from_numpy(stream.permutation(n))
-                for rows in order.split(512)[: n // 512]:
-                    optimiser.zero_grad()
-                    loss = torch.nn.functional.cross_entropy(model(x[rows]), target[rows])
-                    loss.backward()
-                    optimiser.step()
-                    step += 1
-                    if step == settings["max_steps"]:
-                        break
+            steps = itertools.islice(_batches(i, n, 512), settings["max_steps"])
+            _fit(model, torch.nn.functional.cross_entropy, x, target, steps)
             with torch.no_grad():
                 model(x)
                 found.append(torch.softmax(model(test), 1).numpy())

@@ -63,6 +63,33 @@ LANGUAGE = {
 }
 
 
+#: Crossed designs of linear students and networks, in place of the two experiments of TINY.
+CROSSED = {
+    "experiments": {
+        "teacher_noise": None,
+        "variance_aware": None,
+        "decomposition": {
+            "datasets": ["boston_housing"],
+            "alpha": 0.5,
+            "families": {
+                "linear": {
+                    "teacher": "ols",
+                    "student": "ols",
+                    "levels": {"noise": 4, "bootstrap": 3},
+                    "block": 2,
+                },
+                "mlp": {
+                    "teacher": "mlp_16",
+                    "student": "mlp_16",
+                    "levels": {"noise": 3, "initialisation": 3, "bootstrap": 3},
+                    "block": 2,
+                },
+            },
+        },
+    },
+}
+
+
 def merged(base, overlay):
     both = dict(base)
     for key, value in overlay.items():

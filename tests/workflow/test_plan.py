@@ -1,26 +1,9 @@
 """The plan of a tiny pilot, run for real."""
 
 import pandas as pd
-from checkouts import TINY
+from checkouts import CROSSED, TINY, merged
 
-PILOT = {
-    "experiments": {
-        "teacher_noise": None,
-        "variance_aware": None,
-        "decomposition": {
-            "datasets": ["boston_housing"],
-            "alpha": 0.5,
-            "families": {
-                "linear": {
-                    "teacher": "ols",
-                    "student": "ols",
-                    "levels": {"noise": 4, "bootstrap": 4},
-                    "block": 2,
-                },
-            },
-        },
-    },
-}
+PILOT = merged(CROSSED, {"experiments": {"decomposition": {"families": {"mlp": None}}}})
 
 
 def test_a_plan_is_made_shown_and_remade_alone(checkout):

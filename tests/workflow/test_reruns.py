@@ -4,7 +4,7 @@ import resource
 
 import pandas as pd
 import yaml
-from checkouts import LANGUAGE, ROOT, TINY, merged
+from checkouts import CROSSED, LANGUAGE, ROOT, TINY, merged
 from kduq import config
 from kduq.study import Study
 
@@ -167,32 +167,6 @@ def test_the_paper_study_stays_under_two_thousand_jobs(checkout):
     assert sum(counts.values()) < 2000
     # As many as the cost model says, at five minutes a job.
     assert 20 < counts["students"] < 500
-
-
-CROSSED = {
-    "experiments": {
-        "teacher_noise": None,
-        "variance_aware": None,
-        "decomposition": {
-            "datasets": ["boston_housing"],
-            "alpha": 0.5,
-            "families": {
-                "linear": {
-                    "teacher": "ols",
-                    "student": "ols",
-                    "levels": {"noise": 4, "bootstrap": 3},
-                    "block": 2,
-                },
-                "mlp": {
-                    "teacher": "mlp_16",
-                    "student": "mlp_16",
-                    "levels": {"noise": 3, "initialisation": 3, "bootstrap": 3},
-                    "block": 2,
-                },
-            },
-        },
-    },
-}
 
 
 def test_more_noise_levels_train_their_students_alone(checkout):

@@ -56,6 +56,11 @@ class Runs:
         """Settings of a family in an experiment."""
         return getattr(getattr(self.config.experiments, experiment).families, family)
 
+    def _common(self, experiment: str, family: str, dataset: str) -> dict[str, Any]:
+        """What tells the jobs of a run from those of another: the path of their seeds."""
+        names = {"experiment": experiment, "family": family, "dataset": dataset}
+        return names | {"seed": self.config.seed}
+
     def _grid(self, experiment: str) -> dict[str, Any]:
         settings: dict[str, Any] = getattr(self.config.experiments, experiment).model_dump()
         # 1 and 1.0 are the same setting.
@@ -224,12 +229,7 @@ class Runs:
         noisy = experiment in ("teacher_noise", "student_output", "variance_aware")
         draws = max((cell["k"] or 1) for cell in cells)
         divergence_factor = self.config.statistics.divergence_factor
-        common = {
-            "experiment": experiment,
-            "family": family,
-            "dataset": dataset,
-            "seed": self.config.seed,
-        }
+        common = self._common(experiment, family, dataset)
         jobs, students = [], []
         for start, stop in self._blocks(experiment, family):
             block = f"{start:06d}-{stop:06d}"
@@ -289,12 +289,7 @@ class Runs:
         if "shared_init" in model:
             # Initial parameters are those of the level, and no trajectory is kept.
             model |= {"shared_init": None, "record_every": 0}
-        common = {
-            "experiment": experiment,
-            "family": family,
-            "dataset": dataset,
-            "seed": self.config.seed,
-        }
+        common = self._common(experiment, family, dataset)
         design = {
             "design": experiment,
             "task": task,
@@ -364,12 +359,7 @@ class Runs:
             greedy = cell["label_source"] == "greedy"
             temperature = 0.0 if greedy else cell["temperature"]
             numbers[temperature] = max(numbers.get(temperature, 0), cell["k"])
-        common = {
-            "experiment": experiment,
-            "family": family,
-            "dataset": corpus,
-            "seed": self.config.seed,
-        }
+        common = self._common(experiment, family, corpus)
         jobs: list[Job] = []
         students: list[str] = []
         losses: list[str] = []
