@@ -31,7 +31,7 @@ def test_a_job_takes_no_longer_than_it_should_and_keeps_no_more_than_fits(minute
         assert size % 2 == 0
         assert size == 2 or size * each <= 60 * minutes
         assert size == 200 or 4 * size * each > 60 * minutes or size == 2
-    wide = {"family": "softmax", "epochs": 1, "batch_size": 512, "max_steps": 1}
+    wide = {"family": "mlp", "hidden": 1, "epochs": 1, "batch_size": 512, "max_steps": 1}
     size = costs.block(wide, ["mnist"], ASKED, 8, 1000)
     assert size * 8 * 140_000 * 72 <= 1e9
 

@@ -10,7 +10,8 @@ from test_language_stages import ASK, DECODING, MODEL, corpus, taught
 
 __all__ = ["corpus", "taught"]
 
-STUDENT = MODEL | {"steps": 6}
+#: Batches are a part of the prompts, so that their order counts.
+STUDENT = MODEL | {"steps": 6, "batch_size": 2}
 RUN = {"experiment": "decomposition", "family": "lm", "dataset": "made_up", "seed": 5}
 LEVELS = {"initialisation": 3, "bootstrap": 2, "decoding": 4}
 
