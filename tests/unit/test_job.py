@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 from kduq import job
@@ -19,7 +20,7 @@ def main(inputs, output, params):
 {body}
 
 job.run(main, SimpleNamespace(
-    log=["logs/x.log"], input=[], output=["out"], threads=1,
+    log=[{log!r}], input=[], output=["out"], threads=1,
     params=SimpleNamespace(job={parameters!r}),
 ))
 """
@@ -27,16 +28,17 @@ job.run(main, SimpleNamespace(
 
 @pytest.fixture
 def execute(tmp_path):
-    def run(body, parameters=PLAN.parameters):
+    def run(body, parameters=PLAN.parameters, log="logs/x.log"):
+        script = SCRIPT.format(body=f"    {body}", parameters=parameters, log=log)
         done = subprocess.run(
-            [sys.executable, "-c", SCRIPT.format(body=f"    {body}", parameters=parameters)],
+            [sys.executable, "-c", script],
             cwd=tmp_path,
             env={"PYTHONPATH": str(PACKAGE.parent)},
             capture_output=True,
             text=True,
             check=False,
         )
-        return done, (tmp_path / "logs" / "x.log").read_text()
+        return done, (tmp_path / log).read_text() if log == "logs/x.log" else ""
 
     return run
 
@@ -66,6 +68,15 @@ def test_other_errors_keep_their_traceback_in_the_log(execute):
     assert done.returncode == 1
     assert log.count("ZeroDivisionError") >= 1
     assert "Traceback" in log
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full on this system")
+@pytest.mark.parametrize("body", ["pass", "raise UserError('x.csv: no such file')"])
+def test_a_log_on_a_full_disk_is_one_line_on_the_terminal(execute, body):
+    done, _ = execute(body, log="/dev/full")
+    assert done.returncode == 1
+    assert done.stderr.startswith("/dev/full: cannot be written (No space left on device); make")
+    assert done.stderr.count("\n") == 1
 
 
 def test_paths_below_a_study_are_understood():

@@ -82,7 +82,7 @@ def test_a_student_is_trained_on_its_levels(corpus, answers, whole):
     assert any(
         not torch.equal(a, b) for a, b in zip(model.parameters(), other.parameters(), strict=True)
     )
-    training.train(model, tokenizer, examples, STUDENT, start)
+    losses = training.train(model, tokenizer, examples, STUDENT, start)
     decoding = seeds.replicate_seed(5, (*path, "decoding"), 0)
     said = teacher.ask(model, tokenizer, ASK | {"draws": 4}, corpus, decoding)
     here = (
@@ -91,6 +91,7 @@ def test_a_student_is_trained_on_its_levels(corpus, answers, whole):
         & (np.asarray(whole["bootstrap_level"]) == 1)
     )
     np.testing.assert_array_equal(whole["embedding"][here], said["embedding"])
+    np.testing.assert_array_equal(whole["train_loss"][here], losses.loss[-1])
 
 
 def test_the_table_is_an_artifact(corpus, answers, tmp_path):

@@ -68,6 +68,10 @@ def test_draws_are_planned_where_answers_are_drawn():
     each = 2 + row.responses * 50 * 0.01 + row.draws * 0.1
     assert row.cost == pytest.approx(row.students * each)
     assert "a draw 0.1" in planner.summary(SETTINGS, table)
+    other = table[~table["optimum"] & (table["pilot"] == "estimate")]
+    assert set(other["draws"]) >= {1, 2, 3} - {row.draws}
+    assert row.draws not in set(other["draws"])
+    assert (other["cost"] >= row.cost).all()
 
 
 def test_the_variance_between_students_is_planned_without_the_pilot():

@@ -138,9 +138,9 @@ def log_scale(ax: Axes, name: str = "y") -> None:
     ax.set(**{f"{name}scale": "log"})
     low, high = axis.get_view_interval()
     ratio = high / low if low > 0 else np.inf
-    subs = (1.0,) if ratio > 60 else (1.0, 2.0, 3.0, 5.0, 7.0)
+    subs = (1.0,) if ratio > 100 else (1.0, 2.0, 3.0, 5.0, 7.0)
     # Over less than half a decade these would be one tick or two.
-    axis.set_major_locator(LogLocator(subs=subs) if ratio > 2.5 else MaxNLocator(5))
+    axis.set_major_locator(LogLocator(subs=subs, numticks=12) if ratio > 2.5 else MaxNLocator(5))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_minor_formatter(NullFormatter())
 

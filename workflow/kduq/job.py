@@ -149,9 +149,13 @@ def _log(path: str) -> Iterator[IO[str]]:
         with os.fdopen(os.dup(kept[1]), "w") as terminal:
             yield terminal
     finally:
-        for stream in (sys.stdout, sys.stderr):
-            with contextlib.suppress(OSError):  # a full disk; said already
+        for number, stream in ((1, sys.stdout), (2, sys.stderr)):
+            try:
                 stream.flush()
+            except OSError:  # a full disk; said already, and not to be said on the terminal too
+                with open(os.devnull, "w") as nowhere:
+                    os.dup2(nowhere.fileno(), number)
+                    stream.flush()
         for number, copy in zip((1, 2), kept, strict=True):
             os.dup2(copy, number)
             os.close(copy)
