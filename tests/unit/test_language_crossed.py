@@ -67,12 +67,12 @@ def test_more_levels_leave_the_first_ones_as_they_are(corpus, answers, whole):
     np.testing.assert_allclose(more["embedding"][kept], whole["embedding"][first], atol=1e-5)
 
 
-def test_a_student_is_trained_on_its_levels(corpus, answers, whole):
+@pytest.mark.parametrize("level", [0, 1])
+def test_a_student_is_trained_on_its_levels(corpus, answers, whole, level):
     """One student made by hand from the seeds of its levels."""
     path = ("decomposition", "lm", "made_up")
-    start, sample = (
-        seeds.replicate_seed(5, (*path, factor), 1) for factor in ("initialisation", "bootstrap")
-    )
+    start = seeds.replicate_seed(5, (*path, "initialisation"), 1)
+    sample = seeds.replicate_seed(5, (*path, "bootstrap"), level)
     mine = (answers["replicate"] == 2) & (answers["response"] == 0)
     texts = dict(zip(answers["prompt_id"][mine], answers["text"][mine], strict=True))
     rows = seeds.generator(sample, "bootstrap").integers(0, 3, size=3)
@@ -88,7 +88,7 @@ def test_a_student_is_trained_on_its_levels(corpus, answers, whole):
     here = (
         (np.asarray(whole["noise_level"]) == 2)
         & (np.asarray(whole["init_level"]) == 1)
-        & (np.asarray(whole["bootstrap_level"]) == 1)
+        & (np.asarray(whole["bootstrap_level"]) == level)
     )
     np.testing.assert_array_equal(whole["embedding"][here], said["embedding"])
     np.testing.assert_array_equal(whole["train_loss"][here], losses.loss[-1])
