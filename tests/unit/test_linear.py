@@ -1,6 +1,7 @@
 import numpy as np
+import pytest
 from kduq import students
-from kduq.families import Batch, Problem
+from kduq.families import Batch, Problem, linear
 from kduq.families.linear import Linear
 
 
@@ -33,6 +34,38 @@ def test_bootstrap_samples_equal_lstsq_also_where_rank_is_lacking(problem):
             found.test_prediction[i], with_intercept(problem.test_x) @ exact, rtol=1e-5, atol=1e-6
         )
     assert 0 < deficient < chunk
+
+
+@pytest.mark.parametrize(("columns", "held"), [(6, 300), (linear._WIDEST + 1, 1 << 20)])
+def test_wide_designs_and_many_rows_give_the_same_students(monkeypatch, columns, held):
+    """Tables are cut where they would not fit, and many columns go another way."""
+    rng = np.random.default_rng(4)
+    x = rng.normal(size=(150, columns)).astype(np.float32)
+    x[:, 5] = x[:, 4]
+    x[:40, 5] += 1e-3
+    labels = rng.normal(size=(Linear.chunk, 150))
+    counts = np.ones((Linear.chunk, 150))
+    counts[::2, :40] = 0  # in every second sample two columns are equal
+    batch = Batch(labels, np.zeros(Linear.chunk, int), counts)
+    monkeypatch.setattr(linear, "_HELD", held)
+    found = Linear(Problem(x, x[:9], labels[0]), {}).train(batch)
+    assert (found.rank_deficient == (np.arange(Linear.chunk) % 2 == 0)).all()
+    for i in range(4):
+        rows = np.flatnonzero(counts[i])
+        exact = np.linalg.lstsq(with_intercept(x[rows]), labels[i, rows], rcond=None)[0]
+        expected = with_intercept(x[:9]) @ exact
+        np.testing.assert_allclose(found.test_prediction[i], expected, rtol=1e-4, atol=1e-6)
+
+
+def test_students_are_the_same_bits_whatever_is_held_at_once(problem, monkeypatch):
+    counts = np.stack([students.bootstrap_counts(seed, 45, 0.3) for seed in range(Linear.chunk)])
+    labels = np.random.default_rng(1).normal(size=counts.shape)
+    batch = Batch(labels, np.zeros(Linear.chunk, int), counts)
+    whole = Linear(problem, {}).train(batch)
+    p = 1 + problem.train_x.shape[1]
+    monkeypatch.setattr(linear, "_HELD", 45 * p * (p + 1) // 2)
+    cut = Linear(problem, {}).train(batch)
+    np.testing.assert_array_equal(whole.test_prediction, cut.test_prediction)
 
 
 def test_a_design_without_full_rank_is_flagged(problem):

@@ -7,6 +7,11 @@ from scipy import integrate, stats
 
 from kduq.families import Batch, Problem, Trained
 
+#: Numbers held at once in a table of products or of normal equations.
+_HELD = 1 << 20
+#: Beyond so many coefficients LAPACK is faster, one student at a time.
+_WIDEST = 100
+
 
 class Linear:
     """Ordinary least squares with an intercept.
@@ -28,10 +33,8 @@ class Linear:
         del settings
         self._train_x = _with_intercept(problem.train_x)
         self._test_x = _with_intercept(problem.test_x)
-        n, p = self._train_x.shape
         self._pseudo_inverse = np.linalg.pinv(self._train_x)
         self._rank = int(np.linalg.matrix_rank(self._train_x))
-        self._products = np.einsum("ip,iq->ipq", self._train_x, self._train_x).reshape(n, p * p)
 
     def train(self, batch: Batch) -> Trained:
         """Fit the students of one chunk; see `Family.train`."""
@@ -44,17 +47,32 @@ class Linear:
 
     def _weighted(self, labels: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Least squares on bootstrap samples, by the normal equations of all at once."""
-        p = self._train_x.shape[1]
-        gram = (counts @ self._products).reshape(-1, p, p)
+        gram = self._gram(counts)
         moments = (counts * labels) @ self._train_x
-        values, vectors = np.linalg.eigh(gram)
-        # An eigenvalue of a Gram matrix is a squared singular value: rounding leaves those of a
-        # rank-deficient sample near eps times the largest, so the cut lies well above that.
-        cut = values[:, -1:] * p * 100 * np.finfo(float).eps
-        kept = values > cut
-        inverse = np.where(kept, 1 / np.where(kept, values, 1), 0)
-        projected = np.einsum("bpe,bp->be", vectors, moments) * inverse
-        return np.einsum("bpe,be->bp", vectors, projected), ~kept.all(axis=1)
+        p = moments.shape[1]
+        # What rounding leaves of an eigenvalue that is zero is near eps times the largest.
+        relative_cut = p * 100 * np.finfo(float).eps
+        coefficients, solved = np.empty_like(moments), np.zeros(len(labels), bool)
+        students = _HELD // (2 * p * p)
+        for start in range(0, len(labels) if p <= _WIDEST else 0, students):
+            part = slice(start, start + students)
+            coefficients[part], smallest, trace = _eliminate(gram[:, part], moments[part])
+            solved[part] = smallest > relative_cut * trace
+        deficient = np.zeros(len(labels), bool)
+        for i in np.flatnonzero(~solved):
+            coefficients[i], deficient[i] = _minimum_norm(gram[:, i], moments[i], relative_cut)
+        return coefficients, deficient
+
+    def _gram(self, counts: np.ndarray) -> np.ndarray:
+        """Upper triangles, row after row, of XᵀCX: (p(p+1)/2, students)."""
+        columns = np.ascontiguousarray(self._train_x.T)
+        i, j = np.triu_indices(len(columns))
+        gram = np.zeros((len(i), len(counts)))
+        rows = max(1, _HELD // len(i))
+        for start in range(0, len(self._train_x), rows):
+            part = slice(start, start + rows)
+            gram += (columns[i, part] * columns[j, part]) @ counts[:, part].T
+        return gram
 
     @classmethod
     def theory_inter_student_variance(
@@ -101,6 +119,43 @@ class Linear:
         spread = 12 * np.sqrt(2 * freedom)
         low, high = max(0.0, freedom - spread), freedom + spread + 50
         return averaging * integrate.quad(integrand, low, high, limit=200)[0]
+
+
+def _eliminate(gram: np.ndarray, moments: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Solutions of normal equations; least eigenvalues, bounded from below; traces.
+
+    Cholesky's elimination of [G, m, 1], every operation for all students: G = UᵀU leaves
+    [U, U⁻ᵀm, U⁻ᵀ]. The least eigenvalue of G is 1/|G⁻¹|, and |G⁻¹| at most the squared Frobenius
+    norm of U⁻¹. A matrix that is not positive definite has no number for it.
+    """
+    p, students = moments.shape[1], len(moments)
+    table = np.zeros((p, 2 * p + 1, students))
+    table[np.triu_indices(p)] = gram
+    trace = np.einsum("iis->s", table[:, :p])
+    table[:, p] = moments.T
+    table[np.arange(p), np.arange(p + 1, 2 * p + 1)] = 1
+    with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
+        for pivot in range(p):
+            end = p + 2 + pivot  # beyond it are zeros
+            row = table[pivot, pivot:end]
+            row /= np.sqrt(row[0])
+            table[pivot + 1 :, pivot + 1 : end] -= row[1 : p - pivot, None] * row[1:]
+        inverse = table[:, p + 1 :]
+        solution = np.einsum("jis,js->si", inverse, table[:, p])
+        return solution, 1 / np.einsum("jis,jis->s", inverse, inverse), trace
+
+
+def _minimum_norm(
+    gram: np.ndarray, moments: np.ndarray, relative_cut: float
+) -> tuple[np.ndarray, bool]:
+    """Solution of minimum norm of one student's normal equations; whether they lack rank."""
+    p = len(moments)
+    matrix = np.zeros((p, p))
+    matrix[np.triu_indices(p)] = gram
+    values, vectors = np.linalg.eigh(matrix, UPLO="U")
+    kept = values > relative_cut * values[-1]
+    vectors = vectors[:, kept]
+    return vectors @ (vectors.T @ moments / values[kept]), not kept.all()
 
 
 def _with_intercept(x: np.ndarray) -> np.ndarray:
