@@ -33,6 +33,28 @@ def test_every_study_that_is_shipped_is_valid(preset):
     assert config.check(raw).study == (preset or "default")
 
 
+def test_the_paper_study_can_be_run_for_regression_alone():
+    raw = default()
+    for overlay in ("paper", "only/regression"):
+        raw = merged(raw, yaml.safe_load((ROOT / f"workflow/presets/{overlay}.yaml").read_text()))
+    part = config.check(raw)
+    whole = config.check(
+        merged(default(), yaml.safe_load((ROOT / "workflow/presets/paper.yaml").read_text()))
+    )
+    assert part.study == "paper"
+    wanted = {
+        (name, family): run
+        for name, grid in whole.experiments.model_dump(exclude_none=True).items()
+        for family, run in grid["families"].items()
+        if family in ("linear", "mlp") and name != "student_output"
+    }
+    assert wanted == {
+        (name, family): run
+        for name, grid in part.experiments.model_dump(exclude_none=True).items()
+        for family, run in grid["families"].items()
+    }
+
+
 def test_the_paper_study_has_the_papers_replicates():
     raw = merged(default(), yaml.safe_load((ROOT / "workflow/presets/paper.yaml").read_text()))
     experiments = config.check(raw).experiments.model_dump()
