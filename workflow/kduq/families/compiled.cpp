@@ -30,6 +30,11 @@ using Index = std::int64_t;
 typedef float Vector __attribute__((vector_size(4 * lanes)));
 typedef std::int32_t Bits __attribute__((vector_size(4 * lanes)));
 
+/// Units whose bits share a number; blocks of units do not cross it.
+constexpr Index word = 32;
+
+inline Bits unit_bit(Index m) { return Bits{} + static_cast<std::int32_t>(1u << m % word); }
+
 inline Vector load(const float *from) {
     Vector value;
     std::memcpy(&value, from, sizeof value);
@@ -135,58 +140,63 @@ void multiply(const float *weights, Index ld, Index count, Index depth, const fl
     }
 }
 
-template <int M, int K, class Make>
-[[gnu::noinline]] void contract_block(Index m, const float *x, Index stride, const Make &make,
-                                      float *out, Index ld) {
+template <int M, int K>
+[[gnu::noinline]] void contract_block(const float *left, const float *x, Index stride, float *out,
+                                      Index ld) {
     Vector sum[M][K] = {};
     for (Index row = 0; row < stride; row += lanes) {
-        Vector left[M];
+        Vector factor[M];
 #pragma GCC unroll 4
         for (int i = 0; i < M; i++) {
-            left[i] = make(m + i, row);
-            hold(left[i]);
+            factor[i] = load(left + i * stride + row);
+            hold(factor[i]);
         }
 #pragma GCC unroll 4
         for (int j = 0; j < K; j++) {
             Vector column = load(x + j * stride + row);
             hold(column);
 #pragma GCC unroll 4
-            for (int i = 0; i < M; i++) sum[i][j] += left[i] * column;
+            for (int i = 0; i < M; i++) sum[i][j] += factor[i] * column;
         }
     }
 #pragma GCC unroll 4
     for (int i = 0; i < M; i++)
 #pragma GCC unroll 4
-        for (int j = 0; j < K; j++) out[(m + i) * ld + j] = total(sum[i][j]);
+        for (int j = 0; j < K; j++) out[i * ld + j] = total(sum[i][j]);
 }
 
-template <int K, class Make>
-void contract_columns(Index count, const float *x, Index stride, const Make &make, float *out,
+template <int M>
+void contract_columns(const float *left, Index depth, const float *x, Index stride, float *out,
                       Index ld) {
-    const Index blocks = (count + 2) / 3;
-    for (Index b = 0; b < blocks; b++) {
-        const Index m = count * b / blocks;
-        switch (count * (b + 1) / blocks - m) {
-        case 3: contract_block<3, K>(m, x, stride, make, out, ld); break;
-        case 2: contract_block<2, K>(m, x, stride, make, out, ld); break;
-        case 1: contract_block<1, K>(m, x, stride, make, out, ld); break;
-        }
-    }
-}
-
-/// out (count, depth) = sums over rows of make(m, row) · x (depth, stride).
-template <class Make>
-void contract(Index count, Index depth, const float *x, Index stride, const Make &make, float *out,
-              Index ld) {
     const Index blocks = (depth + 3) / 4;
     for (Index b = 0; b < blocks; b++) {
         const Index k = depth * b / blocks;
         const float *columns = x + k * stride;
         switch (depth * (b + 1) / blocks - k) {
-        case 4: contract_columns<4>(count, columns, stride, make, out + k, ld); break;
-        case 3: contract_columns<3>(count, columns, stride, make, out + k, ld); break;
-        case 2: contract_columns<2>(count, columns, stride, make, out + k, ld); break;
-        case 1: contract_columns<1>(count, columns, stride, make, out + k, ld); break;
+        case 4: contract_block<M, 4>(left, columns, stride, out + k, ld); break;
+        case 3: contract_block<M, 3>(left, columns, stride, out + k, ld); break;
+        case 2: contract_block<M, 2>(left, columns, stride, out + k, ld); break;
+        case 1: contract_block<M, 1>(left, columns, stride, out + k, ld); break;
+        }
+    }
+}
+
+/// out (count, depth) = sums over rows of make(m, row) · x (depth, stride).
+///
+/// What is made for three m lies in `left` (3, stride) while all columns are gone through.
+template <class Make>
+void contract(Index count, Index depth, const float *x, Index stride, const Make &make, float *left,
+              float *out, Index ld) {
+    const Index blocks = (count + 2) / 3;
+    for (Index b = 0; b < blocks; b++) {
+        const Index m = count * b / blocks, made = count * (b + 1) / blocks - m;
+        for (Index i = 0; i < made; i++)
+            for (Index row = 0; row < stride; row += lanes)
+                store(left + i * stride + row, make(m + i, row));
+        switch (made) {
+        case 3: contract_columns<3>(left, depth, x, stride, out + m * ld, ld); break;
+        case 2: contract_columns<2>(left, depth, x, stride, out + m * ld, ld); break;
+        case 1: contract_columns<1>(left, depth, x, stride, out + m * ld, ld); break;
         }
     }
 }
@@ -227,11 +237,12 @@ extern "C" void kduq_train(const float *x, Index x_stride, Index inputs, const f
     const Index stride = (batch + block - 1) / block * block;
     const Index units = hidden ? hidden : outputs;
     const Index size = units * inputs + (hidden ? outputs * (hidden + 1) : 0);
-    const Buffer buffer(stride * (inputs + 2 * outputs + 1 + 2 * hidden) + 3 * size +
+    const Buffer buffer(stride * (inputs + 2 * outputs + 4 + 2 * hidden) + 3 * size +
                         hidden * outputs);
     float *const columns = buffer;
     float *const target = columns + inputs * stride, *const output = target + outputs * stride;
-    float *const weight = output + outputs * stride, *const active = weight + stride;
+    float *const weight = output + outputs * stride, *const left = weight + stride;
+    float *const active = left + 3 * stride;
     float *const backward = active + hidden * stride, *const gradient = backward + hidden * stride;
     float *const moment_1 = gradient + size, *const moment_2 = moment_1 + size;
     float *const transposed = moment_2 + size;
@@ -252,18 +263,20 @@ extern "C" void kduq_train(const float *x, Index x_stride, Index inputs, const f
         }
         if (squared) {
             // With one output its weight is a factor of all that a unit contributes: the
-            // gradient is formed without it, which also gives that of the weight itself.
+            // gradient is formed without it, which also gives that of the weight itself. Of a unit
+            // no more is needed than whether it is active: a bit, which does not leave the cache.
             for (Index row = 0; row < stride; row++) output[row] = last[hidden];
             multiply(parameters, inputs, hidden, inputs, columns, stride,
                      [=](Index m, Index row, const auto &sums) {
                          Vector added = load(output + row);
+                         float *const place = active + m / word * stride + row;
+                         Bits bits = m % word ? (Bits)load(place) : Bits{};
                          for (const Vector &sum : sums) {
-                             const Vector value = positive(sum);
-                             added += last[m] * value;
-                             // The sign says whether a unit is active: reading it takes no
-                             // register, of which `contract` has none left.
-                             store(active + m++ * stride + row, 0 - value);
+                             const Bits on = ~(Bits)(sum <= 0);
+                             added += last[m] * (Vector)((Bits)sum & on);
+                             bits |= on & unit_bit(m++);
                          }
+                         store(place, (Vector)bits);
                          store(output + row, added);
                      });
             for (Index row = 0; row < stride; row++)
@@ -271,10 +284,11 @@ extern "C" void kduq_train(const float *x, Index x_stride, Index inputs, const f
             contract(
                 hidden, inputs, columns, stride,
                 [=](Index m, Index row) {
-                    const Bits sign = (Bits)load(active + m * stride + row) >> 31;
-                    return (Vector)((Bits)load(output + row) & sign);
+                    const Bits bits = (Bits)load(active + m / word * stride + row);
+                    const Bits mask = (bits & unit_bit(m)) != 0;
+                    return (Vector)((Bits)load(output + row) & mask);
                 },
-                gradient, inputs);
+                left, gradient, inputs);
             for (Index m = 0; m < hidden; m++) {
                 float sum = 0;
                 for (Index k = 0; k < inputs; k++) {
@@ -327,7 +341,7 @@ extern "C" void kduq_train(const float *x, Index x_stride, Index inputs, const f
             }
             const auto error = [=](Index c, Index row) { return load(output + c * stride + row); };
             if (hidden) {
-                contract(outputs, hidden, active, stride, error, last_gradient, ld);
+                contract(outputs, hidden, active, stride, error, left, last_gradient, ld);
                 for (Index c = 0; c < outputs; c++) {
                     last_gradient[c * ld + hidden] = sum_of_rows(output + c * stride, stride);
                     for (Index m = 0; m < hidden; m++)
@@ -342,10 +356,10 @@ extern "C" void kduq_train(const float *x, Index x_stride, Index inputs, const f
                          });
                 contract(
                     hidden, inputs, columns, stride,
-                    [=](Index m, Index row) { return load(backward + m * stride + row); },
+                    [=](Index m, Index row) { return load(backward + m * stride + row); }, left,
                     gradient, inputs);
             } else {
-                contract(outputs, inputs, columns, stride, error, gradient, inputs);
+                contract(outputs, inputs, columns, stride, error, left, gradient, inputs);
             }
         }
         adam(parameters, moment_1, moment_2, gradient, size, learning_rate, step);
