@@ -74,7 +74,7 @@ class Cluster(Checkout):
             return run.wait()
 
     def jobs(self, rule, state):
-        """Slurm's numbers of a rule's jobs in a state, array tasks one by one."""
+        """Slurm's numbers of a rule's or group's jobs in a state, array tasks one by one."""
         listed = self.node.call("squeue", "--noheader", "--array", f"--states={state}", "-o%i|%k")
         jobs = [line.split("|") for line in listed.splitlines()]
         return [number for number, comment in jobs if comment.startswith(f"rule_{rule}_")]

@@ -162,3 +162,11 @@ def test_the_reader_names_the_file_the_fault_and_the_remedy(file, damage, reason
     assert message.startswith(str(file))
     assert reason in message
     assert f"snakemake --force {file} --configfile workflow/presets/smoke.yaml" in message
+
+
+def test_a_file_that_is_shared_is_to_be_deleted_where_it_lies(file, tmp_path):
+    shared = file.rename(tmp_path / "shared.parquet")
+    file.symlink_to(shared)
+    flip(shared)
+    with pytest.raises(ArtifactError, match=rf"first delete {shared}, which it is a link to"):
+        artifacts.read(file, "responses")

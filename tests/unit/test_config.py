@@ -4,6 +4,7 @@ import pytest
 import yaml
 from kduq import config
 from kduq.errors import UserError
+from kduq.study import Study
 
 ROOT = Path(__file__).parents[2]
 
@@ -195,3 +196,23 @@ def test_every_mistake_is_listed():
     with pytest.raises(UserError) as caught:
         config.check(merged(default(), {"sed": 1} | run(replicates=-5, block=3)))
     assert len(str(caught.value).splitlines()) == 3
+
+
+def test_a_style_is_a_name_or_a_file_of_matplotlib(tmp_path):
+    file = tmp_path / "mine.mplstyle"
+    file.write_text("lines.linewidth: 3\n")
+    for style in ("ggplot", str(file)):
+        assert config.check(merged(default(), {"figures": {"style": style}})).figures.style == style
+    for style in ("seaborn", str(tmp_path / "none.mplstyle")):
+        with pytest.raises(UserError, match=r"figures\.style: found .*allowed are default, a file"):
+            config.check(merged(default(), {"figures": {"style": style}}))
+
+
+def test_a_style_files_content_is_part_of_what_is_drawn(tmp_path):
+    file = tmp_path / "mine.mplstyle"
+    chosen = merged(default(), {"figures": {"style": str(file)}})
+    texts = []
+    for width in (1, 2):
+        file.write_text(f"lines.linewidth: {width}\n")
+        texts.append(Study(config.check(chosen)).jobs["figures/teacher_noise.png"].parameters)
+    assert texts[0] != texts[1]

@@ -26,13 +26,13 @@ def test_costs_follow_the_work():
 @pytest.mark.parametrize("minutes", [0.01, 0.5, 5, 1000])
 def test_a_job_takes_no_longer_than_it_should_and_keeps_no_more_than_fits(minutes):
     for students in (1, 15, 200):
-        size = costs.block(NETWORK, ["boston_housing"], ASKED, students, minutes)
+        size = costs.block(NETWORK, "boston_housing", ASKED, students, minutes)
         each = students * costs.seconds(NETWORK, "boston_housing", ASKED)
         assert size % 2 == 0
         assert size == 2 or size * each <= 60 * minutes
         assert size == 200 or 4 * size * each > 60 * minutes or size == 2
     wide = {"family": "mlp", "hidden": 1, "epochs": 1, "batch_size": 512, "max_steps": 1}
-    size = costs.block(wide, ["mnist"], ASKED, 8, 1000)
+    size = costs.block(wide, "mnist", ASKED, 8, 1000)
     assert size * 8 * 140_000 * 72 <= 1e9
 
 

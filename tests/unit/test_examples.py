@@ -117,3 +117,37 @@ def test_rows_are_a_random_part_and_keep_their_numbers(tmp_path):
     assert (np.diff(found["example"]) > 0).all()
     assert found["example"].max() > 24
     np.testing.assert_allclose(found["y"], frame["price"][found["example"]])
+
+
+@pytest.mark.parametrize(
+    ("text", "line"),
+    [
+        ("price,a,price\n", "column 'price' is named more than once"),
+        ("a,a,price\n", "column 'a' is named more than once"),
+        (",a,price\n", "column 1 has no name"),
+        ("a,price\n", "rows have more cells than the first line has names"),
+    ],
+)
+def test_names_that_do_not_fit_the_columns_are_refused(tmp_path, text, line):
+    path = tmp_path / "x.csv"
+    path.write_text(text + "".join(f"{i},{i % 7},{i % 5}\n" for i in range(40)))
+    with pytest.raises(UserError, match=line) as caught:
+        examples.prepare(BUILT_IN | {"dataset": "mine", "path": str(path), "target": "price"})
+    assert str(path) in str(caught.value)
+
+
+def test_a_folder_is_no_data_set(tmp_path):
+    (tmp_path / "parts.parquet").mkdir()
+    settings = {"dataset": "mine", "path": str(tmp_path / "parts.parquet"), "target": "price"}
+    with pytest.raises(UserError, match="a data set is a file ending in"):
+        examples.prepare(BUILT_IN | settings)
+
+
+@pytest.mark.parametrize(("scale", "offset"), [(1, 1e9), (1e39, 0), (1e-50, 0)])
+def test_a_target_beyond_single_precision_is_refused(tmp_path, scale, offset):
+    frame = table()
+    frame["price"] = frame["price"] * scale + offset
+    with pytest.raises(UserError, match="subtract a constant from the target or rescale"):
+        prepare(tmp_path, frame, "x.parquet")
+    frame["price"] = table()["price"] + 5000
+    prepare(tmp_path, frame, "x.parquet")

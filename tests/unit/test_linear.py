@@ -36,7 +36,9 @@ def test_bootstrap_samples_equal_lstsq_also_where_rank_is_lacking(problem):
     assert 0 < deficient < chunk
 
 
-@pytest.mark.parametrize(("columns", "held"), [(6, 300), (linear._WIDEST + 1, 1 << 20)])
+@pytest.mark.parametrize(
+    ("columns", "held"), [(6, 300), (linear._WIDEST + 1, 1 << 20), (120, 1 << 10)]
+)
 def test_wide_designs_and_many_rows_give_the_same_students(monkeypatch, columns, held):
     """Tables are cut where they would not fit, and many columns go another way."""
     rng = np.random.default_rng(4)
@@ -66,6 +68,22 @@ def test_students_are_the_same_bits_whatever_is_held_at_once(problem, monkeypatc
     monkeypatch.setattr(linear, "_HELD", 45 * p * (p + 1) // 2)
     cut = Linear(problem, {}).train(batch)
     np.testing.assert_array_equal(whole.test_prediction, cut.test_prediction)
+
+
+def test_a_total_beside_its_parts_lacks_rank_by_either_way(problem):
+    """In single precision a total differs from the sum of its parts by rounding."""
+    rng = np.random.default_rng(2)
+    parts = rng.normal(size=(60, 3))
+    wide = np.column_stack([parts, parts[:, 0] + parts[:, 1]]).astype(np.float32)
+    labels = np.tile(parts @ [1.0, 2.0, 3.0], (Linear.chunk, 1)) + rng.normal(size=(100, 60))
+    batch = [labels[:, :45], np.zeros(Linear.chunk, int)]
+    model = Linear(Problem(wide[:45], wide[45:], labels[0, :45]), {})
+    plain, weighted = model.train(Batch(*batch)), model.train(Batch(*batch, np.ones((100, 45))))
+    assert plain.rank_deficient.all()
+    assert weighted.rank_deficient.all()
+    narrow = Linear(Problem(parts[:45], parts[45:], labels[0, :45]), {}).train(Batch(*batch))
+    for found in (plain, weighted):
+        np.testing.assert_allclose(found.test_prediction, narrow.test_prediction, atol=1e-5)
 
 
 def test_a_design_without_full_rank_is_flagged(problem):

@@ -40,36 +40,36 @@ def replaced_by_a_text(path):
     path.write_text("not a table\n")
 
 
-@pytest.mark.parametrize(
-    ("damage", "words"),
-    [
-        (truncated, "not a readable Parquet file"),
-        (with_a_flipped_byte, "damaged"),
-        (replaced_by_a_foreign_table, "a foreign Parquet file"),
-        (replaced_by_a_text, "not a readable Parquet file"),
-    ],
-)
-def test_a_bad_file_is_named_with_the_command_that_rebuilds_it(checkout, damage, words):
+DAMAGES = {
+    truncated: "not a readable Parquet file",
+    with_a_flipped_byte: "damaged",
+    replaced_by_a_foreign_table: "a foreign Parquet file",
+    replaced_by_a_text: "not a readable Parquet file",
+}
+
+
+def test_a_bad_file_is_named_with_the_command_that_rebuilds_it(checkout):
     checkout.run("teacher-noise")
     whole = contents(checkout.path / "results/tiny")
-    damage(checkout.path / STUDENTS)
-    (checkout.path / ESTIMATES).unlink()
-    done = checkout.snakemake("teacher-noise")
-    assert done.returncode != 0
-    line = next(x for x in text_of(done).splitlines() if x.startswith(STUDENTS))
-    assert words in line
-    assert "Traceback (most recent call last)" not in text_of(done)
-    # The rest is as it was, and the command that the message gives mends the file.
-    kept = contents(checkout.path / "results/tiny")
-    mended = ("estimates.parquet", STUDENTS.removeprefix("results/tiny/"))
-    assert {n: d for n, d in kept.items() if not n.endswith(mended)} == {
-        n: d for n, d in whole.items() if n in kept and not n.endswith(mended)
-    }
-    command = line.split("rebuild it with: snakemake ")[1].split()
-    assert command[:2] == ["--force", STUDENTS]
-    checkout.run(*command[:2])
-    checkout.run("teacher-noise")
-    assert contents(checkout.path / "results/tiny") == whole
+    for damage, words in DAMAGES.items():
+        damage(checkout.path / STUDENTS)
+        (checkout.path / ESTIMATES).unlink()
+        done = checkout.snakemake("teacher-noise")
+        assert done.returncode != 0, damage
+        line = next(x for x in text_of(done).splitlines() if x.startswith(STUDENTS))
+        assert words in line
+        assert "Traceback (most recent call last)" not in text_of(done)
+        # The rest is as it was, and the command that the message gives mends the file.
+        kept = contents(checkout.path / "results/tiny")
+        mended = ("estimates.parquet", STUDENTS.removeprefix("results/tiny/"))
+        assert {n: d for n, d in kept.items() if not n.endswith(mended)} == {
+            n: d for n, d in whole.items() if n in kept and not n.endswith(mended)
+        }
+        command = line.split("rebuild it with: snakemake ")[1].split()
+        assert command[:2] == ["--force", STUDENTS]
+        checkout.run(*command[:2])
+        checkout.run("teacher-noise")
+        assert contents(checkout.path / "results/tiny") == whole, damage
 
 
 @pytest.fixture

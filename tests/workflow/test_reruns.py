@@ -1,5 +1,6 @@
 """What reruns when: real dry runs after a real run."""
 
+import re
 import resource
 
 import pandas as pd
@@ -39,6 +40,11 @@ CHANGES = [
         {"estimates": 2, "gather": 1, "claims": 1, "figures": 2, "report": 1},
     ),
     (
+        "the entry script of a stage",
+        ("scripts/estimates.py", "answers[~train])", "answers[~train] * 1)"),
+        {"estimates": 2, "gather": 1, "claims": 1, "figures": 2, "report": 1},
+    ),
+    (
         "a student's learning rate",
         {"students.mlp_16.learning_rate": 0.02},
         {"students": 2, "estimates": 1, "gather": 1, "claims": 1, "figures": 1, "report": 1},
@@ -73,7 +79,7 @@ CHANGES = [
     ),
     (
         "the code of a family",
-        ("kduq/families/linear.py", "p * 100 * np", "p * 101 * np"),
+        ("kduq/families/linear.py", "1] * 100 * np", "1] * 101 * np"),
         {"teacher": 1, "students": 2, "estimates": 1, "gather": 1, "claims": 1, "figures": 1}
         | {"report": 1},
     ),
@@ -85,6 +91,14 @@ CHANGES = [
     ("the split of a data set", {"datasets.boston_housing.split_seed": 1}, EVERYTHING),
 ]
 PAGE = ROOT / "docs/partial-reruns.md"
+
+
+def jobs_of(preset):
+    """Jobs of a study that is shipped, by what they make."""
+    default, overlay = (
+        yaml.safe_load((ROOT / name).read_text()) for name in ("config.yaml", preset)
+    )
+    return Study(config.check(merged(default, overlay))).jobs
 
 
 def overlay_of(settings):
@@ -135,6 +149,30 @@ def test_each_change_reruns_what_it_must_and_no_more(checkout):
     assert checkout.planned() == {}
 
 
+def test_each_artifact_depends_on_the_entry_script_that_makes_it(checkout):
+    """As Snakemake plans the smoke study, which has every stage."""
+    (checkout.path / "config.yaml").write_text((ROOT / "config.yaml").read_text())
+    rules = "\n".join(file.read_text() for file in (ROOT / "workflow/rules").glob("*.smk"))
+    entries = dict(
+        re.findall(r"^rule (\w+):\n(?:.+\n|\n(?=    ))*?.*scripts/(\w+)\.py", rules, re.M)
+    )
+    smoke = "workflow/presets/smoke.yaml"
+    done = checkout.run("reproduce-all", "--dry-run", "--configfile", smoke)
+    planned = re.findall(
+        r"^(?:local)?rule (\w+):\n(?:    .+\n)*?    output: (.+)\n", done.stdout + done.stderr, re.M
+    )
+    made_by = {
+        path.removeprefix("results/smoke/"): f"scripts.{entries[rule]}"
+        for rule, outputs in planned
+        for path in outputs.split(", ")
+    }
+    jobs = jobs_of(smoke)
+    assert len(jobs) > 150
+    assert {path: job.modules[-1] for path, job in jobs.items()} == {
+        path: made_by.get(path) for path in jobs
+    }
+
+
 def processor_time(checkout, *arguments):
     """Seconds of a processor that a command takes: what it does, whatever runs beside it."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -143,30 +181,54 @@ def processor_time(checkout, *arguments):
     return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
+PAPER = ("--configfile", "workflow/presets/paper.yaml")
+
+
 def test_the_paper_study_is_planned_in_seconds(checkout):
     (checkout.path / "config.yaml").write_text((ROOT / "config.yaml").read_text())
-    paper = ("--configfile", "workflow/presets/paper.yaml")
-    assert processor_time(checkout, "reproduce-all", "--dry-run", "--quiet", "all", *paper) < 10
+    assert processor_time(checkout, "reproduce-all", "--dry-run", "--quiet", "all", *PAPER) < 10
     # With every file there, nothing is to be done, and found out as fast.
-    default, overlay = (
-        yaml.safe_load((ROOT / name).read_text()) for name in ("config.yaml", paper[1])
-    )
-    study = Study(config.check(merged(default, overlay)))
-    for path in study.jobs:
+    for path in jobs_of(PAPER[1]):
         file = checkout.path / "results/paper" / path
         file.parent.mkdir(parents=True, exist_ok=True)
         file.touch()
-    checkout.run("reproduce-all", "--touch", *paper)
-    assert processor_time(checkout, "reproduce-all", *paper) < 15
-    assert checkout.planned(*paper) == {}
+    checkout.run("reproduce-all", "--touch", *PAPER)
+    assert processor_time(checkout, "reproduce-all", *PAPER) < 15
+    assert checkout.planned(*PAPER) == {}
 
 
 def test_the_paper_study_stays_under_two_thousand_jobs(checkout):
     (checkout.path / "config.yaml").write_text((ROOT / "config.yaml").read_text())
-    counts = checkout.planned("--configfile", "workflow/presets/paper.yaml")
+    counts = checkout.planned(*PAPER)
     assert sum(counts.values()) < 2000
     # As many as the cost model says, at five minutes a job.
     assert 20 < counts["students"] < 500
+
+
+def test_no_job_of_the_paper_study_of_regression_needs_four_gigabytes(checkout):
+    """What a job holds are predictions of students: least squares shows it for networks too."""
+    (checkout.path / "config.yaml").write_text((ROOT / "config.yaml").read_text())
+    overlay = "workflow/presets/paper.yaml"
+    default, paper = (
+        yaml.safe_load((ROOT / name).read_text()) for name in ("config.yaml", overlay)
+    )
+    jobs = Study(config.check(merged(default, paper))).jobs
+    run = "variance_aware/linear/boston_housing"
+    rows = {"students": {}, "estimates": {}}
+    for path, job in jobs.items():
+        if job.stage in rows and job.settings.get("task") == "regression":
+            made_from = job.inputs.get("students", [path])
+            rows[job.stage][path] = sum(jobs[each].rows for each in made_from)
+    # No job has more students than these, and no data set more test rows.
+    largest = [f"{run}/students/000000-000200.parquet", f"{run}/estimates.parquet"]
+    for path, students in zip(largest, rows.values(), strict=True):
+        assert students[path] == max(students.values())
+    checkout.run(f"results/paper/{run}/estimates.parquet", *PAPER)
+    measured = (checkout.path / "results/paper/benchmarks").rglob("variance_aware_linear*.tsv")
+    peaks = pd.concat([pd.read_csv(file, sep="\t") for file in measured])["max_rss"]
+    assert len(peaks) == 11
+    # Torch alone takes three hundred megabytes more.
+    assert peaks.max() < 4096 - 300
 
 
 def test_more_noise_levels_train_their_students_alone(checkout):

@@ -157,15 +157,19 @@ def test_audit_finds_damage_staleness_gaps_and_surplus(checkout):
     students.write_bytes(whole[: len(whole) // 2])
     (folder / "claims.parquet").unlink()
     picture = folder / "figures/teacher_noise.png"
-    pixels = bytearray(picture.read_bytes())
-    pixels[len(pixels) // 2] ^= 0xFF
-    picture.write_bytes(bytes(pixels))
+    for flipped in (picture, picture.with_suffix(".pdf")):
+        data = bytearray(flipped.read_bytes())
+        data[len(data) // 2] ^= 0xFF
+        flipped.write_bytes(bytes(data))
+    page = folder / "report.html"
+    page.write_bytes(page.read_bytes().replace(b"supported", b"contradicted", 1))
     done = checkout.snakemake("audit")
     text = done.stdout + done.stderr
     assert done.returncode != 0
     assert "damaged  results/tiny/teacher_noise/linear/boston_housing/students/000000" in text
     assert "missing  results/tiny/claims.parquet" in text
-    assert "damaged  results/tiny/figures/teacher_noise.png" in text
+    for name in ("figures/teacher_noise.png", "figures/teacher_noise.pdf", "report.html"):
+        assert f"damaged  results/tiny/{name}" in text
     checkout.run("reproduce-all", "--forcerun", "students", "claims")
     assert students.read_bytes() == whole
 

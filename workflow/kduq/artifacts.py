@@ -7,6 +7,7 @@ holds, under the key ``kduq``, a JSON object that says how it was made; see `pro
 
 import contextlib
 import json
+import os
 import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -219,13 +220,14 @@ class Artifact:
 
 
 def rebuild_command(path: Path | str) -> str:
-    """The command that makes an artifact anew."""
+    """The command that makes an artifact anew, and what to delete before if it is shared."""
     parts = Path(path).parts
     study = parts[parts.index("results") + 1] if "results" in parts[:-1] else "default"
     shipped = (Path(__file__).parent.parent / "presets" / f"{study}.yaml").is_file()
     overlay = f"workflow/presets/{study}.yaml" if shipped else f"YOUR_OVERLAY_FOR_{study}.yaml"
     overlay = "" if study == "default" else f" --configfile {overlay}"
-    return f"snakemake --force {path}{overlay}"
+    shared = f" (first delete {os.path.realpath(path)}, which it is a link to)"
+    return f"snakemake --force {path}{overlay}{shared if Path(path).is_symlink() else ''}"
 
 
 def read_provenance(path: Path | str) -> dict[str, Any]:

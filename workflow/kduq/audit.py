@@ -89,15 +89,13 @@ def _from_png(data: bytes) -> str:
 
 
 def _from_pdf(data: bytes) -> str:
-    if not data.rstrip().endswith(b"%%EOF"):
-        raise ValueError("incomplete")
+    data = files.unsealed(data, ".pdf")
     match = re.search(rb"/Keywords \(kduq:([A-Za-z0-9+/=]*)\)", data)
     return base64.b64decode(match.group(1)).decode()  # type: ignore[union-attr]
 
 
 def _from_html(data: bytes) -> str:
-    if not data.rstrip().endswith(b"</html>"):
-        raise ValueError("incomplete")
+    data = files.unsealed(data, ".html")
     match = re.search(rb'<script type="application/json" id="kduq">(.*?)</script>', data, re.S)
     return match.group(1).decode()  # type: ignore[union-attr]
 

@@ -79,7 +79,7 @@ def seconds(model: Mapping[str, Any], dataset: str, asked: Mapping[str, Any]) ->
 
 def block(
     model: Mapping[str, Any],
-    datasets: list[str],
+    dataset: str,
     asked: Mapping[str, Any],
     students: int,
     minutes: float,
@@ -89,10 +89,8 @@ def block(
 
     Parameters
     ----------
-    model, asked
+    model, dataset, asked
         As for `seconds`.
-    datasets : list of str
-        Of the run; the dearest counts.
     students : int
         Trained for each replicate.
     minutes : float
@@ -108,10 +106,9 @@ def block(
         the blocks that are there as they are.
     """
     family = model["family"]
-    longest = max(seconds(model, dataset, asked) for dataset in datasets)
-    fitting = 60 * minutes / (students * longest)
+    fitting = 60 * minutes / (students * seconds(model, dataset, asked))
     if family != "lm":
-        kept = max(_SHAPES.get(dataset, _OTHER)[2] for dataset in datasets)
+        kept = _SHAPES.get(dataset, _OTHER)[2]
         fitting = min(fitting, _MEMORY / (_COPIES * students * kept))
     if largest is not None:
         fitting = min(fitting, largest)

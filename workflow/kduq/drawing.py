@@ -14,6 +14,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
+from kduq import files
 from kduq.artifacts import canonical_json
 
 _STYLE = Path(__file__).parent / "data" / "kduq.mplstyle"
@@ -73,15 +74,15 @@ def render(
     with mpl.rc_context(), style.context(styles):
         figure = drawing()
         figure.supxlabel(note, fontsize=6.5, color="#555555")
-        files = []
+        made = []
         for kind, metadata in (
             ("png", {"kduq": kept, "Software": None}),
             ("pdf", {"Keywords": f"kduq:{kept}", "CreationDate": None, "Producer": None}),
         ):
             buffer = io.BytesIO()
             figure.savefig(buffer, format=kind, dpi=settings["dpi"], metadata=metadata)
-            files.append(buffer.getvalue())
-    return files
+            made.append(buffer.getvalue())
+    return [made[0], files.sealed(made[1], ".pdf")]
 
 
 def grid(rows: int, columns: int, height: float, **options: Any) -> tuple[Figure, np.ndarray]:

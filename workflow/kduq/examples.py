@@ -34,6 +34,9 @@ _BOSTON = [
 #: Grey levels: images keep the ratios of their pixels and are divided by the largest level.
 _GREY_LEVELS = {"digits": 16, "mnist": 255, "mnist_5k": 255}
 _TARGET = "target"
+#: Standard deviations that a target may be from zero: rounding of predictions in single precision
+#: then stays below a thousandth of one.
+_OFFSET = 1e4
 
 
 def _packaged(file: str, columns: list[str] | None = None) -> pd.DataFrame:
@@ -180,10 +183,10 @@ def _classes(labels: pd.Series, source: str, name: str) -> np.ndarray:
 
 def _read(path: Path) -> pd.DataFrame:
     readers: dict[str, Callable[[Path], pd.DataFrame]] = {
-        ".csv": pd.read_csv,
+        ".csv": _read_csv,
         ".parquet": pd.read_parquet,
     }
-    if path.suffix not in readers:
+    if path.suffix not in readers or path.is_dir():
         raise UserError(f"{path}: a data set is a file ending in {' or '.join(readers)}")
     try:
         return readers[path.suffix](path)
@@ -192,6 +195,28 @@ def _read(path: Path) -> pd.DataFrame:
     except (ValueError, OSError) as error:
         reason = str(error).splitlines()[0]
         raise UserError(f"{path}: cannot be read as {path.suffix[1:]} ({reason})") from error
+
+
+def _read_csv(path: Path) -> pd.DataFrame:
+    """A CSV file, its columns named as in the file: pandas would rename those named twice."""
+    header = pd.read_csv(path, header=None, nrows=1, dtype=str, keep_default_na=False).iloc[0]
+    if header.isna().any() or (header.str.strip() == "").any():
+        number = 1 + int(np.argmax(header.isna() | (header.str.strip() == "")))
+        raise UserError(f"{path}: column {number} has no name; name it or remove it")
+    if header.duplicated().any():
+        raise UserError(
+            f"{path}: column {_list(header[header.duplicated()])} is named more than once; rename "
+            "or remove one"
+        )
+    with warnings.catch_warnings():
+        # Rows with more cells than there are names.
+        warnings.simplefilter("error", pd.errors.ParserWarning)
+        try:
+            return pd.read_csv(path, index_col=False)
+        except pd.errors.ParserWarning as error:
+            raise UserError(
+                f"{path}: rows have more cells than the first line has names; mend that line"
+            ) from error
 
 
 def _list(names: Any) -> str:
@@ -237,9 +262,9 @@ def prepare(settings: dict[str, Any]) -> dict[str, np.ndarray]:
     Raises
     ------
     UserError
-        As `load`; and if a feature or the target is constant on the training rows, a class is not
-        among them, or, in regression, there are no more of them than coefficients (features and
-        intercept).
+        As `load`; and if a feature or the target is constant on the training rows, or of a size
+        that single precision cannot hold, a class is not among them, or, in regression, there are
+        no more of them than coefficients (features and intercept).
     """
     name = settings["dataset"]
     features, target = load(name, settings)
@@ -272,6 +297,8 @@ def prepare(settings: dict[str, Any]) -> dict[str, np.ndarray]:
             x -= x[~test].mean(axis=0)
             x /= x[~test].std(axis=0)
         _check_scale(name, features.columns[varies], x)
+    if not classes:
+        _check_target(name, y[~test])
     return {
         "example": kept.astype(np.int32),
         "split": np.where(test, "test", "train"),
@@ -305,6 +332,19 @@ def _check_scale(name: str, columns: Any, x: np.ndarray) -> None:
         raise UserError(
             f"datasets.{name}: column {_list(columns[bad])} is too large or too small to be "
             "standardised; rescale it"
+        )
+
+
+def _check_target(name: str, y: np.ndarray) -> None:
+    """Refuse targets whose differences would be lost in predictions of single precision."""
+    with np.errstate(all="ignore"):
+        size, spread = np.abs(y).max(), y.std()
+    if not (size < 1e30 and spread > 1e-15 and size < _OFFSET * spread):
+        raise UserError(
+            f"datasets.{name}: the target reaches {size:.3g} and has a standard deviation of "
+            f"{spread:.3g} on the training rows; predictions are kept in single precision, so at "
+            f"most {_OFFSET:.0e} standard deviations from zero, sizes below 1e30 and deviations "
+            "above 1e-15 are allowed; subtract a constant from the target or rescale it"
         )
 
 

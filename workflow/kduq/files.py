@@ -13,6 +13,8 @@ from pathlib import Path
 
 from kduq.errors import UserError
 
+#: How a digest stands in a file, by its format.
+_COMMENTS = {".pdf": (b"% sha256 ", b"\n"), ".html": (b"\n<!-- sha256 ", b" -->\n")}
 #: What a file system says that is full or may not be written.
 REFUSALS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
 
@@ -27,6 +29,40 @@ def digests_below(folder: Path) -> dict[str, str]:
     """SHA-256 of every file in a folder, keyed by its path from the folder's parent."""
     files = sorted(p for p in folder.rglob("*") if p.is_file())
     return {str(p.relative_to(folder.parent)): digest(p) for p in files}
+
+
+def sealed(data: bytes, suffix: str) -> bytes:
+    """Data followed by its own digest, as a comment of its format.
+
+    Parameters
+    ----------
+    data : bytes
+        Content of a file.
+    suffix : str
+        Its format, ``.pdf`` or ``.html``.
+
+    Returns
+    -------
+    bytes
+        What `unsealed` takes apart.
+    """
+    before, after = _COMMENTS[suffix]
+    return data + before + hashlib.sha256(data).hexdigest().encode() + after
+
+
+def unsealed(data: bytes, suffix: str) -> bytes:
+    """Data without the digest that `sealed` appended.
+
+    Raises
+    ------
+    ValueError
+        If there is none, or it is that of other data.
+    """
+    before, after = _COMMENTS[suffix]
+    content = data[: -len(before) - 64 - len(after)]
+    if sealed(content, suffix) != data:
+        raise ValueError("not the data that were sealed")
+    return content
 
 
 def unwritable(path: Path | str, error: OSError) -> UserError:

@@ -12,9 +12,9 @@ _CPP_BLANK = re.compile(r"//[^\n]*|/\*.*?\*/|[ \t]+", re.DOTALL)
 
 
 def _module_file(name: str) -> Path | None:
-    """File of a module of this package, None if the name is not one."""
-    parts = name.split(".")[1:]
-    base = PACKAGE.joinpath(*parts)
+    """File of a module of this package or of an entry script, None if the name is not one."""
+    root, *parts = name.split(".")
+    base = (PACKAGE if root == PACKAGE.name else PACKAGE.parent / root).joinpath(*parts)
     for candidate in (
         base.with_suffix(".py") if parts else base / "__init__.py",
         base / "__init__.py",
@@ -74,7 +74,8 @@ def fingerprint(*modules: str) -> str:
     Parameters
     ----------
     *modules : str
-        Dotted names, for example ``"kduq.students", "kduq.families.mlp"``.
+        Dotted names, for example ``"kduq.students", "kduq.families.mlp", "scripts.students"``.
+        Of an entry script its own code counts, and nothing that it imports.
 
     Returns
     -------
@@ -100,7 +101,9 @@ def fingerprint(*modules: str) -> str:
         stamps = tuple(_stamp(source) for source in sources if source.is_file())
         source, imports = _parse(file, stamps)
         seen[name] = source
-        pending.extend(imports)
+        # What an entry script imports beside the modules named reads and writes files.
+        if name.startswith(f"{PACKAGE.name}."):
+            pending.extend(imports)
     digest = hashlib.sha256()
     for name in sorted(seen):
         digest.update(f"{name}\0{seen[name]}\0".encode())

@@ -27,7 +27,7 @@ def main(input, output, params):  # noqa: A002
     made_by = params.made_by(input, job.study_root(output[0]))
     page = report.render(params.config, claims, estimates, figures, made_by, samples(input))
     with files.atomic(output[0]) as temporary:
-        temporary.write_text(page, encoding="utf-8")
+        temporary.write_bytes(files.sealed(page.encode(), ".html"))
 
 
 if __name__ == "__main__":

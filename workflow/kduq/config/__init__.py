@@ -83,7 +83,7 @@ class Plan(Strict):
 
     target: Literal["mean", "variance"]
     """What the interval is of: the mean prediction of students, or the variance between them."""
-    width: Positive
+    width: Annotated[float, Field(gt=0, le=1000)]
     """Its full width: in standard deviations of the training targets, of a variance over itself;
     on text in units of the embedding, whose norm is 1."""
     cost_student: NonNegative
@@ -98,7 +98,7 @@ class Figures(Strict):
     """Style of the figures."""
 
     style: str
-    """A matplotlib style applied on top of the project's own; default for none."""
+    """A matplotlib style, or a file of one, on top of the project's own; default for none."""
     dpi: Annotated[int, Field(ge=50, le=600, strict=True)]
     """Dots an inch of the PNG files."""
 
@@ -144,10 +144,27 @@ class Config(Strict):
             *self._corpus_problems(),
             *self._run_problems(),
             *self._crossed_problems(),
+            *self._style_problems(),
         ]
         if problems:
             raise ValueError("\n".join(problems))
         return self
+
+    def _style_problems(self) -> list[str]:
+        name = self.figures.style
+        if name == "default":
+            return []
+        import matplotlib.style as known  # noqa: PLC0415 (half a second of every job)
+
+        try:
+            with known.context(name):
+                return []
+        except (OSError, ValueError) as error:
+            reason = str(error).strip().splitlines()[0]
+            return [
+                f"figures.style: found {name!r} ({reason}); allowed are default, a file ending in "
+                f".mplstyle, {', '.join(known.available)}"
+            ]
 
     def _dataset_problems(self) -> list[str]:
         problems = []

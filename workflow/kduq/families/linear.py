@@ -33,8 +33,12 @@ class Linear:
         del settings
         self._train_x = _with_intercept(problem.train_x)
         self._test_x = _with_intercept(problem.test_x)
-        self._pseudo_inverse = np.linalg.pinv(self._train_x)
-        self._rank = int(np.linalg.matrix_rank(self._train_x))
+        # A column that others determine, but for the rounding of inputs in single precision, lacks
+        # rank; by the normal equations no finer cut can be made. The cut on singular values.
+        self._relative_cut = np.sqrt(self._train_x.shape[1] * 100 * np.finfo(float).eps)
+        self._pseudo_inverse = np.linalg.pinv(self._train_x, rcond=self._relative_cut)
+        values = np.linalg.svd(self._train_x, compute_uv=False)
+        self._rank = int((values > self._relative_cut * values[0]).sum())
 
     def train(self, batch: Batch) -> Trained:
         """Fit the students of one chunk; see `Family.train`."""
@@ -50,12 +54,11 @@ class Linear:
         gram = self._gram(counts)
         moments = (counts * labels) @ self._train_x
         p = moments.shape[1]
-        # What rounding leaves of an eigenvalue that is zero is near eps times the largest.
-        relative_cut = p * 100 * np.finfo(float).eps
+        relative_cut = self._relative_cut**2
         coefficients, solved = np.empty_like(moments), np.zeros(len(labels), bool)
-        students = _HELD // (2 * p * p)
-        for start in range(0, len(labels) if p <= _WIDEST else 0, students):
-            part = slice(start, start + students)
+        held = max(1, _HELD // (2 * p * p))
+        for start in range(0, len(labels) if p <= _WIDEST else 0, held):
+            part = slice(start, start + held)
             coefficients[part], smallest, trace = _eliminate(gram[:, part], moments[part])
             solved[part] = smallest > relative_cut * trace
         deficient = np.zeros(len(labels), bool)

@@ -5,6 +5,7 @@ follow from one list.
 """
 
 import json
+from dataclasses import replace
 from functools import cached_property
 from itertools import product
 
@@ -30,7 +31,22 @@ class Study(Drawn):
             for family, dataset in self._runs_of(experiment):
                 found.extend(self._run_jobs(experiment, family, dataset))
         found.extend(self._gathered())
-        return {job.path: job for job in found}
+        return {job.path: replace(job, modules=(*job.modules, self._entry(job))) for job in found}
+
+    def _entry(self, job: Job) -> str:
+        """Entry script of a job's rule, as a module."""
+        of_text = job.settings.get("dataset") in self.config.corpora
+        of_text |= job.settings.get("figure") in self.language_figures
+        name = job.stage
+        if name == "losses":
+            name = "teacher" if job.path.startswith("teachers/") else "students"
+        if job.path == "estimates.parquet":
+            name = "gather"
+        elif name == "examples" and of_text:
+            name = "corpora"
+        elif name != "answers" and of_text:
+            name = f"language_{name}"
+        return f"scripts.{name}"
 
     def _gathered(self) -> list[Job]:
         runs = [
@@ -88,7 +104,9 @@ class Study(Drawn):
         if experiment == "decomposition":
             return {}  # the paper claims nothing of it
         root = f"{experiment}/{family}/{dataset}"
-        blocks = [f"{start:06d}-{stop:06d}" for start, stop in self._blocks(experiment, family)]
+        blocks = [
+            f"{start:06d}-{stop:06d}" for start, stop in self._blocks(experiment, family, dataset)
+        ]
         students = [f"{root}/students/{block}.parquet" for block in blocks]
         examples = [f"examples/{dataset}.parquet"]
         task = self.config.task_of(dataset)

@@ -1,6 +1,7 @@
 """What a study draws: its figures, and what each is drawn from."""
 
 from itertools import product
+from pathlib import Path
 
 from kduq.fingerprint import PACKAGE
 from kduq.study.planned import Job, file_digest
@@ -59,8 +60,10 @@ class Drawn(Runs):
         ]
 
     def _figures(self) -> list[Job]:
+        own = Path(self.config.figures.style)
         style = {
             **self.config.figures.model_dump(),
+            **({"style_file": file_digest(own)} if own.is_file() else {}),
             "project_style": file_digest(_STYLE),
             "confidence": self.config.statistics.confidence,
         }
@@ -111,7 +114,7 @@ class Drawn(Runs):
             "teacher": [f"teachers/{teacher}/{corpus}/answers.parquet"],
             "students": [
                 f"{experiment}/{family}/{corpus}/students/{start:06d}-{stop:06d}.parquet"
-                for start, stop in self._blocks(experiment, family)
+                for start, stop in self._blocks(experiment, family, corpus)
             ],
         }
 
@@ -132,7 +135,7 @@ class Drawn(Runs):
         for family, dataset in self._drawn_runs(experiment):
             run = self._run(experiment, family)
             if getattr(self.config.students[run.student], "record_every", 0):
-                start, stop = self._blocks(experiment, family)[0]
+                start, stop = self._blocks(experiment, family, dataset)[0]
                 found.append(
                     f"{experiment}/{family}/{dataset}/students/{start:06d}-{stop:06d}.parquet"
                 )

@@ -98,16 +98,19 @@ class Runs:
         """Corpora that the study uses."""
         return [d for d in self.datasets if d in self.config.corpora]
 
-    def _blocks(self, experiment: str, family: str) -> list[tuple[int, int]]:
+    def _blocks(self, experiment: str, family: str, dataset: str) -> list[tuple[int, int]]:
         run = self._run(experiment, family)
-        size = run.block or self._block(experiment, family)
+        size = run.block or self._block(experiment, family, dataset)
         starts = range(0, run.replicates, size)
         return [(start, min(start + size, run.replicates)) for start in starts]
 
-    def _block(self, experiment: str, family: str) -> int:
+    def _block(self, experiment: str, family: str, dataset: str) -> int:
         """Replicates of a job that takes as long as the configuration says."""
-        run = self._run(experiment, family)
+        run, largest = self._run(experiment, family), None
+        if experiment == "student_output" and family != "lm":
+            largest = 10  # classifiers are few
         if experiment == "decomposition":
+            largest = {"lm": 1}.get(family, 4)  # levels are few, and each has many students
             levels = run.levels.model_dump()
             trained = math.prod(n for f, n in levels.items() if f not in ("noise", "decoding"))
         elif family == "lm":
@@ -119,12 +122,11 @@ class Runs:
             trained = len(cells) + sum(pilots.values())
         return costs.block(
             self.config.students[run.student].model_dump(),
-            [dataset for f, dataset in self._runs_of(experiment) if f == family],
+            dataset,
             self.config.language.model_dump(),
             trained,
             self.config.job_minutes,
-            # Levels are few, and each has many students.
-            {"lm": 1}.get(family, 4) if experiment == "decomposition" else None,
+            largest,
         )
 
     def _examples(self) -> list[Job]:
@@ -133,6 +135,8 @@ class Runs:
             if dataset in self.config.corpora:
                 chosen = self.config.corpora[dataset].model_dump()
                 chosen |= {"dataset": dataset, "kind": self.config.kind_of(dataset)}
+                if chosen["kind"] == "wordnet" and chosen["path"]:
+                    chosen |= {"files": source_digest(chosen["path"])}
                 path = f"examples/{dataset}.parquet"
                 jobs.append(Job(path, "examples", chosen, ("kduq.corpora",)))
                 continue
@@ -231,7 +235,7 @@ class Runs:
         divergence_factor = self.config.statistics.divergence_factor
         common = self._common(experiment, family, dataset)
         jobs, students = [], []
-        for start, stop in self._blocks(experiment, family):
+        for start, stop in self._blocks(experiment, family, dataset):
             block = f"{start:06d}-{stop:06d}"
             span = {**common, "start": start, "stop": stop}
             responses = f"{root}/responses/{block}.parquet"
@@ -300,7 +304,7 @@ class Runs:
             "teacher": [f"teachers/{run.teacher}/{dataset}/teacher.parquet"],
         }
         jobs, students = [], []
-        for start, stop in self._blocks(experiment, family):
+        for start, stop in self._blocks(experiment, family, dataset):
             block = f"{start:06d}-{stop:06d}"
             span = {**common, "start": start, "stop": stop}
             responses = f"{root}/responses/{block}.parquet"
@@ -363,7 +367,7 @@ class Runs:
         jobs: list[Job] = []
         students: list[str] = []
         losses: list[str] = []
-        for start, stop in self._blocks(experiment, family):
+        for start, stop in self._blocks(experiment, family, corpus):
             block = f"{start:06d}-{stop:06d}"
             span = common | {"start": start, "stop": stop}
             responses = f"{root}/responses/{block}.parquet"
