@@ -174,6 +174,11 @@ MISTAKES = [
     ),
     ({"datasets": {"diabetes": {"path": "x.csv"}}}, "datasets.diabetes.path: found a value, but"),
     ({"datasets": {"mine": {"path": "x.csv"}}}, "datasets.mine.target: missing;"),
+    (
+        {"datasets": {"mine": {"path": "x{1}.csv", "target": "y"}}},
+        "datasets.mine.path: found 'x{1}.csv'; the name of a file is needed, without { and }",
+    ),
+    ({"corpora": {"mine": {"path": ""}}}, "corpora.mine.path: found ''; the name of a file is"),
     ({"experiments": OFF}, "experiments: nothing is switched on; give at least one of teacher_"),
     ({"study": "../x"}, "study: found '../x'; allowed: letters"),
     ({"plan": {"width": 0}}, "plan.width: found 0; input should be greater than 0"),

@@ -69,6 +69,7 @@ RARE_IN_TEST = 6
     [
         (with_value("a", None), {}, "missing or infinite values in 'a' \\(1\\)"),
         (with_value("a", "many"), {}, "column 'a' is not numeric"),
+        (with_value("price", "high"), {}, "the target 'price' is not numeric; encode it"),
         (table().assign(b=1.0), {}, "column 'b' is constant on the training rows"),
         (table().assign(price=1.0), {}, "the target is constant on the training rows"),
         (table(4), {}, "more training rows than features"),

@@ -226,6 +226,11 @@ def _list(names: Any) -> str:
 def _check_values(table: pd.DataFrame, source: str, name: str) -> None:
     """Refuse what cannot be standardised; nothing is imputed or dropped in silence."""
     text = [c for c in table if not pd.api.types.is_numeric_dtype(table[c])]
+    if table.columns[-1] in text:
+        raise UserError(
+            f"{source}: the target '{table.columns[-1]}' is not numeric; encode it as numbers, or "
+            f"set datasets.{name}.task: classification"
+        )
     if text:
         raise UserError(
             f"{source}: column {_list(text)} is not numeric; encode it as numbers or leave it "

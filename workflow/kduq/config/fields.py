@@ -26,6 +26,14 @@ def even(value: int) -> int:
     return value
 
 
+def no_pattern(path: str) -> str:
+    """Refuse a path that Snakemake would take for a pattern, or for none."""
+    if not path or "{" in path or "}" in path:
+        raise ValueError("the name of a file is needed, without { and }")
+    return path
+
+
+File = Annotated[str, AfterValidator(no_pattern)]
 Alphas = Annotated[list[NonNegative], Field(min_length=1), AfterValidator(distinct)]
 Names = Annotated[list[Name], Field(min_length=1), AfterValidator(distinct)]
 

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, StrictBool, model_validator
 
-from kduq.config.fields import Count, LearningRate, NonNegative, Positive, Strict, distinct
+from kduq.config.fields import Count, File, LearningRate, NonNegative, Positive, Strict, distinct
 
 
 class Dataset(Strict):
@@ -12,7 +12,7 @@ class Dataset(Strict):
 
     task: Literal["regression", "classification"] | None = None
     """Whether the target is a number or a class; none for a built-in, regression if left out."""
-    path: str | None = None
+    path: File | None = None
     """CSV or Parquet file, relative to where snakemake runs; none for a built-in."""
     target: str | None = None
     """Name of the target column; none for a built-in."""
@@ -31,7 +31,7 @@ class Corpus(Strict):
 
     kind: Literal["ambiguous_facts", "chatterbot", "wordnet", "bioasq", "file"] | None = None
     """How it is read; none for the kind of its own name, or file."""
-    path: str | None = None
+    path: File | None = None
     """BioASQ's JSON, a JSONL, Parquet or CSV file, or WordNet's folder; none for Debian's."""
     prompt: str | None = None
     """Column or key of a file that holds the questions; none for prompt."""
