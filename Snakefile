@@ -9,6 +9,14 @@ from snakemake.utils import min_version
 min_version("9.14")
 
 
+# Under its default limit (100 jobs a second) Snakemake's scheduler looks at the ready jobs once more a
+# second after each look, so that after N jobs it looks N times a second and keeps a core busy.
+onstart:
+    limiter = workflow.scheduler.job_rate_limiter
+    if limiter is not None and (limiter.max_jobs, limiter.timespan) == (100, 1):
+        workflow.scheduler.job_rate_limiter = None
+
+
 ##### Configuration #####
 
 
