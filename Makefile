@@ -9,7 +9,7 @@ SHELL := /bin/bash
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export OMP_NUM_THREADS := 1
 
-.PHONY: help reproduce audit test lint bench format schema lock clean
+.PHONY: help env reproduce audit test lint bench format schema lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 20
@@ -22,15 +22,19 @@ $(STAMP): requirements.lock
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
 	@touch $@
 
+env: $(STAMP) ## make the environment alone
+
 .PHONY: study
 study: $(STAMP)
+	@test "$(STUDY)" = "$(notdir $(STUDY))" || { echo "STUDY=$(STUDY): no such preset; a part is laid over one with --configfile (see its first line)" >&2; exit 1; }
 	@test "$(STUDY)" = default -o -f "workflow/presets/$(STUDY).yaml" || { echo "STUDY=$(STUDY): no such preset; allowed: default $(basename $(notdir $(wildcard workflow/presets/*.yaml)))" >&2; exit 1; }
 	@test -f "profiles/$(PROFILE)/config.yaml" || { echo "PROFILE=$(PROFILE): no such profile; allowed: $(notdir $(wildcard profiles/*))" >&2; exit 1; }
 
 reproduce: study ## run the whole study (STUDY=smoke, default or paper; PROFILE=slurm: on a cluster)
 	snakemake reproduce-all $(OVERLAY) $(WHERE)
 	snakemake timings $(OVERLAY)
-	@if [ "$(STUDY)" = default ]; then mkdir -p docs && cp results/default/figures/{teacher_noise,language_gallery}.png docs/; fi
+	@if [ "$(STUDY)" = default ]; then for name in teacher_noise language_gallery; do \
+		if [ -f "results/default/figures/$$name.png" ]; then cp "results/default/figures/$$name.png" docs/; fi; done; fi
 	@echo "figures: results/$(STUDY)/figures/"
 	@echo "report:  results/$(STUDY)/report.html"
 

@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -112,6 +113,11 @@ def test_smoke_study_gives_the_same_bytes_undisturbed_and_killed_twenty_times(ch
     assert peaks.notna().sum() > 100
     assert peaks.max() < 2048
     table = pd.read_parquet(results / "estimates.parquet")
+    documented = (ROOT / "docs/metrics.md").read_text(encoding="utf-8")
+    metrics = {
+        re.sub("^(variance_component|variance_share)_.*", r"\1_…", m) for m in table["metric"]
+    }
+    assert {m for m in metrics if f"`{m}`" not in documented} == set()
     found = table[table["metric"] == "inter_student_variance"]
     language = table["family"] == "lm"
     output = table[(table["experiment"] == "student_output") & ~language]
