@@ -9,21 +9,35 @@ from snakemake.utils import min_version
 min_version("9.14")
 
 
-# Under its default limit (100 jobs a second) Snakemake's scheduler looks at the ready jobs once more a
-# second after each look, so that after N jobs it looks N times a second and keeps a core busy.
+sys.path.insert(0, str(Path(workflow.basedir) / "workflow"))
+from kduq import job_arrays
+
+job_arrays.become_own_task()
+
+
 onstart:
+    # Under its default limit (100 jobs a second) Snakemake's scheduler looks at the ready jobs once
+    # more a second after each look, so that after N jobs it looks N times a second and keeps a core
+    # busy.
     limiter = workflow.scheduler.job_rate_limiter
     if limiter is not None and (limiter.max_jobs, limiter.timespan) == (100, 1):
         workflow.scheduler.job_rate_limiter = None
+    if getattr(workflow.executor_settings, "array_jobs", None):
+        found = {name: limit.value for name, limit in workflow.global_resources.items()}
+        limits = {"jobs": found.pop("_nodes"), "cores": found.pop("_cores"), **found}
+        if workflow.scheduler.job_rate_limiter is not None:
+            limits["max-jobs-per-timespan"] = f"{limiter.max_jobs}/{limiter.timespan:g}s"
+        try:
+            job_arrays.check_limits(limits)
+        except UserError as error:
+            raise WorkflowError(str(error)) from None
+        job_arrays.mend_log_paths(workflow.scheduler._executor)
 
 
 ##### Configuration #####
 
 
 configfile: "config.yaml"
-
-
-sys.path.insert(0, str(Path(workflow.basedir) / "workflow"))
 
 
 include: "workflow/rules/common.smk"

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from checkouts import LANGUAGE, TINY, Checkout, artifacts
 
-#: Linear students alone: two blocks of them, and so two jobs.
+#: Linear students alone: three blocks of them, and so job arrays of up to three tasks.
 LINES = {
     **TINY,
     "experiments": TINY["experiments"]
@@ -15,7 +15,7 @@ LINES = {
         "teacher_noise": {
             "datasets": ["boston_housing"],
             "alpha": [0, 1],
-            "families": {"linear": {"replicates": 4, "block": 2}, "mlp": None, "lm": None},
+            "families": {"linear": {"replicates": 6, "block": 2}, "mlp": None, "lm": None},
         },
         "variance_aware": None,
     },
@@ -36,6 +36,10 @@ RESULTS = "results/tiny"
 ESTIMATES = f"{RESULTS}/teacher_noise/linear/boston_housing/estimates.parquet"
 STUDENTS = f"{RESULTS}/teacher_noise/linear/boston_housing/students"
 FIRST = f"{STUDENTS}/000000-000002.parquet"
+RESPONSES = [
+    f"{RESULTS}/teacher_noise/linear/boston_housing/responses/{block}.parquet"
+    for block in ("000000-000002", "000002-000004", "000004-000006")
+]
 
 
 @pytest.fixture(scope="module")
@@ -58,13 +62,15 @@ def test_a_study_through_slurm_is_the_local_study_byte_for_byte(cluster):
     assert "Error in rule" not in text
     by_slurm = set(re.findall(r"log: \S+/slurm_logs/(\w+)/", text))
     assert by_slurm == {
-        "group_block_responses_students",
-        *(f"rule_{rule}" for rule in ("teacher", "language_teacher", "answers")),
+        *(f"rule_{rule}" for rule in ("teacher", "language_teacher", "answers", "students")),
         *(f"rule_{rule}" for rule in ("language_responses", "language_students")),
         *(f"rule_{rule}" for rule in ("estimates", "language_estimates", "claims")),
     }
     folder = cluster.path / "results/cluster"
     made = artifacts(folder)
+    # Not all are ready together; of responses, which start from one teacher, all are.
+    arrays = re.findall(r"Submitted array job with Snakemake IDs ([\d,]+)", text)
+    assert 3 in [len(numbers.split(",")) for numbers in arrays]
     # The records of a run through Slurm serve a local run.
     assert cluster.planned() == {}
     cluster.run("audit")
@@ -80,11 +86,12 @@ def test_a_study_through_slurm_is_the_local_study_byte_for_byte(cluster):
 def test_a_cancelled_job_is_reported_with_its_log_and_retried(cluster, reference):
     cluster.configure(LINES)
     with cluster.running(ESTIMATES) as run:
-        number = cluster.wait_for(lambda: cluster.jobs("block", "RUNNING"), run)[0]
+        number = cluster.wait_for(lambda: cluster.jobs("students", "RUNNING"), run)[0]
         cluster.node.call("scancel", number)
         code, text = run.wait()
     assert code == 0, text
-    assert re.search(rf"JOB {number} ON \S+ CANCELLED", text)
+    (log,) = re.findall(rf"(\S+/slurm_logs/\S+/{number}\.log) \(check", text)
+    assert "CANCELLED" in Path(log).read_text()
     assert f"log: {RESULTS}/logs/students/teacher_noise_linear_boston_housing_" in text
     assert text.count("Trying to restart job") == 1
     assert artifacts(cluster.path / RESULTS) == reference
@@ -106,14 +113,14 @@ def test_a_job_out_of_memory_gets_more_at_each_attempt(cluster):
     code, text = cluster.submit(FIRST, "--force", "--retries=0")
     assert code != 0
     assert f"log: {RESULTS}/logs/students/teacher_noise_linear_boston_housing_000000" in text
-    logs = set(re.findall(r"(\S+/slurm_logs/group_block\w+/\S+\.log) \(check", text))
+    logs = set(re.findall(r"(\S+/slurm_logs/rule_students/\S+\.log) \(check", text))
     assert ["memory" in Path(log).read_text() for log in logs] == [True]
 
 
 def test_after_a_node_died_the_same_command_makes_the_rest_alone(cluster, reference):
     cluster.configure(LINES)
     with cluster.running(ESTIMATES, "--retries=0") as run:
-        cluster.wait_for(lambda: cluster.jobs("block", "RUNNING"), run)
+        cluster.wait_for(lambda: cluster.jobs("students", "RUNNING"), run)
         cluster.node.kill_node()
         cluster.node.kill_jobs()
         cluster.node.start_node()
@@ -132,14 +139,14 @@ def test_after_a_node_died_the_same_command_makes_the_rest_alone(cluster, refere
 
 @contextmanager
 def in_the_queue(cluster, *arguments):
-    """A run that has one block of students and waits in the queue for the other."""
+    """A run that has all responses and one block of students, and waits for the others' array."""
     cluster.configure(LINES)
-    code, text = cluster.submit(FIRST)
+    code, text = cluster.submit(FIRST, *RESPONSES)
     assert code == 0, text
     cluster.node.hold()
     try:
         with cluster.running(ESTIMATES, *arguments) as run:
-            cluster.wait_for(lambda: len(cluster.jobs("block", "PENDING")) == 1, run)
+            cluster.wait_for(lambda: len(cluster.jobs("students", "PENDING")) == 2, run)
             yield run
     finally:
         cluster.node.release()

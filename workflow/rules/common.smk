@@ -68,15 +68,16 @@ wildcard_constraints:
     block=r"\d{6}-\d{6}",
 
 
-def memory(base):
-    """Resource function: megabytes of a job, as much again at each further attempt.
+#: Megabytes that any job needs. Data sets that are downloaded are large, and all jobs of a rule ask for
+#: the same: Slurm gives every task of a job array what the first one asks for.
+LEAST = 4000 if set(FETCHED) & set(STUDY.datasets) else 0
 
-    Data sets that are downloaded are large.
-    """
+
+def memory(base):
+    """Resource function: megabytes of a job, as much again at each further attempt."""
 
     def megabytes(wildcards, attempt):
-        large = wildcards.get("dataset") in FETCHED
-        return (max(base, 4000) if large else base) * attempt
+        return max(base, LEAST) * attempt
 
     return megabytes
 

@@ -1,0 +1,58 @@
+"""Tasks of a job array, as Snakemake's plugin for Slurm starts them."""
+
+import base64
+import json
+import os
+import subprocess
+import sys
+import zlib
+
+import pytest
+from checkouts import ROOT
+from kduq.errors import UserError
+from kduq.job_arrays import OPTION, check_limits, own_command
+
+
+def payload(commands):
+    packed = {task: zlib.compress(text.encode()).hex() for task, text in commands.items()}
+    return base64.b64encode(json.dumps(packed).encode()).decode()
+
+
+ARGUMENTS = ["snakemake", "--jobs", "1", f"{OPTION}={payload({'5': 'echo five', '6': 'echo six'})}"]
+
+
+def task(number, first="4"):
+    return {"SLURM_ARRAY_TASK_ID": number, "SLURM_ARRAY_TASK_MIN": first}
+
+
+def test_each_task_but_the_first_has_a_command_of_its_own():
+    assert own_command(ARGUMENTS, task("5")) == "echo five"
+    assert own_command(ARGUMENTS, task("6")) == "echo six"
+    assert own_command(ARGUMENTS, task("4")) is None
+
+
+def test_outside_arrays_a_process_is_its_own():
+    assert own_command(ARGUMENTS, {}) is None
+    assert own_command(["snakemake", "all"], task("5")) is None
+
+
+def test_a_task_becomes_the_process_of_its_own_job():
+    code = "from kduq import job_arrays; job_arrays.become_own_task(); print('first')"
+    said = [
+        subprocess.run(
+            [sys.executable, "-c", code, *ARGUMENTS[1:]],
+            env={**os.environ, **task(number), "PYTHONPATH": str(ROOT / "workflow")},
+            capture_output=True,
+            text=True,
+            check=True,
+        ).stdout
+        for number in ("4", "5")
+    ]
+    assert said == ["first\n", "five\n"]
+
+
+@pytest.mark.parametrize("name", ["jobs", "cores", "max-jobs-per-timespan", "mem_mb"])
+def test_limits_under_which_jobs_would_be_forgotten_are_refused(name):
+    check_limits({"jobs": sys.maxsize, "cores": None})
+    with pytest.raises(UserError, match=rf"slurm-array-jobs with {name} 7: .*jobs unlimited"):
+        check_limits({"jobs": sys.maxsize, "cores": None, name: 7})

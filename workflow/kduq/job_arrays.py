@@ -1,0 +1,99 @@
+"""Slurm's job arrays: each task looks after its own output and names its log, none is forgotten.
+
+With ``--slurm-array-jobs`` version 2.8 of Snakemake's executor plugin for Slurm
+
+- starts each task of an array as the array's *first* job, which then calls the task's own. Around
+  it Snakemake waits for the first job's output, and deletes that when the task fails;
+- names a task's log one folder deeper than Slurm writes it;
+- drops jobs that are ready together if a limit leaves more of them for later than it admits.
+"""
+
+import base64
+import json
+import os
+import sys
+import zlib
+from collections.abc import Mapping, Sequence
+from importlib.metadata import version
+from typing import Any
+
+from kduq.errors import UserError
+
+#: Option in which a task of an array is given the commands of all tasks but the first.
+OPTION = "--slurm-jobstep-array-execs"
+
+
+def own_command(arguments: Sequence[str], environment: Mapping[str, str]) -> str | None:
+    """Shell command of the task of a job array that this process was started for.
+
+    Parameters
+    ----------
+    arguments : sequence of str
+        The process's command line.
+    environment : mapping of str to str
+        Its environment, with Slurm's variables.
+
+    Returns
+    -------
+    str or None
+        None for an array's first task, which this process is, and outside arrays.
+    """
+    given = [argument for argument in arguments if argument.startswith(f"{OPTION}=")]
+    task = environment.get("SLURM_ARRAY_TASK_ID")
+    if not given or task is None or task == environment.get("SLURM_ARRAY_TASK_MIN"):
+        return None
+    commands = json.loads(base64.b64decode(given[0].partition("=")[2]))
+    return zlib.decompress(bytes.fromhex(commands[task])).decode()
+
+
+def become_own_task() -> None:
+    """Turn this process into the one that runs its task's own job, if it is another's."""
+    command = own_command(sys.argv, os.environ)
+    if command is not None:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os.execv("/bin/sh", ["sh", "-c", command])  # noqa: S606
+
+
+def mend_log_paths(executor: Any) -> None:
+    """Have an executor report, and clean up, the log that Slurm writes for a task.
+
+    Parameters
+    ----------
+    executor : snakemake_executor_plugin_slurm.Executor
+        The executor of a run that is about to start.
+    """
+    if not version("snakemake-executor-plugin-slurm").startswith("2.8."):
+        return
+    report = executor._report_job_submission_threadsafe
+
+    def report_with_log(job_info: Any) -> None:
+        if "_" in job_info.external_jobid:
+            log = job_info.aux["slurm_logfile"]
+            job_info.aux["slurm_logfile"] = log.parents[1] / log.name
+        report(job_info)
+
+    executor._report_job_submission_threadsafe = report_with_log
+
+
+def check_limits(limits: Mapping[str, Any]) -> None:
+    """Refuse limits under which jobs of an array would be forgotten.
+
+    Parameters
+    ----------
+    limits : mapping of str to object
+        Values by option of Snakemake; None, and the largest number, where it does not limit.
+
+    Raises
+    ------
+    UserError
+        If one limits.
+    """
+    found = {option: value for option, value in limits.items() if value not in (None, sys.maxsize)}
+    if found:
+        named = ", ".join(f"{option} {value}" for option, value in found.items())
+        raise UserError(
+            f"slurm-array-jobs with {named}: jobs that a limit leaves for later would never be "
+            "submitted; allowed with job arrays: jobs unlimited, and no other limit. Mend the "
+            "profile, or switch job arrays off: --slurm-array-jobs ''"
+        )
