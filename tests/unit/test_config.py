@@ -34,14 +34,15 @@ def test_every_study_that_is_shipped_is_valid(preset):
     assert config.check(raw).study == (preset or "default")
 
 
-def test_the_paper_study_can_be_run_for_regression_alone():
+def laid_over(*overlays):
     raw = default()
-    for overlay in ("paper", "only/regression"):
+    for overlay in overlays:
         raw = merged(raw, yaml.safe_load((ROOT / f"workflow/presets/{overlay}.yaml").read_text()))
-    part = config.check(raw)
-    whole = config.check(
-        merged(default(), yaml.safe_load((ROOT / "workflow/presets/paper.yaml").read_text()))
-    )
+    return config.check(raw)
+
+
+def test_the_paper_study_can_be_run_for_regression_alone():
+    part, whole = laid_over("paper", "only/regression"), laid_over("paper")
     assert part.study == "paper"
     wanted = {
         (name, family): run
@@ -54,6 +55,17 @@ def test_the_paper_study_can_be_run_for_regression_alone():
         for name, grid in part.experiments.model_dump(exclude_none=True).items()
         for family, run in grid["families"].items()
     }
+
+
+def test_a_part_of_the_paper_study_makes_the_whole_ones_artifacts():
+    part = Study(laid_over("paper", "only/regression", "only/boston_housing"))
+    whole = Study(laid_over("paper", "only/regression"))
+    # What gathers all runs is another's; a run itself is the same.
+    runs = {path: job.parameters for path, job in part.jobs.items() if "/" in path}
+    runs = {path: value for path, value in runs.items() if not path.startswith("figures/")}
+    assert {path.split("/")[2] for path in runs if "/estimates" in path} == {"boston_housing"}
+    assert len(runs) > 150
+    assert runs.items() <= {path: job.parameters for path, job in whole.jobs.items()}.items()
 
 
 def test_the_paper_study_has_the_papers_replicates():

@@ -154,6 +154,13 @@ def test_smoke_study_gives_the_same_bytes_undisturbed_and_killed_twenty_times(ch
     checkout.run("audit", *SMOKE)
 
 
+def test_the_scheduler_looks_for_jobs_when_one_has_ended_and_not_ever_more_often(checkout):
+    done = checkout.run("teacher-noise", "--verbose", cores=1)
+    ended = (done.stdout + done.stderr).count("Finished jobid")
+    assert ended > 5
+    assert (done.stdout + done.stderr).count("Ready jobs:") <= ended
+
+
 def test_audit_finds_damage_staleness_gaps_and_surplus(checkout):
     checkout.run("reproduce-all")
     assert checkout.snakemake("audit").returncode == 0
