@@ -170,7 +170,8 @@ def _classes(labels: pd.Series, source: str, name: str) -> np.ndarray:
     if labels.isna().any():
         raise UserError(
             f"{source}: missing values in '{labels.name}' ({int(labels.isna().sum())}); fill "
-            "them in or remove the rows"
+            "them in or remove the rows (in a CSV file a class called NA, None or null reads as "
+            "missing: rename it)"
         )
     known, codes = np.unique(labels.to_numpy(), return_inverse=True)
     if not 2 <= len(known) <= max(2, len(labels) // 2):
