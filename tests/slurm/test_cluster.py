@@ -60,17 +60,22 @@ def test_a_study_through_slurm_is_the_local_study_byte_for_byte(cluster):
     code, text = cluster.submit("reproduce-all")
     assert code == 0, text
     assert "Error in rule" not in text
-    by_slurm = set(re.findall(r"log: \S+/slurm_logs/(\w+)/", text))
-    assert by_slurm == {
-        *(f"rule_{rule}" for rule in ("teacher", "language_teacher", "answers", "students")),
-        *(f"rule_{rule}" for rule in ("language_responses", "language_students")),
-        *(f"rule_{rule}" for rule in ("estimates", "language_estimates", "claims")),
+    announced = re.findall(r"^rule (\w+):\n(?:    .+\n)*?    jobid: (\d+)", text, re.M)
+    rule_of = {number: rule for rule, number in announced}
+    alone = re.findall(r"Job (\d+) has been submitted with SLURM", text)
+    arrays = re.findall(r"Submitted array job with Snakemake IDs ([\d,]+)", text)
+    submitted = [*alone, *",".join(arrays).split(",")]
+    assert {rule_of[number] for number in submitted} == {
+        *("teacher", "responses", "students", "estimates", "claims"),
+        *("language_teacher", "answers", "language_responses", "language_students"),
+        "language_estimates",
     }
+    # All responses start from one teacher, and so are ready together; students need not be.
+    assert ["responses"] * 3 in [
+        [rule_of[number] for number in array.split(",")] for array in arrays
+    ]
     folder = cluster.path / "results/cluster"
     made = artifacts(folder)
-    # Not all are ready together; of responses, which start from one teacher, all are.
-    arrays = re.findall(r"Submitted array job with Snakemake IDs ([\d,]+)", text)
-    assert 3 in [len(numbers.split(",")) for numbers in arrays]
     # The records of a run through Slurm serve a local run.
     assert cluster.planned() == {}
     cluster.run("audit")
