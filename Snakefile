@@ -27,8 +27,12 @@ onstart:
         limits = {"jobs": found.pop("_nodes"), "cores": found.pop("_cores"), **found}
         if workflow.scheduler.job_rate_limiter is not None:
             limits["max-jobs-per-timespan"] = f"{limiter.max_jobs}/{limiter.timespan:g}s"
+        limits["scheduler-subsample"] = workflow.scheduler.subsample
+        settings = workflow.executor_settings
         try:
-            job_arrays.check_limits(limits)
+            job_arrays.check_limits(
+                limits, settings.array_limit, settings.pass_command_as_script
+            )
         except UserError as error:
             raise WorkflowError(str(error)) from None
         job_arrays.mend_log_paths(workflow.scheduler._executor)

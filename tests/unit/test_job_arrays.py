@@ -53,6 +53,13 @@ def test_a_task_becomes_the_process_of_its_own_job():
 
 @pytest.mark.parametrize("name", ["jobs", "cores", "max-jobs-per-timespan", "mem_mb"])
 def test_limits_under_which_jobs_would_be_forgotten_are_refused(name):
-    check_limits({"jobs": sys.maxsize, "cores": None})
+    check_limits({"jobs": sys.maxsize, "cores": None}, 50, False)
     with pytest.raises(UserError, match=rf"slurm-array-jobs with {name} 7: .*jobs unlimited"):
-        check_limits({"jobs": sys.maxsize, "cores": None, name: 7})
+        check_limits({"jobs": sys.maxsize, "cores": None, name: 7}, 50, False)
+
+
+def test_settings_under_which_tasks_lack_their_commands_are_refused():
+    with pytest.raises(UserError, match="slurm-array-limit: found 51; .*at most 50"):
+        check_limits({}, 51, False)
+    with pytest.raises(UserError, match="leave one of the two out"):
+        check_limits({}, 50, True)

@@ -19,6 +19,9 @@ from typing import Any
 
 from kduq.errors import UserError
 
+#: Tasks of an array at most: the commands of all must fit into one argument of 128 KiB, else the
+#: plugin submits a script in which they are lost.
+MOST = 50
 #: Option in which a task of an array is given the commands of all tasks but the first.
 OPTION = "--slurm-jobstep-array-execs"
 
@@ -76,19 +79,33 @@ def mend_log_paths(executor: Any) -> None:
     executor._report_job_submission_threadsafe = report_with_log
 
 
-def check_limits(limits: Mapping[str, Any]) -> None:
-    """Refuse limits under which jobs of an array would be forgotten.
+def check_limits(limits: Mapping[str, Any], tasks: int, as_script: bool) -> None:
+    """Refuse settings under which jobs of an array would be forgotten, or mistaken for the first.
 
     Parameters
     ----------
     limits : mapping of str to object
         Values by option of Snakemake; None, and the largest number, where it does not limit.
+    tasks : int
+        Option slurm-array-limit.
+    as_script : bool
+        Option slurm-pass-command-as-script.
 
     Raises
     ------
     UserError
-        If one limits.
+        If one limits, or the commands of tasks would not reach them.
     """
+    if tasks > MOST:
+        raise UserError(
+            f"slurm-array-limit: found {tasks}; the commands of so many tasks do not fit into one "
+            f"argument; allowed are at most {MOST}"
+        )
+    if as_script:
+        raise UserError(
+            "slurm-array-jobs with slurm-pass-command-as-script: tasks would not get their "
+            "commands; leave one of the two out"
+        )
     found = {option: value for option, value in limits.items() if value not in (None, sys.maxsize)}
     if found:
         named = ", ".join(f"{option} {value}" for option, value in found.items())
