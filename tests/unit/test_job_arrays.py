@@ -59,7 +59,7 @@ def test_limits_under_which_jobs_would_be_forgotten_are_refused(name):
 
 
 def test_settings_under_which_tasks_lack_their_commands_are_refused():
-    with pytest.raises(UserError, match="slurm-array-limit: found 51; .*at most 50"):
+    with pytest.raises(UserError, match=r"slurm-array-limit: found 51; .*at most 50"):
         check_limits({}, 51, False)
     with pytest.raises(UserError, match="leave one of the two out"):
         check_limits({}, 50, True)
