@@ -90,8 +90,11 @@ def test_a_study_through_slurm_is_the_local_study_byte_for_byte(cluster):
 
 def test_a_cancelled_job_is_reported_with_its_log_and_retried(cluster, reference):
     cluster.configure(LINES)
+    # With all responses there, the students are tasks of one array.
+    cluster.run(*RESPONSES)
     with cluster.running(ESTIMATES) as run:
         number = cluster.wait_for(lambda: cluster.jobs("students", "RUNNING"), run)[0]
+        assert "_" in number
         cluster.node.call("scancel", number)
         code, text = run.wait()
     assert code == 0, text
