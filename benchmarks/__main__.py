@@ -56,7 +56,7 @@ def compare(workload: Workload, jobs: int, rounds: int) -> dict[str, str | float
     trained = {"ours": 0, "textbook": 0}
 
     def ours(pool: ThreadPoolExecutor) -> None:
-        trained["ours"] = sum(map(len, pool.map(workload.ours, range(jobs))))
+        trained["ours"] = workload.passes * sum(map(len, pool.map(workload.ours, range(jobs))))
 
     def textbook() -> None:
         trained["textbook"] = len(workload.textbook())

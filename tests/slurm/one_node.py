@@ -13,6 +13,7 @@ import socket
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -141,27 +142,52 @@ class OneNode:
     def start_node(self) -> None:
         """Start the node daemon, alone, and wait until it takes jobs."""
         self._daemon("slurmd")
+        self._wait(self._listens, "slurmd")
+        self.release()
         self._wait(lambda: self.node_state() in {"idle", "mixed", "allocated"}, "slurmd")
 
     def kill_node(self) -> None:
-        """Kill the node daemon, and leave its jobs."""
-        self._end("slurmd", signal.SIGKILL)
+        """Kill the node daemon and all processes of jobs that run, as the machine's end would.
 
-    def kill_jobs(self) -> None:
-        """Kill all processes of jobs that run on the node, as the machine's end would."""
+        A job whose launch the daemon's death cuts short has no process that could fail, and the
+        controller misses it no sooner than the node's next registration but one, half an hour
+        later. So no launch is under way.
+        """
+        self.hold()
+        self._wait(lambda: self._running() == set(self._processes().values()), "slurmd")
+        self._end("slurmd", signal.SIGKILL)
+        for number in self._processes():
+            with suppress(ProcessLookupError):
+                os.kill(number, signal.SIGKILL)
+
+    def _running(self) -> set[str]:
+        """Numbers of jobs that the controller takes for running."""
+        return set(self.call("squeue", "--noheader", "--states=RUNNING", "--format=%A").split())
+
+    def _processes(self) -> dict[int, str]:
+        """Processes of jobs that run on the node, and their jobs' numbers."""
+        found = {}
         for line in subprocess.check_output(["ps", "-eo", "pid=,args="], text=True).splitlines():
             number, arguments = line.split(maxsplit=1)
-            variables = Path(f"/proc/{number}/environ")
-            if arguments.startswith("slurmstepd") or not variables.exists():
+            if arguments.startswith("slurmstepd"):
                 continue
             try:
-                ours = f"SLURM_CONF={self.folder}/slurm.conf".encode() in (
-                    found := variables.read_bytes().split(b"\0")
-                ) and any(entry.startswith(b"SLURM_JOB_ID=") for entry in found)
-            except OSError:
+                variables = Path(f"/proc/{number}/environ").read_bytes().decode().split("\0")
+            except (OSError, UnicodeDecodeError):
                 continue
-            if ours:
-                os.kill(int(number), signal.SIGKILL)
+            named = dict(line.split("=", 1) for line in variables if "=" in line)
+            ours = named.get("SLURM_CONF") == f"{self.folder}/slurm.conf"
+            if ours and "SLURM_JOB_ID" in named:
+                found[int(number)] = named["SLURM_JOB_ID"]
+        return found
+
+    def _listens(self) -> bool:
+        """Whether the node daemon answers."""
+        try:
+            self.call("scontrol", "show", "slurmd")
+        except RuntimeError:
+            return False
+        return True
 
     def hold(self) -> None:
         """Let no further job start."""

@@ -130,7 +130,6 @@ def test_after_a_node_died_the_same_command_makes_the_rest_alone(cluster, refere
     with cluster.running(ESTIMATES, "--retries=0") as run:
         cluster.wait_for(lambda: cluster.jobs("students", "RUNNING"), run)
         cluster.node.kill_node()
-        cluster.node.kill_jobs()
         cluster.node.start_node()
         code, text = run.wait()
     assert code != 0

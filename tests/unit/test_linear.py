@@ -5,6 +5,15 @@ from kduq.families import Batch, Problem, linear
 from kduq.families.linear import Linear
 
 
+@pytest.fixture(params=["compiled", "numpy"])
+def way(request, monkeypatch):
+    """Students on bootstrap samples are fitted either way."""
+    if request.param == "numpy":
+        monkeypatch.setattr(linear, "_library", lambda: None)
+    elif linear._library() is None:
+        pytest.skip("no C++ compiler")
+
+
 def with_intercept(x):
     return np.column_stack([np.ones(len(x)), x.astype(np.float64)])
 
@@ -18,6 +27,7 @@ def test_students_are_least_squares(problem):
     assert not found.rank_deficient.any()
 
 
+@pytest.mark.usefixtures("way")
 def test_bootstrap_samples_equal_lstsq_also_where_rank_is_lacking(problem):
     chunk = Linear.chunk
     labels = np.random.default_rng(1).normal(size=(chunk, 45))
@@ -36,6 +46,7 @@ def test_bootstrap_samples_equal_lstsq_also_where_rank_is_lacking(problem):
     assert 0 < deficient < chunk
 
 
+@pytest.mark.usefixtures("way")
 @pytest.mark.parametrize(
     ("columns", "held"), [(6, 300), (linear._WIDEST + 1, 1 << 20), (120, 1 << 10)]
 )
@@ -59,7 +70,57 @@ def test_wide_designs_and_many_rows_give_the_same_students(monkeypatch, columns,
         np.testing.assert_allclose(found.test_prediction[i], expected, rtol=1e-4, atol=1e-6)
 
 
+@pytest.mark.skipif(linear._library() is None, reason="no C++ compiler")
+@pytest.mark.parametrize("n", [3, 64, 405])
+@pytest.mark.parametrize("columns", [1, 2, 10, 13, 40, linear._WIDEST - 1])
+def test_compiled_students_are_those_of_numpy_within_rounding(columns, n, monkeypatch):
+    """Widths and row numbers that leave a remainder in every loop."""
+    rng = np.random.default_rng(6)
+    x = rng.normal(size=(n + 101, columns)).astype(np.float32)
+    model = Linear(Problem(x[:n], x[n:], x[:n, 0]), {})
+    counts = rng.multinomial(n, np.full(n, 1 / n), size=Linear.chunk).astype(float)
+    batch = Batch(rng.normal(size=counts.shape), np.zeros(Linear.chunk, int), counts)
+    found = model.train(batch)
+    monkeypatch.setattr(linear, "_library", lambda: None)
+    expected = model.train(batch)
+    np.testing.assert_array_equal(found.rank_deficient, expected.rank_deficient)
+    full = ~expected.rank_deficient
+    assert full.any() or n <= columns + 1
+    for name in ("train_prediction", "test_prediction"):
+        ours, theirs = getattr(found, name)[full], getattr(expected, name)[full]
+        scale = np.abs(theirs).max(axis=1, initial=1)[:, None]
+        assert (np.abs(ours - theirs) < 1e-7 * scale).all()
+        # A sample that nearly lacks rank multiplies rounding.
+        assert np.median(np.abs(ours - theirs) / scale) < 1e-13 if full.any() else True
+
+
+@pytest.mark.skipif(linear._library() is None, reason="no C++ compiler")
+def test_a_compiled_student_does_not_depend_on_who_is_trained_beside_it(problem):
+    counts = np.stack([students.bootstrap_counts(seed, 45, 0.3) for seed in range(Linear.chunk)])
+    labels = np.random.default_rng(1).normal(size=counts.shape)
+    model = Linear(problem, {})
+    many = model.train(Batch(labels, np.zeros(Linear.chunk, int), counts))
+    few = model.train(Batch(labels[5:8], np.zeros(3, int), counts[5:8]))
+    np.testing.assert_array_equal(many.train_prediction[5:8], few.train_prediction)
+    np.testing.assert_array_equal(many.test_prediction[5:8], few.test_prediction)
+
+
+@pytest.mark.usefixtures("way")
+def test_a_sample_with_a_label_that_is_no_number_harms_no_other(problem):
+    labels = np.random.default_rng(1).normal(size=(Linear.chunk, 45))
+    counts = np.ones_like(labels)
+    batch = [np.zeros(Linear.chunk, int), counts]
+    clean = Linear(problem, {}).train(Batch(labels, *batch))
+    broken = labels.copy()
+    broken[3, 7] = np.nan
+    found = Linear(problem, {}).train(Batch(broken, *batch))
+    assert np.isnan(found.test_prediction[3]).all()
+    others = np.arange(Linear.chunk) != 3
+    np.testing.assert_array_equal(found.test_prediction[others], clean.test_prediction[others])
+
+
 def test_students_are_the_same_bits_whatever_is_held_at_once(problem, monkeypatch):
+    monkeypatch.setattr(linear, "_library", lambda: None)
     counts = np.stack([students.bootstrap_counts(seed, 45, 0.3) for seed in range(Linear.chunk)])
     labels = np.random.default_rng(1).normal(size=counts.shape)
     batch = Batch(labels, np.zeros(Linear.chunk, int), counts)
@@ -70,6 +131,7 @@ def test_students_are_the_same_bits_whatever_is_held_at_once(problem, monkeypatc
     np.testing.assert_array_equal(whole.test_prediction, cut.test_prediction)
 
 
+@pytest.mark.usefixtures("way")
 def test_a_total_beside_its_parts_lacks_rank_by_either_way(problem):
     """In single precision a total differs from the sum of its parts by rounding."""
     rng = np.random.default_rng(2)

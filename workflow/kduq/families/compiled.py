@@ -1,40 +1,18 @@
 """Training of one network in compiled C++ (compiled.cpp), where a compiler is at hand.
 
 Torch calls a dozen kernels a step, and each passes over all activations; compiled, most of that is
-done while they are in registers. The library is compiled once a machine, into the user's cache, and
-shared by all jobs.
+done while they are in registers.
 """
 
 import ctypes
 import functools
-import hashlib
-import os
-import shlex
-import shutil
-import subprocess
-import sys
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from kduq.families import network
-
-_SOURCE = Path(__file__).with_suffix(".cpp")
-_FLAGS = (
-    "-O3",
-    "-march=native",
-    "-std=c++17",
-    "-fno-math-errno",
-    "-ffp-contract=fast",
-    "-shared",
-    "-fPIC",
-)
-#: Bytes of the digest behind a library, where no loader looks.
-_DIGEST = 32
-_COMPILERS = ("c++", "g++", "clang++")
+from kduq.families import native, network
 
 
 @dataclass(frozen=True)
@@ -127,73 +105,16 @@ def available() -> bool:
 
 @functools.cache
 def _library() -> Any:
-    """The compiled function; None, after one line in the log, where it cannot be had."""
-    try:
-        function = _load(_file()).kduq_train
-    except (OSError, subprocess.SubprocessError) as error:
-        said = str(getattr(error, "stderr", None) or error).strip().partition("\n")[0]
-        sys.stderr.write(f"networks train uncompiled, more slowly: {said}\n")
+    """The compiled function, None where it cannot be had."""
+    library = native.library(Path(__file__).with_suffix(".cpp"))
+    if library is None:
         return None
     values = np.ctypeslib.ndpointer(np.float32, flags="C_CONTIGUOUS")
     number, rows = ctypes.c_int64, ctypes.c_void_p
+    function = library.kduq_train
     function.restype = None
     function.argtypes = [
         *(values, number, number, values, number, values, rows),
         *(number, number, number, ctypes.c_bool, ctypes.c_double, number, values, values),
     ]
     return function
-
-
-def _load(file: Path) -> ctypes.CDLL:
-    if not _whole(file):
-        _compile(file)
-    return ctypes.CDLL(str(file))
-
-
-def _whole(file: Path) -> bool:
-    """Whether a library ends with its digest: to load a damaged one would end the process."""
-    content = file.read_bytes() if file.exists() else b""
-    return content[-_DIGEST:] == hashlib.sha256(content[:-_DIGEST]).digest()
-
-
-def _compiler() -> list[str]:
-    named = os.environ.get("CXX")
-    found = shlex.split(named) if named else [c for c in _COMPILERS if shutil.which(c)][:1]
-    if not found or not shutil.which(found[0]):
-        raise FileNotFoundError(
-            f"no C++ compiler ({named or ', '.join(_COMPILERS)}); install one or name it in CXX"
-        )
-    return found
-
-
-def _run(*arguments: str) -> str:
-    """Standard output of the compiler."""
-    command = [*_compiler(), *_FLAGS, *arguments]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout  # noqa: S603
-
-
-def _file() -> Path:
-    """Where the library lies: a name for each source, compiler and kind of processor.
-
-    The compiler's predefined macros name both its version and all that it would use of this
-    processor, so that machines which share a home do not share code that only some of them can run.
-    """
-    macros = _run("-dM", "-E", "-x", "c++", os.devnull)
-    made_from = "\0".join([*_FLAGS, macros, _SOURCE.read_text(encoding="utf-8")])
-    digest = hashlib.sha256(made_from.encode())
-    cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(cache) / "kduq" / f"{digest.hexdigest()[:32]}.so"
-
-
-def _compile(file: Path) -> None:
-    """Compile under a name of this process and rename: whoever is last replaces equal code."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    handle, made = tempfile.mkstemp(suffix=".so", dir=file.parent)
-    os.close(handle)
-    try:
-        _run(str(_SOURCE), "-o", made)
-        content = Path(made).read_bytes()
-        Path(made).write_bytes(content + hashlib.sha256(content).digest())
-        Path(made).replace(file)
-    finally:
-        Path(made).unlink(missing_ok=True)

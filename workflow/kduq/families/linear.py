@@ -1,11 +1,17 @@
-"""Linear regression in closed form: one factorisation serves all noise draws of a run."""
+"""Linear regression in closed form: one factorisation serves all noise draws of a run.
 
+Students on bootstrap samples are fitted in compiled C++ (linear.cpp), where a compiler is at hand.
+"""
+
+import ctypes
+import functools
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from scipy import integrate, stats
 
-from kduq.families import Batch, Problem, Trained
+from kduq.families import Batch, Problem, Trained, native
 
 #: Numbers held at once in a table of products or of normal equations.
 _HELD = 1 << 20
@@ -36,35 +42,72 @@ class Linear:
         # A column that others determine, but for the rounding of inputs in single precision, lacks
         # rank; by the normal equations no finer cut can be made. The cut on singular values.
         self._relative_cut = np.sqrt(self._train_x.shape[1] * 100 * np.finfo(float).eps)
-        self._pseudo_inverse = np.linalg.pinv(self._train_x, rcond=self._relative_cut)
-        values = np.linalg.svd(self._train_x, compute_uv=False)
+        u, values, v = np.linalg.svd(self._train_x, full_matrices=False)
         self._rank = int((values > self._relative_cut * values[0]).sum())
+        kept = slice(self._rank)
+        self._pseudo_inverse = (v[kept].T / values[kept]) @ u[:, kept].T
 
     def train(self, batch: Batch) -> Trained:
         """Fit the students of one chunk; see `Family.train`."""
         if batch.counts is None:
             coefficients = batch.labels @ self._pseudo_inverse.T
             deficient = np.full(len(batch.labels), self._rank < self._train_x.shape[1])
-        else:
-            coefficients, deficient = self._weighted(batch.labels, batch.counts)
-        return Trained(coefficients @ self._train_x.T, coefficients @ self._test_x.T, deficient)
+            return Trained(*self._predictions(coefficients), deficient)
+        wide = self._train_x.shape[1] > _WIDEST
+        fit = self._fit if wide or _library() is None else self._fit_compiled
+        return fit(batch.labels, batch.counts)
 
-    def _weighted(self, labels: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Least squares on bootstrap samples, by the normal equations of all at once."""
+    def _predictions(self, coefficients: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        return coefficients @ self._train_x.T, coefficients @ self._test_x.T
+
+    def _fit(self, labels: np.ndarray, counts: np.ndarray) -> Trained:
+        """Fit students on bootstrap samples, by the normal equations of all at once."""
         gram = self._gram(counts)
         moments = (counts * labels) @ self._train_x
-        p = moments.shape[1]
-        relative_cut = self._relative_cut**2
-        coefficients, solved = np.empty_like(moments), np.zeros(len(labels), bool)
+        students, p = moments.shape
+        coefficients = np.empty_like(moments)
+        smallest, trace = np.full((2, students), np.nan)
         held = max(1, _HELD // (2 * p * p))
-        for start in range(0, len(labels) if p <= _WIDEST else 0, held):
+        for start in range(0, students if p <= _WIDEST else 0, held):
             part = slice(start, start + held)
-            coefficients[part], smallest, trace = _eliminate(gram[:, part], moments[part])
-            solved[part] = smallest > relative_cut * trace
-        deficient = np.zeros(len(labels), bool)
-        for i in np.flatnonzero(~solved):
-            coefficients[i], deficient[i] = _minimum_norm(gram[:, i], moments[i], relative_cut)
-        return coefficients, deficient
+            found = _eliminate(gram[:, part], moments[part])
+            coefficients[part], smallest[part], trace[part] = found
+        unsolved = self._unsolved(smallest, trace)
+        deficient = np.zeros(students, bool)
+        for i in unsolved:
+            coefficients[i], deficient[i] = self._minimum_norm(gram[:, i], moments[i])
+        return Trained(*self._predictions(coefficients), deficient)
+
+    def _fit_compiled(self, labels: np.ndarray, counts: np.ndarray) -> Trained:
+        """The same within rounding, in compiled code."""
+        counts, labels = (np.ascontiguousarray(a, np.float64) for a in (counts, labels))
+        students, (n, p), m = len(labels), self._train_x.shape, len(self._test_x)
+        gram, moments = np.empty((students, p * (p + 1) // 2)), np.empty((students, p))
+        coefficients, (smallest, trace) = np.empty_like(moments), np.empty((2, students))
+        predictions = np.empty((students, n)), np.empty((students, m))
+        found = (gram, moments, coefficients, smallest, trace, *predictions)
+        data = [a.ctypes.data for a in (self._train_x, self._test_x, counts, labels, *found)]
+        _library()(data[0], n, p, data[1], m, data[2], data[3], students, *data[4:])
+        deficient = np.zeros(students, bool)
+        for i in self._unsolved(smallest, trace):
+            coefficient, deficient[i] = self._minimum_norm(gram[i], moments[i])
+            for prediction, one in zip(predictions, self._predictions(coefficient), strict=True):
+                prediction[i] = one
+        return Trained(*predictions, deficient)
+
+    def _unsolved(self, smallest: np.ndarray, trace: np.ndarray) -> np.ndarray:
+        """Students whose samples may lack rank; a bound that is no number says that they may."""
+        return np.flatnonzero(~(smallest > self._relative_cut**2 * trace))
+
+    def _minimum_norm(self, gram: np.ndarray, moments: np.ndarray) -> tuple[np.ndarray, bool]:
+        """Solution of minimum norm of one student's normal equations; whether they lack rank."""
+        p = len(moments)
+        matrix = np.zeros((p, p))
+        matrix[np.triu_indices(p)] = gram
+        values, vectors = np.linalg.eigh(matrix, UPLO="U")
+        kept = values > self._relative_cut**2 * values[-1]
+        vectors = vectors[:, kept]
+        return vectors @ (vectors.T @ moments / values[kept]), not kept.all()
 
     def _gram(self, counts: np.ndarray) -> np.ndarray:
         """Upper triangles, row after row, of XᵀCX: (p(p+1)/2, students)."""
@@ -124,6 +167,19 @@ class Linear:
         return averaging * integrate.quad(integrand, low, high, limit=200)[0]
 
 
+@functools.cache
+def _library() -> Any:
+    """The compiled function, None where it cannot be had."""
+    library = native.library(Path(__file__).with_suffix(".cpp"))
+    if library is None:
+        return None
+    array, number = ctypes.c_void_p, ctypes.c_int64
+    function = library.kduq_least_squares
+    function.restype = None
+    function.argtypes = [array, number, number, array, number, array, array, number, *[array] * 7]
+    return function
+
+
 def _eliminate(gram: np.ndarray, moments: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Solutions of normal equations; least eigenvalues, bounded from below; traces.
 
@@ -148,18 +204,5 @@ def _eliminate(gram: np.ndarray, moments: np.ndarray) -> tuple[np.ndarray, np.nd
         return solution, 1 / np.einsum("jis,jis->s", inverse, inverse), trace
 
 
-def _minimum_norm(
-    gram: np.ndarray, moments: np.ndarray, relative_cut: float
-) -> tuple[np.ndarray, bool]:
-    """Solution of minimum norm of one student's normal equations; whether they lack rank."""
-    p = len(moments)
-    matrix = np.zeros((p, p))
-    matrix[np.triu_indices(p)] = gram
-    values, vectors = np.linalg.eigh(matrix, UPLO="U")
-    kept = values > relative_cut * values[-1]
-    vectors = vectors[:, kept]
-    return vectors @ (vectors.T @ moments / values[kept]), not kept.all()
-
-
 def _with_intercept(x: np.ndarray) -> np.ndarray:
-    return np.column_stack([np.ones(len(x)), x.astype(np.float64)])
+    return np.ascontiguousarray(np.column_stack([np.ones(len(x)), x]), np.float64)
