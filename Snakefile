@@ -33,6 +33,8 @@ onstart:
             job_arrays.check_limits(
                 limits, settings.array_limit, settings.pass_command_as_script
             )
+            job_arrays.check_rules(settings.array_jobs, [rule.name for rule in workflow.rules])
+            job_arrays.check_paths([sys.executable, workflow.basedir, str(Path.cwd())])
         except UserError as error:
             raise WorkflowError(str(error)) from None
         job_arrays.mend_log_paths(workflow.scheduler._executor)

@@ -25,6 +25,8 @@ HOSTILE = (
     "",
     " \n ",
 )
+#: Why models of two runs are not worth a verdict; what is said of their teacher they share.
+GATE = ("A share of 0.3 is outside, nothing <i>learnt</i>.", "A share of 0.5 has converged.")
 _TRUTH = ["<b>truth</b>", "plain"]
 
 
@@ -59,7 +61,8 @@ def _claims() -> pd.DataFrame:
         (3, "mlp", "diabetes", 2.25, 2.0, 2.5, "supported", None, 80),
         (3, "mlp", "boston_housing", -3.0, -4.0, -2.0, "supported", None, 400),
         (3, "linear", "boston_housing", float("nan"), *[float("nan")] * 2, "inconclusive", None, 0),
-        (9, "lm", "faq", 0.5, 0.25, 0.75, "inconclusive", "nothing <i>learnt</i>", 7),
+        (9, "lm", "faq", 0.5, 0.25, 0.75, "inconclusive", GATE[0], 7),
+        (9, "lm", "faq", 0.6, 0.35, 0.85, "inconclusive", " ".join(GATE), 8),
     ]
     names = ["claim", "family", "dataset", "estimate", "ci_low", "ci_high", "verdict", "reason"]
     table = pd.DataFrame(rows, columns=[*names, "n_students"])

@@ -10,7 +10,7 @@ import zlib
 import pytest
 from checkouts import ROOT
 from kduq.errors import UserError
-from kduq.job_arrays import OPTION, check_limits, own_command
+from kduq.job_arrays import OPTION, check_limits, check_paths, check_rules, own_command
 
 
 def payload(commands):
@@ -63,3 +63,18 @@ def test_settings_under_which_tasks_lack_their_commands_are_refused():
         check_limits({}, 51, False)
     with pytest.raises(UserError, match="leave one of the two out"):
         check_limits({}, 50, True)
+
+
+def test_a_name_that_is_no_rule_is_refused():
+    rules = ["responses", "students"]
+    for named in ("responses, students", "all", "students;responses", ""):
+        check_rules(named, rules)
+    with pytest.raises(UserError, match=r"found 'student'; allowed: rules \(responses, students\)"):
+        check_rules("responses, student", rules)
+
+
+@pytest.mark.parametrize("character", "'\"$`\\")
+def test_a_path_that_a_shell_would_read_otherwise_is_refused(character):
+    check_paths(["/home/some one/(a) study, 50 %", "/usr/bin/python"])
+    with pytest.raises(UserError, match="switch job arrays off"):
+        check_paths(["/usr/bin/python", f"/home/a{character}b"])

@@ -10,7 +10,7 @@ import pytest
 from kduq import report
 from kduq.schemas import CONDITION
 from markupsafe import escape
-from report_pages import HOSTILE, answers_of, filled
+from report_pages import GATE, HOSTILE, answers_of, filled
 
 ROOT = Path(__file__).parents[2]
 
@@ -19,11 +19,19 @@ def test_every_claim_has_a_line_and_every_row_an_anchor():
     page = filled()
     assert re.search(r'<li id="claim-3">.*Claim 3</a>: 2 supported, 1 inconclusive<', page)
     anchors = re.findall(r'<tr id="(claim-[\d-]+)">', page)
-    assert anchors == ["claim-1-1", "claim-1-2", "claim-3-1", "claim-3-2", "claim-3-3", "claim-9-1"]
+    numbers = ["1-1", "1-2", "3-1", "3-2", "3-3", "9-1", "9-2"]
+    assert anchors == [f"claim-{number}" for number in numbers]
     ids = re.findall(r' id="([^"]*)"', page)
     assert len(ids) == len(set(ids))
     assert set(re.findall(r'href="#([^"]*)"', page)) <= set(ids)
     assert page.index('id="gate"') < page.index('id="verdicts"')
+
+
+def test_what_the_gate_says_of_several_runs_is_said_once():
+    box = re.search(r'<section class="gate">.*?</section>', filled(), re.S).group()
+    for sentence in GATE:
+        assert box.count(f"<li>{escape(sentence)}</li>") == 1
+    assert box.count("<strong>faq</strong>") == 1
 
 
 def test_nothing_is_linked_but_the_paper_and_the_timings():

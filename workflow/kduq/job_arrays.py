@@ -13,7 +13,7 @@ import json
 import os
 import sys
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from importlib.metadata import version
 from typing import Any
 
@@ -114,3 +114,49 @@ def check_limits(limits: Mapping[str, Any], tasks: int, as_script: bool) -> None
             "submitted; allowed with job arrays: jobs unlimited, and no other limit. Mend the "
             "profile, or switch job arrays off: --slurm-array-jobs ''"
         )
+
+
+def check_rules(named: str, rules: Collection[str]) -> None:
+    """Refuse names of rules that are none, whose jobs would be submitted one by one.
+
+    Parameters
+    ----------
+    named : str
+        Option slurm-array-jobs: names between commas, or all.
+    rules : collection of str
+        The workflow's.
+
+    Raises
+    ------
+    UserError
+        If one is no rule.
+    """
+    names = [name.strip() for name in named.replace(";", ",").split(",")]
+    for name in names:
+        if name and name not in {*rules, "all"}:
+            raise UserError(
+                f"slurm-array-jobs: found '{name}'; allowed: rules ({', '.join(sorted(rules))}) or "
+                "all"
+            )
+
+
+def check_paths(paths: Iterable[str]) -> None:
+    """Refuse paths that the shell which submits an array would read as something else.
+
+    Parameters
+    ----------
+    paths : iterable of str
+        That a task's command names.
+
+    Raises
+    ------
+    UserError
+        If one has a character with a meaning between double quotes.
+    """
+    for path in paths:
+        for character in "'\"$`\\":
+            if character in path:
+                raise UserError(
+                    f"{path}: with slurm-array-jobs no path may have a {character} in it; move it, "
+                    "or switch job arrays off: --slurm-array-jobs ''"
+                )

@@ -25,6 +25,8 @@ _PROMPTS_SHOWN = 6
 #: Different answers, references or conditions that one line or prompt has room for.
 _ANSWERS_SHOWN, _CONDITIONS_SHOWN, _STUDENTS_SHOWN = 5, 4, 2
 _LETTERS_SHOWN = 300
+#: Between two sentences of a reason: the point of a number is followed by a digit.
+_SENTENCE_END = re.compile(r"(?<=\.) (?=[A-Z])")
 #: Control characters but tab and newline, which a browser drops, as characters that can be seen.
 _VISIBLE = {
     **{code: 0x2400 + code for code in range(32) if chr(code) not in "\t\n"},
@@ -235,11 +237,16 @@ def _overview(claims: pd.DataFrame) -> list[dict[str, Any]]:
     return found
 
 
-def _reasons(claims: pd.DataFrame) -> list[tuple[str, str]]:
-    """Data sets whose models fail the quality gate, with the reason, each pair once."""
+def _reasons(claims: pd.DataFrame) -> dict[str, list[str]]:
+    """Data sets whose models fail the quality gate, with its sentences, each once.
+
+    Runs of one data set share a teacher, and so what is said of it.
+    """
     failed = claims[claims["reason"].notna()]
-    pairs = zip(failed["dataset"], failed["reason"], strict=True)
-    return list(dict.fromkeys(pairs))
+    found: dict[str, dict[str, None]] = {}
+    for dataset, reason in zip(failed["dataset"], failed["reason"], strict=True):
+        found.setdefault(dataset, {}).update(dict.fromkeys(_SENTENCE_END.split(reason)))
+    return {dataset: list(sentences) for dataset, sentences in found.items()}
 
 
 def _number(value: float) -> str:
