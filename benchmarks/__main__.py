@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from benchmarks import language, machine, workloads
+from benchmarks import batch, language, machine, workloads
 from benchmarks.workloads import Workload
 
 BASELINE = Path(__file__).with_name("baseline.json")
@@ -52,7 +52,7 @@ def compare(workload: Workload, jobs: int, rounds: int) -> dict[str, str | float
     dict
         A row of `COLUMNS`, times in seconds a student.
     """
-    peaks = machine.Peaks(jobs)
+    peaks = machine.Peaks(jobs, workload.device)
     trained = {"ours": 0, "textbook": 0}
 
     def ours(pool: ThreadPoolExecutor) -> None:
@@ -93,11 +93,24 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="write the rows to this file")
     parser.add_argument("--quick", action="store_true", help="tiny workloads, to try it out")
     parser.add_argument("--only", choices=WORKLOADS, action="append", help="time this one alone")
-    parser.add_argument("--jobs", type=int, default=machine.cores(), help="jobs of ours at a time")
+    jobs = 1 if torch.cuda.is_available() else machine.cores()
+    parser.add_argument("--jobs", type=int, default=jobs, help="jobs of ours at a time")
     parser.add_argument("--rounds", type=int, default=5, help="times that each is run")
     parser.add_argument("--baseline", action="store_true", help="tell which ratios have fallen")
     parser.add_argument("--accept", action="store_true", help="make these ratios the baseline")
+    parser.add_argument(
+        "--largest-batch",
+        action="store_true",
+        help="instead: the most networks of 128 hidden units that fit into an accelerator at once",
+    )
     options = parser.parse_args()
+    if options.largest_batch:
+        if not torch.cuda.is_available():
+            parser.error("--largest-batch: torch finds no CUDA device here; run it where one is")
+        device = torch.cuda.get_device_properties(0)
+        memory = f"{device.name}, {device.total_memory / 2**30:.0f} GiB"
+        print(f"mlp128: {batch.largest(batch.networks_fit)} students at once, {memory}")
+        return
     rounds = 1 if options.quick else options.rounds
     print("".join(f"{name:>17}" for name in COLUMNS))
     rows = []

@@ -84,6 +84,7 @@ def lm_training(quick: bool) -> Workload:
         whole = [f"{text.prompt_text(q)} {a}{end}" for q, a in pupil.pairs]
         batch = tokenizer(whole, padding="max_length", max_length=length, return_tensors="pt")
         asked = tokenizer([text.prompt_text(q) for q, _ in pupil.pairs]).input_ids
+        batch = batch.to(model.device)
         labels = batch.input_ids.masked_fill(batch.attention_mask == 0, -100)
         for row, prompt in zip(labels, asked, strict=True):
             row[: len(prompt)] = -100
@@ -111,7 +112,8 @@ def lm_training(quick: bool) -> Workload:
     # A prompt's tokens are read as keys and values alone: 2 of the 12 width² weights of a layer.
     a_row = 2 * pupil.width**2 * (pupil.prompt_tokens - 1)
     a_row += (12 * pupil.width**2 + pupil.width * pupil.vocabulary) * pupil.answer_tokens
-    return Workload("lm training", ours, textbook, 6 * steps * size * a_row, 0.0)
+    operations = 6 * steps * size * a_row
+    return Workload("lm training", ours, textbook, operations, 0.0, pupil.model.device)
 
 
 def lm_sampling(quick: bool) -> Workload:
@@ -133,7 +135,7 @@ def lm_sampling(quick: bool) -> Workload:
         for start in range(0, len(prompts), _TRAINING["batch_size"]):
             batch = tokenizer(
                 prompts[start : start + _TRAINING["batch_size"]], padding=True, return_tensors="pt"
-            )
+            ).to(model.device)
             made = model.generate(
                 **batch, do_sample=True, top_k=0, max_new_tokens=_DECODING["max_new_tokens"]
             )[:, batch.input_ids.shape[1] :]
@@ -146,4 +148,4 @@ def lm_sampling(quick: bool) -> Workload:
     reading = len(questions) * (pupil.prompt_tokens - 1) * 2 * pupil.width**2
     tokens = ours(0).sum()
     writing = tokens * (12 * pupil.width**2 + pupil.width * pupil.vocabulary)
-    return Workload("lm sampling", ours, textbook, 2 * (reading + writing), 0.0)
+    return Workload("lm sampling", ours, textbook, 2 * (reading + writing), 0.0, model.device)

@@ -32,9 +32,11 @@ def threads(number: int) -> Iterator[None]:
 
 
 def seconds(work: Callable[[], object]) -> float:
-    """Time that a call takes, in seconds."""
+    """Time that a call takes, in seconds, until an accelerator has done what it was given."""
     start = time.perf_counter()
     work()
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
     return time.perf_counter() - start
 
 
@@ -45,14 +47,16 @@ class Peaks:
     ----------
     number : int
         Threads.
+    device : torch.device
+        What computes.
     """
 
-    def __init__(self, number: int) -> None:
+    def __init__(self, number: int, device: torch.device) -> None:
         self._number = number
-        self._factors = torch.randn(2, _ORDER, _ORDER)
-        self._product = torch.empty(_ORDER, _ORDER)
-        self._source = torch.ones(_COPIED)
-        self._target = torch.zeros(_COPIED)
+        self._factors = torch.randn(2, _ORDER, _ORDER, device=device)
+        self._product = torch.empty(_ORDER, _ORDER, device=device)
+        self._source = torch.ones(_COPIED, device=device)
+        self._target = torch.zeros(_COPIED, device=device)
         self._times: list[tuple[float, float]] = []
 
     def measure(self) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import torch
 from kduq import config, examples, families, seeds, students, teacher
+from kduq.families import network
 from sklearn.linear_model import LinearRegression
 
 _LEARNING_RATE = 0.01
@@ -29,6 +30,8 @@ class Workload:
         Floating-point operations that a student needs.
     traffic : float
         Bytes that it must read from memory and write to it: its labels and predictions, or less.
+    device : torch.device
+        What computes both.
     passes : int
         Times that a job of ours trains its students.
     """
@@ -38,6 +41,7 @@ class Workload:
     textbook: Callable[[], np.ndarray]
     operations: float
     traffic: float
+    device: torch.device
     passes: int = 1
 
 
@@ -91,7 +95,8 @@ def linear(quick: bool, bootstrap: bool) -> Workload:
         solving += n * p * (p + 1)  # the upper half of a Gram matrix
     name = "linear bootstrap" if bootstrap else "linear noise"
     traffic = 8 * (n + (n if bootstrap else 0) + n + m)
-    return Workload(name, ours, textbook, solving + 2 * p * (n + m), traffic, passes)
+    operations = solving + 2 * p * (n + m)
+    return Workload(name, ours, textbook, operations, traffic, torch.device("cpu"), passes)
 
 
 def _module(layers: list[np.ndarray]) -> torch.nn.Sequential:
@@ -103,7 +108,12 @@ def _module(layers: list[np.ndarray]) -> torch.nn.Sequential:
             linear_part.weight[:] = torch.from_numpy(layer[:, :-1])
             linear_part.bias[:] = torch.from_numpy(layer[:, -1])
         parts += [linear_part, torch.nn.ReLU()]
-    return torch.nn.Sequential(*parts[:-1])
+    return torch.nn.Sequential(*parts[:-1]).to(network.device())
+
+
+def _tensors(*arrays: np.ndarray) -> list[torch.Tensor]:
+    """Arrays where networks are trained."""
+    return [torch.from_numpy(array).to(network.device()) for array in arrays]
 
 
 def _batches(student: int, n: int, size: int) -> Iterator[torch.Tensor]:
@@ -150,24 +160,25 @@ def mlp(quick: bool, hidden: int, epochs: int) -> Workload:
         return kind(data, settings).train(batch).test_prediction
 
     def textbook() -> np.ndarray:
-        x, test = torch.from_numpy(data.train_x), torch.from_numpy(data.test_x)
+        x, test = _tensors(data.train_x, data.test_x)
         found = []
         for i in range(2):
             start: Any = kind(data, settings)
             start = start.initial_parameters(i, None, None).astype(np.float32)
             first, last = np.split(start, [hidden * (d + 1)])
             model = _module([first.reshape(hidden, d + 1), last[None]])
-            target = torch.from_numpy(((labels[i] - location) / scale).astype(np.float32))
+            (target,) = _tensors(((labels[i] - location) / scale).astype(np.float32))
             every_row = itertools.repeat(slice(None), settings["epochs"])
             _fit(model, torch.nn.functional.mse_loss, x, target[:, None], every_row)
             with torch.no_grad():
                 model(x)
-                found.append(model(test)[:, 0].numpy() * scale + location)
+                found.append(model(test)[:, 0].cpu().numpy() * scale + location)
         return np.stack(found)
 
     weights = hidden * (d + 1) + hidden
     operations = 4 * n * weights * settings["epochs"]  # outputs and gradients
-    return Workload(f"mlp{hidden}", ours, textbook, operations, 8 * (2 * n + len(data.test_x)))
+    traffic = 8 * (2 * n + len(data.test_x))
+    return Workload(f"mlp{hidden}", ours, textbook, operations, traffic, network.device())
 
 
 def classifier(quick: bool, family: str) -> Workload:
@@ -199,17 +210,17 @@ def classifier(quick: bool, family: str) -> Workload:
         return kind(data, settings).train(batch).test_prediction
 
     def textbook() -> np.ndarray:
-        x, test = torch.from_numpy(data.train_x), torch.from_numpy(data.test_x)
+        x, test = _tensors(data.train_x, data.test_x)
         found = []
         for i in range(2):
             start: Any = kind(data, settings)
             model = _module(start.initial_parameters(i, None, None))
-            target = torch.from_numpy(labels[i])
+            (target,) = _tensors(labels[i])
             steps = itertools.islice(_batches(i, n, 512), settings["max_steps"])
             _fit(model, torch.nn.functional.cross_entropy, x, target, steps)
             with torch.no_grad():
                 model(x)
-                found.append(torch.softmax(model(test), 1).numpy())
+                found.append(torch.softmax(model(test), 1).cpu().numpy())
         return np.stack(found)
 
     weights = outputs * (d + 1)
@@ -218,4 +229,5 @@ def classifier(quick: bool, family: str) -> Workload:
         weights = settings["hidden"] * (d + 1 + 1.5 * outputs)
     operations = 4 * 512 * weights * settings["max_steps"]
     predictions = 4 * outputs * (n + len(data.test_x))
-    return Workload(f"{family} digits", ours, textbook, operations, 4 * n * outputs + predictions)
+    traffic = 4 * n * outputs + predictions
+    return Workload(f"{family} digits", ours, textbook, operations, traffic, network.device())

@@ -2,6 +2,7 @@
 
 import importlib
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -21,6 +22,12 @@ SAME = {
     "mlp digits": 1e-4,
     "lm training": 1e-4,
 }
+
+
+@pytest.fixture
+def batch(monkeypatch):
+    monkeypatch.syspath_prepend(str(ROOT))
+    return importlib.import_module("benchmarks.batch")
 
 
 @pytest.fixture
@@ -55,3 +62,55 @@ def test_a_quick_run_writes_a_row_a_workload(workloads, tmp_path):
 
 def test_the_baseline_has_every_workload(workloads):
     assert list(json.loads((ROOT / "benchmarks/baseline.json").read_text())) == list(workloads)
+
+
+@pytest.mark.parametrize("limit", [0, 1, 2, 3, 49, 50, 1000, 12_345])
+def test_the_search_ends_at_the_largest_that_fits(batch, limit):
+    asked = []
+
+    def fits(number):
+        asked.append(number)
+        return number <= limit
+
+    found = batch.largest(fits)
+    assert 0.98 * limit <= found <= limit
+    assert limit >= 50 or found == limit
+    assert len(asked) <= 2 * np.log2(limit + 2) + 2
+
+
+LIMITED = """
+import resource
+from benchmarks import batch
+used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + (256 << 20),) * 2)
+print(batch.largest(batch.networks_fit))
+"""
+
+
+def test_the_largest_batch_of_networks_is_what_memory_holds():
+    """By torch, on the processor, with 256 MiB to spare."""
+    run = subprocess.run(
+        [sys.executable, "-c", LIMITED],
+        cwd=ROOT,
+        env=os.environ | {"PYTHONPATH": str(ROOT / "workflow"), "CXX": "/nonexistent"},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    # Of each student the activations of all rows are kept, and parameters and labels beside.
+    activations = 4 * 404 * 128
+    assert 0.3 * (256 << 20) < int(run.stdout) * activations < 256 << 20
+
+
+def test_without_an_accelerator_one_message_says_that_there_is_none():
+    run = subprocess.run(
+        [sys.executable, "-m", "benchmarks", "--largest-batch"],
+        cwd=ROOT,
+        env=os.environ | {"CUDA_VISIBLE_DEVICES": ""},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert run.returncode == 2
+    assert "torch finds no CUDA device here" in run.stderr
+    assert "Traceback" not in run.stderr

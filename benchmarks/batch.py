@@ -1,0 +1,79 @@
+"""The largest batch of students that fits into memory."""
+
+import gc
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+from kduq import families
+
+from benchmarks.workloads import problem
+
+_HIDDEN = 128
+#: The search ends when the largest that fits and the least that does not differ by this share.
+_PRECISION = 0.02
+
+
+def largest(fits: Callable[[int], bool]) -> int:
+    """Largest number for which something holds that holds for all smaller ones.
+
+    Parameters
+    ----------
+    fits : callable
+        Whether it holds.
+
+    Returns
+    -------
+    int
+        At most 2 % below the largest, and exact below 50; 0 if it does not hold for 1.
+    """
+    low, high = 0, 1
+    while fits(high):
+        low, high = high, 2 * high
+    while high - low > max(1, _PRECISION * low):
+        middle = (low + high) // 2
+        if fits(middle):
+            low = middle
+        else:
+            high = middle
+    return low
+
+
+def networks_fit(students: int) -> bool:
+    """Whether so many networks of 128 hidden units train at once on 404 rows of 13 features.
+
+    Parameters
+    ----------
+    students : int
+        Networks in one chunk.
+
+    Returns
+    -------
+    bool
+        False where memory, the accelerator's or the machine's, is refused.
+    """
+    data = problem("boston_housing")
+    settings: dict[str, Any] = {
+        "hidden": _HIDDEN,
+        "epochs": 2,
+        "learning_rate": 0.01,
+        "initialisation": "uniform",
+        "shared_init": None,
+        "record_every": 0,
+    }
+    labels = np.broadcast_to(data.train_y, (students, len(data.train_y)))
+    try:
+        model = families.family("mlp", "regression")(data, settings)
+        model.train(families.Batch(labels, np.arange(students)))
+    except (MemoryError, torch.OutOfMemoryError):
+        return False
+    except RuntimeError as error:
+        if "DefaultCPUAllocator" not in str(error):  # torch has no class for it
+            raise
+        return False
+    finally:
+        gc.collect()
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+    return True
