@@ -128,3 +128,11 @@ def test_a_cache_that_cannot_be_written_is_no_error(tmp_path):
     out, log = started(tmp_path).communicate()
     assert out.startswith("False ")
     assert len(log.splitlines()) == 1
+
+
+def test_a_compiler_that_cannot_be_called_is_no_error(tmp_path):
+    out, log = started(tmp_path, CXX="g++ 'never closed").communicate()
+    assert out.startswith("False ")
+    assert log.splitlines() == [
+        "compiled.cpp is not compiled, students train more slowly: No closing quotation"
+    ]

@@ -66,3 +66,5 @@ def test_compiled_code_counts_and_its_comments_do_not(copy):
     edit(copy, "families/compiled.cpp", "1e-8f", "1e-7f")
     assert not set(networks()) & set(before)
     assert fingerprint(copy, "kduq.families.linear") == linear
+    edit(copy, "families/linear.cpp", "!= 0", "> 0")
+    assert fingerprint(copy, "kduq.families.linear") != linear

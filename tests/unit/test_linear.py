@@ -106,6 +106,37 @@ def test_a_compiled_student_does_not_depend_on_who_is_trained_beside_it(problem)
 
 
 @pytest.mark.usefixtures("way")
+def test_lack_of_rank_is_found_among_very_many_rows():
+    """Sums of so many products round by more than the cut, if one is added to the next."""
+    rng = np.random.default_rng(2)
+    n = 200_000
+    x = np.eye(3)[rng.integers(0, 3, n)]
+    x = (x - x.mean(axis=0)) / x.std(axis=0)
+    counts = rng.multinomial(n, np.full(n, 1 / n), size=8).astype(float)
+    labels = rng.normal(size=counts.shape)
+    found = Linear(Problem(x, x[:5], labels[0]), {}).train(Batch(labels, np.arange(8), counts))
+    assert found.rank_deficient.all()
+
+
+def test_arrays_that_do_not_fit_are_no_students(problem):
+    counts = np.ones((3, 45))
+    with pytest.raises(ValueError, match=r"45|broadcast"):
+        Linear(problem, {}).train(Batch(counts[:, :40], np.arange(3), counts))
+
+
+@pytest.mark.usefixtures("way")
+def test_a_label_that_is_not_drawn_says_nothing(problem):
+    labels, counts = np.random.default_rng(1).normal(size=(2, 45)), np.ones((2, 45))
+    counts[:, 7] = 0
+    broken = labels.copy()
+    broken[0, 7] = np.nan
+    found, expected = (
+        Linear(problem, {}).train(Batch(given, np.arange(2), counts)) for given in (broken, labels)
+    )
+    np.testing.assert_array_equal(found.test_prediction, expected.test_prediction)
+
+
+@pytest.mark.usefixtures("way")
 def test_a_sample_with_a_label_that_is_no_number_harms_no_other(problem):
     labels = np.random.default_rng(1).normal(size=(Linear.chunk, 45))
     counts = np.ones_like(labels)

@@ -58,9 +58,7 @@ template <int T, class Weight>
 [[gnu::noinline]] void add(const double *table, Index stride, const Index *rows, Index count,
                            const Weight &weight, double *sums) {
     constexpr int abreast = T < at_least ? at_least / T : 1;
-    Vector sum[abreast][T] = {};
-#pragma GCC unroll 16
-    for (int t = 0; t < T; t++) sum[0][t] = load(sums + t * lanes);
+    Vector sum[abreast][T] = {};  // of this block alone: rounding then grows with its rows, not with all
     Index i = 0;
     for (; i + abreast <= count; i += abreast)
 #pragma GCC unroll 8
@@ -80,7 +78,7 @@ template <int T, class Weight>
     for (int t = 0; t < T; t++) {
         Vector all = sum[0][t];
         for (int a = 1; a < abreast; a++) all += sum[a][t];
-        store(sums + t * lanes, all);
+        store(sums + t * lanes, load(sums + t * lanes) + all);
     }
 }
 

@@ -63,7 +63,8 @@ class Linear:
     def _fit(self, labels: np.ndarray, counts: np.ndarray) -> Trained:
         """Fit students on bootstrap samples, by the normal equations of all at once."""
         gram = self._gram(counts)
-        moments = (counts * labels) @ self._train_x
+        # What is not drawn says nothing, not even a label that is no number.
+        moments = np.where(counts, counts * labels, 0) @ self._train_x
         students, p = moments.shape
         coefficients = np.empty_like(moments)
         smallest, trace = np.full((2, students), np.nan)
@@ -82,6 +83,8 @@ class Linear:
         """The same within rounding, in compiled code."""
         counts, labels = (np.ascontiguousarray(a, np.float64) for a in (counts, labels))
         students, (n, p), m = len(labels), self._train_x.shape, len(self._test_x)
+        if not counts.shape == labels.shape == (students, n):  # compiled code would not notice
+            raise ValueError(f"counts {counts.shape} and labels {labels.shape} of {n} rows")
         gram, moments = np.empty((students, p * (p + 1) // 2)), np.empty((students, p))
         coefficients, (smallest, trace) = np.empty_like(moments), np.empty((2, students))
         predictions = np.empty((students, n)), np.empty((students, m))

@@ -44,7 +44,8 @@ def library(source: Path) -> ctypes.CDLL | None:
     """
     try:
         return _load(source, _file(source))
-    except (OSError, subprocess.SubprocessError) as error:
+    # RuntimeError: no home directory; ValueError: quotes that do not close in CXX.
+    except (OSError, RuntimeError, ValueError, subprocess.SubprocessError) as error:
         said = str(getattr(error, "stderr", None) or error).strip().partition("\n")[0]
         sys.stderr.write(f"{source.name} is not compiled, students train more slowly: {said}\n")
         return None
@@ -75,7 +76,10 @@ def _compiler() -> list[str]:
 def _run(*arguments: str) -> str:
     """Standard output of the compiler."""
     command = [*_compiler(), *_FLAGS, *arguments]
-    return subprocess.run(command, check=True, capture_output=True, text=True).stdout  # noqa: S603
+    done = subprocess.run(  # noqa: S603
+        command, check=True, capture_output=True, text=True, errors="replace"
+    )
+    return done.stdout
 
 
 def _file(source: Path) -> Path:
