@@ -1,9 +1,19 @@
 import numpy as np
 import pandas as pd
 import pytest
-from kduq import artifacts, crossed, figures_decomposition, responses, schemas, seeds, students
+from kduq import (
+    artifacts,
+    crossed,
+    drawing,
+    figures_decomposition,
+    responses,
+    schemas,
+    seeds,
+    students,
+)
 from kduq.conditions import LEVEL_COLUMNS
 from kduq.families import Batch, family
+from matplotlib.figure import Figure
 
 MLP = {"hidden": 16, "epochs": 5, "learning_rate": 0.01, "initialisation": "uniform"}
 MLP |= {"shared_init": None, "record_every": 0}
@@ -114,9 +124,45 @@ def test_a_figure_shows_components_that_are_negative_or_not_to_be_had():
     cells.append({"group": "all", "metric": "diverged_count"} | count)
     keys = {"experiment": "decomposition", "family": "linear", "dataset": "made_up", "alpha": 0.5}
     table = pd.DataFrame([keys | cell | {"n_students": 9} for cell in cells])
+    shares = {"variance_share_bootstrap": 0.1, "variance_share_noise_bootstrap": 0.2}
+    whole = table.assign(
+        dataset="sound", estimate=table["metric"].map(shares).fillna(table["estimate"])
+    )
     settings = {"experiment": "decomposition", "style": "default", "dpi": 60, "confidence": 0.95}
     png, pdf = figures_decomposition.draw(settings, table, {"stage": "figures"})
     assert png.startswith(b"\x89PNG")
     assert pdf.startswith(b"%PDF")
+    # A share below zero has no width, and the others then pass 100 %: none is cut.
+    axes = figures_decomposition._decomposition(pd.concat([table, whole])).axes
+    ends = [max(bar.get_x() + bar.get_width() for bar in ax.patches) for ax in axes]
+    assert sorted(ends) == pytest.approx([1.0, 1.1])
+    assert all(ax.get_xlim() == pytest.approx((0, 1.1)) for ax in axes)
     empty = table.assign(estimate=np.nan, ci_low=np.nan, ci_high=np.nan)
     assert figures_decomposition.draw(settings, empty, {"stage": "figures"})[0].startswith(b"\x89")
+
+
+def test_of_the_residual_what_varies_within_a_student_is_shown_apart():
+    shares = {"noise": 0.3, "decoding": 0.1, "noise_decoding": 0.05, "residual": 0.55}
+    found = {f"variance_share_{name}": (share, 0, 1) for name, share in shares.items()}
+    assert figures_decomposition._shares(found) == shares
+    found["variance_share_total_effect_decoding"] = (0.5, 0, 1)
+    split = figures_decomposition._shares(found)
+    assert split["residual_decoding"] == pytest.approx(0.35)
+    assert split["residual"] == pytest.approx(0.2)
+    assert sum(split.values()) == pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    ("numbers", "expected"),
+    [
+        ([1, 3, 5], [1, 3, 5]),
+        ([1, 30, 31], [1, 31]),
+        ([1, 3, 5, 7, 9, 11, 13, 15, 20, 30, 40, 50], [1, 3, 7, 15, 50]),
+        ([1], [1]),
+        ([2, 100], [2, 100]),
+    ],
+)
+def test_an_axis_of_responses_has_ticks_at_its_ends(numbers, expected):
+    ax = Figure().subplots()
+    drawing.response_ticks(ax, numbers)
+    assert list(ax.get_xticks()) == expected

@@ -5,7 +5,13 @@ import pandas as pd
 import pytest
 from kduq.language import gate
 
-SETTINGS = {"hallucination": 0.05, "entropy": 0.1, "similarity": 0.8, "convergence": 0.02}
+SETTINGS = {
+    "hallucination": 0.05,
+    "entropy": 0.1,
+    "similarity": 0.8,
+    "convergence": 0.02,
+    "converged": 0.9,
+}
 
 
 def estimates(**changed):
@@ -39,8 +45,8 @@ def test_a_teacher_within_the_limits_passes():
     ("metric", "value", "told"),
     [
         ("hallucination_rate", 0.051, ["0.051", "0.05."]),
-        ("predictive_entropy", 1.11, ["1.11", "0.1 "]),
-        ("predictive_entropy", 0.89, ["0.89", "0.1 "]),
+        ("predictive_entropy", 1.11, ["1.11", "10 %"]),
+        ("predictive_entropy", 0.89, ["0.89", "10 %"]),
     ],
 )
 @pytest.mark.parametrize(
@@ -108,8 +114,10 @@ def test_students_whose_loss_still_moves_have_not_converged():
     assert gate.student_gate(curves([0] * 9 + [-0.5]), SETTINGS) == []
     for moving in (-0.021, 0.021, np.nan, np.inf):
         (reason,) = gate.student_gate(curves([0] * 8 + [moving] * 2), SETTINGS)
-        assert "0.8 of 10 students" in reason
+        assert "Of 10 students 8 have converged" in reason
         assert "0.02 nats" in reason
+        assert "90 %" in reason
+    assert gate.student_gate(curves([0] * 8 + [1] * 2), SETTINGS | {"converged": 0.8}) == []
 
 
 def test_students_that_all_diverged_have_not_converged():

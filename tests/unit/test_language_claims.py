@@ -8,7 +8,13 @@ from kduq.conditions import CONDITION_KEYS
 
 SETTINGS = {
     "robust_change": 0.25,
-    "gate": {"hallucination": 0.05, "entropy": 0.1, "similarity": 0.8, "convergence": 0.02},
+    "gate": {
+        "hallucination": 0.05,
+        "entropy": 0.1,
+        "similarity": 0.8,
+        "convergence": 0.02,
+        "converged": 0.9,
+    },
 }
 GOOD = {"hallucination_rate": 0.01, "predictive_entropy": 0.7, "true_entropy": 0.7}
 

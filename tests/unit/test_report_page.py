@@ -27,6 +27,13 @@ def test_every_claim_has_a_line_and_every_row_an_anchor():
     assert page.index('id="gate"') < page.index('id="verdicts"')
 
 
+def test_runs_without_diverged_students_are_not_listed():
+    table = filled()[filled().index('id="counts"') :]
+    rows = re.findall(r"<tr><td>(\w+)</td><td>(\w+)</td>", table[: table.index("</table>")])
+    assert rows == [("bootstrap", "mlp"), ("bootstrap", "linear")]
+    assert "Runs that had none are not listed." in table
+
+
 def test_what_the_gate_says_of_several_runs_is_said_once():
     box = re.search(r'<section class="gate">.*?</section>', filled(), re.S).group()
     for sentence in GATE:

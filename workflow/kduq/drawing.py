@@ -2,7 +2,7 @@
 
 import base64
 import io
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +32,8 @@ METHOD = {
     "variance_weighting": ("variance weighting", RED, "s"),
     "variance_weighting_oracle": ("variance weighting, oracle", GREEN, "^"),
 }
+#: Share of a logarithmic axis between two ticks that do not touch.
+_APART = 0.17
 _TITLES = {
     "boston_housing": "Boston Housing",
     "diabetes": "Diabetes",
@@ -97,12 +99,36 @@ def title(dataset: str) -> str:
 
 
 def curve(
-    ax: Axes, part: pd.DataFrame, x: str, look: tuple[str, str, str], line: bool = True
+    ax: Axes,
+    part: pd.DataFrame,
+    x: str,
+    look: tuple[str, str, str],
+    line: bool = True,
+    hollow: float | None = None,
 ) -> None:
-    """Estimates with their intervals; no line where a theory line goes through them."""
+    """Estimates with their intervals.
+
+    Parameters
+    ----------
+    ax : Axes
+        The panel.
+    part : pandas.DataFrame
+        Estimates.
+    x : str
+        Column of the horizontal axis.
+    look : tuple of str
+        Name in the key, colour and marker.
+    line : bool
+        Whether to join them; not where a theory line goes through them.
+    hollow : float, optional
+        Size of hollow markers, which equal estimates of another curve do not hide.
+    """
     if part.empty:
         return
     label, colour, marker = look
+    shape: dict[str, Any] = {}
+    if hollow is not None:
+        shape = {"markersize": hollow, "markerfacecolor": "none"}
     low = (part["estimate"] - part["ci_low"]).clip(lower=0).fillna(0)
     high = (part["ci_high"] - part["estimate"]).clip(lower=0).fillna(0)
     ax.errorbar(
@@ -114,6 +140,7 @@ def curve(
         label=label,
         capsize=1.5,
         elinewidth=0.9,
+        **shape,
         linestyle="-" if line else "",
     )
 
@@ -144,6 +171,19 @@ def log_scale(ax: Axes, name: str = "y") -> None:
     axis.set_major_locator(LogLocator(subs=subs, numticks=12) if ratio > 2.5 else MaxNLocator(5))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_minor_formatter(NullFormatter())
+
+
+def response_ticks(ax: Axes, numbers: Sequence[int]) -> None:
+    """Ticks at numbers of responses, on a logarithmic axis: the ends and what has room between."""
+    kept = [numbers[0], *numbers[-1:]] if len(numbers) > 1 else list(numbers)
+    room = _APART * np.log(numbers[-1] / numbers[0])
+    for number in numbers:
+        if all(abs(np.log(number / other)) >= room for other in kept if other != number):
+            kept.append(number)
+    kept = sorted(set(kept))
+    ax.set_xscale("log")
+    ax.set_xticks(kept, [str(number) for number in kept])
+    ax.minorticks_off()
 
 
 def diverged(ax: Axes, part: pd.DataFrame) -> None:

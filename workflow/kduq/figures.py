@@ -23,6 +23,10 @@ _SOURCES = {
 }
 
 
+#: Methods that may equal another: one response is every method's, and averaging least squares'.
+_HOLLOW = {"single": 7.0, "averaging": 5.0}
+
+
 @dataclass(frozen=True)
 class Trajectories:
     """One weight along the training of several students.
@@ -257,11 +261,9 @@ def _variance_aware(part: pd.DataFrame, _: _Trajectories) -> Figure:
                     )
                     _theory(ax, theory, "k", look[1])
                     line = theory.empty
-                drawing.curve(ax, curve, "k", look, line=line)
-            ax.set_xscale("log")
-            ticks = [k for k in (1, 3, 10, 30) if k <= part["k"].max()]
-            ax.set_xticks(ticks, [str(k) for k in ticks])
-            ax.minorticks_off()
+                drawing.curve(ax, curve, "k", look, line, _HOLLOW.get(method))
+            ax.margins(y=0.1)
+            drawing.response_ticks(ax, sorted(part["k"].dropna().astype(int).unique()))
             if metric == "inter_student_variance":
                 drawing.log_scale(ax)
             if row == 0:
@@ -291,7 +293,18 @@ def _student_output(part: pd.DataFrame, _: _Trajectories) -> Figure:
             _entropies(ax, cells)
             if row == 0:
                 ax.set_title(drawing.title(dataset))
-        axes[row, 0].set_ylim(bottom=0)
+        # Not cut through markers of no entropy.
+        axes[row, 0].set_ylim(bottom=-0.03 * axes[row, 0].get_ylim()[1])
+        axes[row, 0].annotate(
+            "inputs:\nteacher\nstudents",
+            (0, 0),
+            (-4, -7.5),
+            xycoords="axes fraction",
+            textcoords="offset points",
+            ha="right",
+            va="top",
+            fontsize=6.5,
+        )
         axes[row, 0].set_ylabel(
             f"{drawing.FAMILY[family][0].capitalize()}:\npredictive entropy (nats)"
         )

@@ -25,6 +25,7 @@ _COMPONENTS: dict[str, tuple[str, str, str]] = {
     "noise_decoding": (_YELLOW, "////", "noise × decoding"),
     "initialisation_decoding": (_YELLOW, "xxxx", "init × decoding"),
     "bootstrap_decoding": (_YELLOW, "....", "bootstrap × decoding"),
+    "residual_decoding": (_YELLOW, "\\\\", "residual with decoding"),
     "residual": ("#999999", "....", "residual"),
 }
 #: Letters of a segment's label need this share of the bar each.
@@ -69,12 +70,13 @@ def _decomposition(part: pd.DataFrame) -> Figure:
         runs += [(dataset, family, group) for group in (groups[1:] or groups)]
     runs.sort(key=lambda run: run[1] == "lm")
     figure, axes = drawing.grid(len(runs), 1, 1.1, sharex=True)
+    end = 1.0
     for ax, (dataset, family, group) in zip(axes[:, 0], runs, strict=True):
         run = part[(part["dataset"] == dataset) & (part["family"] == family)]
         cells = run[run["group"] == group]
         measured = cells.set_index("metric")[["estimate", "ci_low", "ci_high"]]
         found = {str(metric): tuple(row) for metric, row in measured.iterrows()}
-        _bar(ax, found)
+        end = max(end, _bar(ax, found))
         _statement(ax, found)
         drawing.diverged(ax, run)
         students = int(cells["n_students"].max())
@@ -86,15 +88,32 @@ def _decomposition(part: pd.DataFrame) -> Figure:
             f"{students} students{f', α = {alpha:g}' if np.isfinite(alpha) else ''}",
             fontsize=7.5,
         )
+    # A limit of all: beside shares below zero the others add up to more than the whole.
+    axes[0, 0].set_xlim(0, end)
     drawing.key(figure, axes)
     return figure
 
 
-def _bar(ax: Axes, found: dict[str, Any]) -> None:
-    """Stack the shares; one that is estimated below zero has no width."""
-    left = 0.0
+def _shares(found: dict[str, Any]) -> dict[str, float]:
+    """Share of every component that a bar shows; of the residual, what has decoding apart."""
+    shares = {
+        name: float(found[f"variance_share_{name}"][0])
+        for name in _COMPONENTS
+        if f"variance_share_{name}" in found
+    }
+    if "variance_share_total_effect_decoding" in found:
+        within = found["variance_share_total_effect_decoding"][0]
+        named = sum(share for name, share in shares.items() if name.endswith("decoding"))
+        shares["residual_decoding"] = within - named
+        shares["residual"] -= within - named
+    return shares
+
+
+def _bar(ax: Axes, found: dict[str, Any]) -> float:
+    """Stack the shares, to the end given back; one that is estimated below zero has no width."""
+    left, shares = 0.0, _shares(found)
     for name, (colour, hatch, label) in _COMPONENTS.items():
-        share = found.get(f"variance_share_{name}", (np.nan,))[0]
+        share = shares.get(name, np.nan)
         if not share > 0:
             continue
         with mpl.rc_context({"hatch.linewidth": 0.5}):
@@ -122,10 +141,10 @@ def _bar(ax: Axes, found: dict[str, Any]) -> None:
             )
         left += share
     ax.set_ylim(-0.45, 0.45)
-    ax.set_xlim(0, max(1.0, left))
     ax.set_yticks([])
     ax.xaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
     ax.grid(visible=False, axis="y")
+    return left
 
 
 def _statement(ax: Axes, found: dict[str, Any]) -> None:

@@ -51,6 +51,8 @@ class Gate(Strict):
     """Least similarity of greedy answers to the references, on other corpora."""
     convergence: Positive
     """Largest change of a student's loss from one tenth of training to the last, nats a token."""
+    converged: Share
+    """Least share of a run's students that change by less."""
 
 
 class Statistics(Strict):

@@ -14,8 +14,6 @@ from kduq.schemas import CONDITION
 _GROUPS = ("all", "train", "test")
 #: Share of a loss curve's points that makes a stretch of it.
 _STRETCH = 0.1
-#: Share of the students that must have converged.
-_CONVERGED = 0.9
 
 
 def teacher_gate(rows: pd.DataFrame, settings: Mapping[str, float]) -> list[str]:
@@ -65,7 +63,7 @@ def teacher_gate(rows: pd.DataFrame, settings: Mapping[str, float]) -> list[str]
         if not abs(entropy - truth) <= settings["entropy"] * truth:
             reasons.append(
                 f"The teacher's entropy on {_prompts(group)} is {entropy:.3g} nats and the truth's "
-                f"{truth:.3g}, further apart than the limit of {settings['entropy']:.3g} of it."
+                f"{truth:.3g}, further off than the limit of {100 * settings['entropy']:.3g} %."
             )
     return reasons
 
@@ -87,12 +85,12 @@ def student_gate(losses: pd.DataFrame, settings: Mapping[str, float]) -> list[st
         Loss curves of one run: step, loss (nats a token) and what tells students apart, replicate
         and whichever condition columns there are.
     settings : mapping
-        convergence: the limit, in nats a token.
+        convergence: the limit, in nats a token; converged: the least share of students.
 
     Returns
     -------
     list of str
-        One sentence if fewer than 90 % of the students have converged, or there are none.
+        One sentence if too few of the students have converged, or there are none.
     """
     keys = [name for name in (*CONDITION, "replicate") if name in losses]
     changes = np.array(
@@ -104,13 +102,14 @@ def student_gate(losses: pd.DataFrame, settings: Mapping[str, float]) -> list[st
     if not len(changes):
         return ["No student's loss was recorded."]
     # A change that is not a number is not below the limit.
-    share = float((changes < settings["convergence"]).mean())
-    if share >= _CONVERGED:
+    converged = int((changes < settings["convergence"]).sum())
+    if converged / len(changes) >= settings["converged"]:
         return []
     return [
-        f"A share of {share:.3g} of {len(changes)} students has converged, below the limit of "
-        f"{_CONVERGED:g}; the others' loss changed by {settings['convergence']:g} nats a token or "
-        "more from one tenth of their training to the last."
+        f"Of {len(changes)} students {converged} have converged, fewer than the limit of "
+        f"{100 * settings['converged']:g} %; the others' loss changed by "
+        f"{settings['convergence']:g} nats a token or more from one tenth of their training to the "
+        "last."
     ]
 
 
