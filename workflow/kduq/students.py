@@ -1,5 +1,6 @@
 """Stage ``students``: distilled models, all replicates of a chunk trained at once."""
 
+import functools
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -190,8 +191,16 @@ def bootstrap_counts(seed: int, n: int, fraction: float) -> np.ndarray:
     ndarray of shape (n,)
         Counts that sum to round(fraction · n), at least 1.
     """
-    rows = seeds.generator(seed, "bootstrap").integers(0, n, size=max(n, round(fraction * n)))
-    return np.bincount(rows[: max(1, round(fraction * n))], minlength=n).astype(np.float64)
+    size = max(1, round(fraction * n))
+    return np.bincount(_drawn(seed, n, max(n, size))[:size], minlength=n).astype(np.float64)
+
+
+# To draw a sample takes longer than to fit it, and the conditions of a chunk share theirs.
+@functools.lru_cache(maxsize=128)
+def _drawn(seed: int, n: int, size: int) -> np.ndarray:
+    rows = seeds.generator(seed, "bootstrap").integers(0, n, size=size)
+    rows.flags.writeable = False
+    return rows
 
 
 def _chunks(settings: dict[str, Any], width: int, noise: np.ndarray) -> Iterator[_Chunk]:
