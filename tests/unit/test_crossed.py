@@ -148,7 +148,8 @@ def test_of_the_residual_what_varies_within_a_student_is_shown_apart():
     found["variance_share_total_effect_decoding"] = (0.5, 0, 1)
     split = figures_decomposition._shares(found)
     assert split["residual_decoding"] == pytest.approx(0.35)
-    assert split["residual"] == pytest.approx(0.2)
+    assert split["residual_between"] == pytest.approx(0.2)
+    assert "residual" not in split
     assert sum(split.values()) == pytest.approx(1)
 
 

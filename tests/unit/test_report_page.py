@@ -27,6 +27,12 @@ def test_every_claim_has_a_line_and_every_row_an_anchor():
     assert page.index('id="gate"') < page.index('id="verdicts"')
 
 
+def test_methods_are_named_in_words():
+    given = "variance_weighting_oracle is no worse than averaging"
+    assert report._worded(given) == "Variance weighting by the oracle is no worse than averaging"
+    assert report._worded("averaging lowers noise") == "Averaging lowers noise"
+
+
 def test_runs_without_diverged_students_are_not_listed():
     table = filled()[filled().index('id="counts"') :]
     rows = re.findall(r"<tr><td>(\w+)</td><td>(\w+)</td>", table[: table.index("</table>")])

@@ -26,6 +26,7 @@ _COMPONENTS: dict[str, tuple[str, str, str]] = {
     "initialisation_decoding": (_YELLOW, "xxxx", "init × decoding"),
     "bootstrap_decoding": (_YELLOW, "....", "bootstrap × decoding"),
     "residual_decoding": (_YELLOW, "\\\\", "residual with decoding"),
+    "residual_between": ("#999999", "....", "residual between students"),
     "residual": ("#999999", "....", "residual"),
 }
 #: Letters of a segment's label need this share of the bar each.
@@ -105,7 +106,7 @@ def _shares(found: dict[str, Any]) -> dict[str, float]:
         within = found["variance_share_total_effect_decoding"][0]
         named = sum(share for name, share in shares.items() if name.endswith("decoding"))
         shares["residual_decoding"] = within - named
-        shares["residual"] -= within - named
+        shares["residual_between"] = shares.pop("residual") - shares["residual_decoding"]
     return shares
 
 
@@ -157,7 +158,7 @@ def _statement(ax: Axes, found: dict[str, Any]) -> None:
     lines = [" · ".join(stated[i : i + 4]) for i in range(0, len(stated), 4)]
     if "variance_share_total_effect_decoding" in found:
         within = _interval(found["variance_share_total_effect_decoding"], percent=True)
-        lines.append(f"everything with decoding, the variance within a student: {within}")
+        lines.append(f"everything with decoding (yellow), the variance within a student: {within}")
     ax.set_xlabel("\n".join(lines), fontsize=6.5, color="#333333", loc="left")
 
 

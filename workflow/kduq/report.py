@@ -119,6 +119,7 @@ def page(template: str, **values: Any) -> str:
     environment.filters["number"] = _number
     environment.filters["exact"] = _exact
     environment.filters["shown"] = _shown
+    environment.filters["worded"] = _worded
     environment.filters["source"] = _source
     style, script = (
         (_FOLDER / name).read_text(encoding="utf-8") for name in ("page.css", "page.js")
@@ -259,6 +260,13 @@ def _number(value: float) -> str:
 def _exact(value: float) -> str:
     """All digits, for sorting; nothing where there is no value."""
     return "" if math.isnan(value) else repr(float(value))
+
+
+def _worded(statement: str) -> str:
+    """A claim's statement with methods in words, as a sentence begins."""
+    words = statement.replace("variance_weighting_oracle", "variance weighting by the oracle")
+    words = words.replace("variance_weighting", "variance weighting")
+    return words[:1].upper() + words[1:]
 
 
 def _shown(text: str) -> str:
