@@ -25,8 +25,8 @@ _COMPONENTS: dict[str, tuple[str, str, str]] = {
     "noise_decoding": (_YELLOW, "////", "noise × decoding"),
     "initialisation_decoding": (_YELLOW, "xxxx", "init × decoding"),
     "bootstrap_decoding": (_YELLOW, "....", "bootstrap × decoding"),
-    "residual_decoding": (_YELLOW, "\\\\", "residual with decoding"),
-    "residual_between": ("#999999", "....", "residual between students"),
+    "residual_decoding": (_YELLOW, "\\\\", "residual within"),
+    "residual_between": ("#999999", "....", "residual between"),
     "residual": ("#999999", "....", "residual"),
 }
 #: Letters of a segment's label need this share of the bar each.
@@ -158,7 +158,7 @@ def _statement(ax: Axes, found: dict[str, Any]) -> None:
     lines = [" · ".join(stated[i : i + 4]) for i in range(0, len(stated), 4)]
     if "variance_share_total_effect_decoding" in found:
         within = _interval(found["variance_share_total_effect_decoding"], percent=True)
-        lines.append(f"everything with decoding (yellow), the variance within a student: {within}")
+        lines.append(f"within a student (yellow: all with decoding, of the residual too): {within}")
     ax.set_xlabel("\n".join(lines), fontsize=6.5, color="#333333", loc="left")
 
 
