@@ -163,7 +163,8 @@ def test_the_scheduler_looks_for_jobs_when_one_has_ended_and_not_ever_more_often
 
 def test_audit_finds_damage_staleness_gaps_and_surplus(checkout):
     checkout.run("reproduce-all")
-    assert checkout.snakemake("audit").returncode == 0
+    done = checkout.run("audit")
+    assert "versions " not in done.stdout + done.stderr
     folder = checkout.path / "results/tiny"
     students = folder / "teacher_noise/linear/boston_housing/students/000000-000004.parquet"
     whole = students.read_bytes()
@@ -176,9 +177,19 @@ def test_audit_finds_damage_staleness_gaps_and_surplus(checkout):
         flipped.write_bytes(bytes(data))
     page = folder / "report.html"
     page.write_bytes(page.read_bytes().replace(b"supported", b"contradicted", 1))
+    estimates = folder / "variance_aware/mlp/boston_housing/estimates.parquet"
+    kept = estimates.read_bytes()
+    table = pq.read_table(estimates)
+    made_by = json.loads(table.schema.metadata[b"kduq"])
+    made_by["versions"]["numpy"] = "1.0"
+    table = table.replace_schema_metadata(table.schema.metadata | {b"kduq": json.dumps(made_by)})
+    pq.write_table(table, estimates, write_page_checksum=True)
     done = checkout.snakemake("audit")
     text = done.stdout + done.stderr
     assert done.returncode != 0
+    assert f"made with {np.__version__}; here is {np.__version__}" in text
+    assert "versions results/tiny: numpy: 1 made with 1.0, " in text
+    estimates.write_bytes(kept)
     assert "damaged  results/tiny/teacher_noise/linear/boston_housing/students/000000" in text
     assert "missing  results/tiny/claims.parquet" in text
     for name in ("figures/teacher_noise.png", "figures/teacher_noise.pdf", "report.html"):

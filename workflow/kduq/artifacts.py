@@ -43,7 +43,8 @@ _VERSIONED = (
 
 
 @cache
-def _versions() -> dict[str, str]:
+def versions() -> dict[str, str]:
+    """Versions of Python and of the packages that artifacts are made with, as installed here."""
     found = {"python": ".".join(map(str, sys.version_info[:3]))}
     for name in _VERSIONED:
         with contextlib.suppress(distributions.PackageNotFoundError):
@@ -102,7 +103,7 @@ def provenance(
         "code": code,
         "seed": config.get("seed"),
         "inputs": dict(inputs),
-        "versions": _versions(),
+        "versions": versions(),
     }
 
 

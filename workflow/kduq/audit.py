@@ -5,6 +5,8 @@ import json
 import re
 import struct
 import zlib
+from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,7 +27,7 @@ _TABLES = (
     "plan",
     "claims",
 )
-#: Kinds of finding; a surplus is no error.
+#: Kinds of finding that are errors; a surplus, and versions that differ, are not.
 PROBLEMS = ("missing", "damaged", "stale")
 
 
@@ -36,9 +38,9 @@ class Finding:
     Attributes
     ----------
     kind : str
-        missing, damaged, stale or surplus.
+        missing, damaged, stale, surplus or versions.
     path : str
-        The file.
+        The file; of versions the study's folder.
     reason : str
         What was found.
     """
@@ -117,10 +119,39 @@ def audit(study: Study, root: Path) -> list[Finding]:
     """
     findings: list[Finding] = []
     digests: dict[str, str] = {}
+    made_with: Counter[tuple[str, str]] = Counter()
     for job in study.jobs.values():
-        findings.extend(_check(job, study, root, digests))
+        findings.extend(_check(job, study, root, digests, made_with))
     findings.extend(_surplus(study, root))
+    findings.extend(
+        Finding("versions", str(root), reason)
+        for reason in differing(made_with, artifacts.versions())
+    )
     return findings
+
+
+def differing(made_with: Mapping[tuple[str, str], int], here: Mapping[str, str]) -> list[str]:
+    """Packages of which artifacts were made with another version than is installed.
+
+    Parameters
+    ----------
+    made_with : mapping of (package, version) to int
+        Artifacts made with each.
+    here : mapping of str to str
+        Installed versions.
+
+    Returns
+    -------
+    list of str
+        A sentence a package; none if all artifacts were made with what is installed.
+    """
+    found = []
+    for name in sorted({name for name, _ in made_with}):
+        counts = {version: n for (own, version), n in made_with.items() if own == name}
+        if set(counts) != {here.get(name)}:
+            made = ", ".join(f"{n} made with {version}" for version, n in sorted(counts.items()))
+            found.append(f"{name}: {made}; here is {here.get(name, 'none')}")
+    return found
 
 
 def _digest(path: Path, digests: dict[str, str]) -> str | None:
@@ -129,7 +160,13 @@ def _digest(path: Path, digests: dict[str, str]) -> str | None:
     return digests.get(str(path))
 
 
-def _check(job: Job, study: Study, root: Path, digests: dict[str, str]) -> list[Finding]:
+def _check(
+    job: Job,
+    study: Study,
+    root: Path,
+    digests: dict[str, str],
+    made_with: Counter[tuple[str, str]],
+) -> list[Finding]:
     path = root / job.path
     if not path.is_file():
         return [Finding("missing", str(path), "not there")]
@@ -144,6 +181,7 @@ def _check(job: Job, study: Study, root: Path, digests: dict[str, str]) -> list[
     except ArtifactError as error:
         reason = str(error).removeprefix(f"{path}: ")
         return [Finding("damaged", str(path), reason)]
+    made_with.update(made_by.get("versions", {}).items())
     reasons = []
     expected = json.loads(artifacts.canonical_json(job.settings))
     if made_by.get("config") != expected:
