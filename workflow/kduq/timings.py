@@ -4,9 +4,8 @@ They are no part of the report: they differ from run to run, and equal inputs gi
 bytes.
 """
 
-import re
-from collections.abc import Sequence
-from pathlib import Path
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import pandas as pd
@@ -15,15 +14,44 @@ from kduq.errors import UserError
 from kduq.report import page
 
 
-def read(folder: Path, experiments: Sequence[str]) -> pd.DataFrame:
-    """Read every benchmark file below a folder.
+def planned(stages: Mapping[str, str]) -> dict[str, str]:
+    """Benchmark files of a study's jobs.
+
+    Parameters
+    ----------
+    stages : mapping of str to str
+        Stage of every artifact, by its path below ``results/{study}``.
+
+    Returns
+    -------
+    dict of str to str
+        Family, empty where the job has none, by the file's path below ``benchmarks``.
+    """
+    found = {}
+    for path, stage in stages.items():
+        parts = PurePosixPath(path).with_suffix("").parts
+        if len(parts) == 1:
+            continue  # one of its kind
+        if parts[0] == "teachers":
+            family, names = "", parts[1:-1]
+        elif parts[0] in ("examples", "figures"):
+            family, names = "", parts[1:]
+        else:  # experiment, family, data set, stage and, of blocks, the block
+            family, names = parts[1], (*parts[:3], *parts[4:])
+        found[f"{stage}/{'_'.join(names)}.tsv"] = family
+    return found
+
+
+def read(folder: Path, families: Mapping[str, str]) -> pd.DataFrame:
+    """Read the benchmark files of a study.
 
     Parameters
     ----------
     folder : Path
         ``results/{study}/benchmarks``.
-    experiments : sequence of str
-        Their names, by which the family is found in a file's name.
+    families : mapping of str to str
+        Of `planned`. Files in subfolders that are not among them are of jobs that are no longer
+        part of the study, and are left out.
 
     Returns
     -------
@@ -36,20 +64,20 @@ def read(folder: Path, experiments: Sequence[str]) -> pd.DataFrame:
     UserError
         If there is none, or one is not a benchmark file.
     """
-    family = re.compile(rf"(?:{'|'.join(map(re.escape, experiments))})_([a-z]+)_")
     jobs: list[dict[str, Any]] = []
     for file in sorted(folder.rglob("*.tsv")):
-        parts = file.relative_to(folder).with_suffix("").parts
+        path = file.relative_to(folder)
+        if len(path.parts) > 1 and path.as_posix() not in families:
+            continue
         try:
             table = pd.read_csv(file, sep="\t", na_values=["-", "NA"])
             row = table[["s", "cpu_time", "max_rss"]].astype(float).iloc[-1]
         except (ValueError, KeyError, IndexError) as error:
             raise UserError(f"{file}: not a benchmark file; delete it") from error
-        found = family.match(parts[-1])
         jobs.append(
             {
-                "stage": parts[0],
-                "family": found.group(1) if found else "",
+                "stage": path.with_suffix("").parts[0],
+                "family": families.get(path.as_posix(), ""),
                 "wall": row["s"],
                 "cpu": row["cpu_time"],
                 "memory": row["max_rss"],

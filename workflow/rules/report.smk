@@ -43,8 +43,8 @@ rule timings:
         mem_mb=1500,
         runtime=10,
     params:
+        config=STUDY.config.model_dump_json(),
         root=ROOT,
-        experiments=STUDY.experiments,
     script:
         "../scripts/timings.py"
 

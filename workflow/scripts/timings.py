@@ -1,13 +1,18 @@
 """Entry of the timings: adds up the benchmark files and writes a page beside the report."""
 
+import json
 from pathlib import Path
 
 from kduq import files, job, timings
+from kduq.config import check
+from kduq.study import Study
 
 
 def main(input, output, params):  # noqa: A002
     root = Path(params.root)
-    rows = timings.summarise(timings.read(root / "benchmarks", params.experiments))
+    study = Study(check(json.loads(params.config)))
+    families = timings.planned({path: made.stage for path, made in study.jobs.items()})
+    rows = timings.summarise(timings.read(root / "benchmarks", families))
     path = root / "timings.html"
     with files.atomic(path) as temporary:
         temporary.write_text(timings.render(root.name, rows), encoding="utf-8")
