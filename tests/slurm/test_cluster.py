@@ -1,9 +1,11 @@
 """Runs through a real Slurm: equal results, and what happens when jobs, nodes or files fail."""
 
 import re
+import time
 from contextlib import contextmanager
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from checkouts import LANGUAGE, TINY, Checkout, artifacts
 
@@ -142,6 +144,38 @@ def test_after_a_node_died_the_same_command_makes_the_rest_alone(cluster, refere
     assert all(path.stat().st_mtime_ns == time for path, time in whole.items())
     assert artifacts(cluster.path / RESULTS) == reference
     assert nothing_to_do(cluster)
+
+
+def test_jobs_that_outlive_a_killed_run_are_not_taken_for_those_of_other_settings(cluster):
+    cluster.configure(LINES)
+    cluster.run(*RESPONSES)
+    with cluster.running(ESTIMATES) as run:
+        cluster.wait_for(lambda: cluster.jobs("students", "RUNNING"), run)
+        run.process.kill()
+        run.process.wait()
+        deadline = time.monotonic() + 300
+        while cluster.node.call("squeue", "--noheader"):
+            assert time.monotonic() < deadline
+            time.sleep(0.2)
+    old = {path: path.read_bytes() for path in (cluster.path / STUDENTS).iterdir()}
+    assert len(old) == 3
+    cluster.run(ESTIMATES, "--unlock")
+
+    cluster.configure(LINES, {"experiments": {"teacher_noise": {"alpha": [0, 2]}}})
+    done = cluster.snakemake(ESTIMATES)
+    # Snakemake has no record of what was made without it, and would go on with it.
+    assert done.returncode != 0
+    line = next(x for x in done.stderr.splitlines() if x.startswith(STUDENTS))
+    assert "made with other settings or other code than are planned for it" in line
+    assert "2 more are like it" in line
+    assert not (cluster.path / ESTIMATES).exists()
+
+    names = [str(path.relative_to(cluster.path)) for path in sorted(old)]
+    cluster.run("--force", *names)
+    cluster.run(ESTIMATES)
+    assert all(path.read_bytes() != content for path, content in old.items())
+    table = pd.read_parquet(cluster.path / ESTIMATES)
+    assert set(table["alpha"].dropna()) == {0, 2}
 
 
 @contextmanager

@@ -158,6 +158,11 @@ MISTAKES = [
         "experiments.bootstrap.families.linear.replicates: found 1;",
     ),
     (
+        # Blocks are named by six digits.
+        {"experiments": {"bootstrap": {"families": {"linear": {"replicates": 10**9}}}}},
+        "experiments.bootstrap.families.linear.replicates: found 1000000000;",
+    ),
+    (
         {
             "experiments": {
                 "variance_aware": {"families": {"lm": {"method": ["averaging"], "k": [1]}}}

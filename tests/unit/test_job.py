@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 from kduq import job
 from kduq.fingerprint import PACKAGE
+from kduq.handover import Handover
 from kduq.study import Job
 
 PLAN = Job("out", "responses", {"seed": 1}, ("kduq.responses",))
+PARAMETERS = Handover.of({}, [PLAN]).parameters(PLAN)
 SCRIPT = """
 from types import SimpleNamespace
 from kduq import job
@@ -28,7 +30,7 @@ job.run(main, SimpleNamespace(
 
 @pytest.fixture
 def execute(tmp_path):
-    def run(body, parameters=PLAN.parameters, log="logs/x.log"):
+    def run(body, parameters=PARAMETERS, log="logs/x.log"):
         script = SCRIPT.format(body=f"    {body}", parameters=parameters, log=log)
         done = subprocess.run(
             [sys.executable, "-c", script],
@@ -50,7 +52,7 @@ def test_output_goes_to_the_log_alone(execute):
 
 
 def test_code_that_changed_since_planning_stops_the_job(execute):
-    done, log = execute("pass", PLAN.parameters.replace(PLAN.code, "0" * 16))
+    done, log = execute("pass", PARAMETERS.replace(PLAN.code, "0" * 16))
     line = "out: the code of kduq.responses changed after this job was planned; run the same"
     assert done.returncode == 1
     assert done.stderr.startswith(line)

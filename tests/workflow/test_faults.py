@@ -7,6 +7,7 @@ import sys
 import time
 
 import pytest
+from checkouts import TINY
 
 STUDENTS = "results/tiny/teacher_noise/linear/boston_housing/students/000000-000004.parquet"
 ESTIMATES = "results/tiny/teacher_noise/linear/boston_housing/estimates.parquet"
@@ -70,6 +71,31 @@ def test_a_bad_file_is_named_with_the_command_that_rebuilds_it(checkout):
         checkout.run(*command[:2])
         checkout.run("teacher-noise")
         assert contents(checkout.path / "results/tiny") == whole, damage
+
+
+def test_a_file_of_other_settings_under_a_good_name_goes_into_nothing(checkout):
+    """As a job leaves it that outlived its run: whole, newer, and with no record of Snakemake's."""
+    checkout.run("teacher-noise")
+    students = checkout.path / STUDENTS
+    kept = contents(checkout.path / "results/tiny")
+    checkout.configure(TINY, {"experiments": {"teacher_noise": {"alpha": [0, 2]}}})
+    checkout.run(STUDENTS)
+    foreign = students.read_bytes()
+    assert foreign != kept[STUDENTS.removeprefix("results/tiny/")]
+    checkout.configure(TINY)
+    checkout.run(STUDENTS)
+    students.write_bytes(foreign)
+
+    done = checkout.snakemake("teacher-noise")
+    assert done.returncode != 0
+    line = next(x for x in text_of(done).splitlines() if x.startswith(STUDENTS))
+    assert "made with other settings or other code than are planned for it" in line
+    assert "Traceback (most recent call last)" not in text_of(done)
+    done = checkout.snakemake("audit")
+    assert f"stale    {STUDENTS}: made with other settings (conditions" in text_of(done)
+    checkout.run(*line.split("rebuild it with: snakemake ")[1].split()[:2])
+    checkout.run("teacher-noise")
+    assert contents(checkout.path / "results/tiny") == kept
 
 
 @pytest.fixture

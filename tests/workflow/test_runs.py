@@ -203,6 +203,9 @@ def test_audit_finds_damage_staleness_gaps_and_surplus(checkout):
     done = checkout.snakemake("audit")
     assert done.returncode != 0
     assert "model.learning_rate: 0.01 then, 0.5 now" in done.stderr
+    # And with them all that was made from them.
+    assert re.search(r"stale +\S+/estimates.parquet: made from \S+, which is stale", done.stderr)
+    assert "claims.parquet: made from estimates.parquet, which is stale" in done.stderr
 
     fewer = {"experiments": {"teacher_noise": {"families": {"linear": {"replicates": 4}}}}}
     checkout.configure(TINY, fewer)

@@ -6,10 +6,11 @@ holds, under the key ``kduq``, a JSON object that says how it was made; see `pro
 """
 
 import contextlib
+import hashlib
 import json
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import metadata as distributions
@@ -110,6 +111,60 @@ def provenance(
 def canonical_json(value: object) -> str:
     """JSON text that is equal for equal values."""
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
+
+
+def recipe(config: Mapping[str, Any], code: str) -> str:
+    """Digest of the settings and the code that make an artifact.
+
+    Parameters
+    ----------
+    config : mapping
+        As in `provenance`.
+    code : str
+        As in `provenance`.
+
+    Returns
+    -------
+    str
+        16 hexadecimal digits.
+    """
+    text = canonical_json({"config": config, "code": code})
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+def check_recipes(
+    paths: Iterable[Path | str], root: Path | str, planned: Mapping[str, str]
+) -> None:
+    """Check that artifacts were made with the settings and code that are planned for them.
+
+    Parameters
+    ----------
+    paths : iterable of path
+        Files; those that are no Parquet files, or not planned, are left out.
+    root : path
+        Folder of the study.
+    planned : mapping of str to str
+        `recipe` of each artifact, by its path inside the study.
+
+    Raises
+    ------
+    ArtifactError
+        If some were not, or one is missing or damaged.
+    """
+    others = []
+    for path in map(Path, paths):
+        expected = planned.get(os.path.relpath(path, root))
+        if path.suffix == ".parquet" and expected is not None:
+            made_by = read_provenance(path)
+            if recipe(made_by.get("config", {}), made_by.get("code", "")) != expected:
+                others.append(path)
+    if others:
+        more = f"; {len(others) - 1} more are like it: snakemake audit names them"
+        raise ArtifactError(
+            f"{others[0]}: made with other settings or other code than are planned for it, perhaps "
+            "by a job that outlived its run; rebuild it with: "
+            f"{rebuild_command(others[0])}{more if len(others) > 1 else ''}"
+        )
 
 
 def _array(values: Any, kind: pa.DataType) -> pa.Array:

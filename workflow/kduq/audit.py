@@ -120,8 +120,15 @@ def audit(study: Study, root: Path) -> list[Finding]:
     findings: list[Finding] = []
     digests: dict[str, str] = {}
     made_with: Counter[tuple[str, str]] = Counter()
+    stale: set[str] = set()
     for job in study.jobs.values():
-        findings.extend(_check(job, study, root, digests, made_with))
+        found = _check(job, study, root, digests, made_with)
+        source = next((n for names in job.inputs.values() for n in names if n in stale), None)
+        if source is not None and not found:
+            found = [Finding("stale", str(root / job.path), f"made from {source}, which is stale")]
+        if any(finding.kind == "stale" for finding in found):
+            stale.add(job.path)
+        findings.extend(found)
     findings.extend(_surplus(study, root))
     findings.extend(
         Finding("versions", str(root), reason)

@@ -13,7 +13,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from kduq.artifacts import canonical_json
+from kduq.artifacts import canonical_json, recipe
 from kduq.study import Job
 
 #: The environment variable.
@@ -58,8 +58,23 @@ class Handover:
         values = json.dumps({"config": self.config, "code": self.code})
         return base64.b64encode(zlib.compress(values.encode(), 9)).decode()
 
-    def parameters(self, job: Job) -> str:
-        """Parameters of a job, as `kduq.study.Job.parameters`, with the code of the run."""
+    def parameters(self, job: Job, sources: Iterable[Job] = ()) -> str:
+        """Parameters of a job, as `kduq.study.Job.parameters`, with the code of the run.
+
+        Parameters
+        ----------
+        job : Job
+            The job.
+        sources : iterable of Job
+            Jobs that make its inputs. Their recipes are parameters too: an input that another
+            recipe made is none of this run's, though it bears the name.
+        """
         values = json.loads(job.parameters)
-        values["code"] = self.code[",".join(job.modules)]
+        values["code"] = self._code_of(job)
+        values["inputs"] = {
+            source.path: recipe(source.settings, self._code_of(source)) for source in sources
+        }
         return canonical_json(values)
+
+    def _code_of(self, job: Job) -> str:
+        return self.code[",".join(job.modules)]

@@ -20,18 +20,25 @@ from kduq.fingerprint import PACKAGE, fingerprint
 
 @dataclass(frozen=True)
 class Parameters:
-    """What a rule's params say; see `kduq.study.Job.parameters`."""
+    """What a rule's params say; see `kduq.handover.Handover.parameters`."""
 
     stage: str
     config: dict[str, Any]
     code: str
     modules: tuple[str, ...]
+    inputs: dict[str, str]
 
     @classmethod
     def parse(cls, text: str) -> "Parameters":
-        """Read the text that `kduq.study.Job.parameters` writes."""
+        """Read the text that `kduq.handover.Handover.parameters` writes."""
         values = json.loads(text)
-        return cls(values["stage"], values["config"], values["code"], tuple(values["modules"]))
+        return cls(
+            values["stage"],
+            values["config"],
+            values["code"],
+            tuple(values["modules"]),
+            values["inputs"],
+        )
 
     def made_by(self, inputs: Sequence[str], root: str) -> dict[str, Any]:
         """Provenance of an output.
@@ -66,8 +73,8 @@ def run(main: Main, snakemake: Any, parse: bool = True) -> None:
     """Run an entry script's ``main(input, output, params)``.
 
     Output and error streams go to the rule's log, numerical libraries use the rule's threads, a
-    user's mistake ends the job with one line, and code that changed since the job was planned
-    ends it before anything is written.
+    user's mistake ends the job with one line, and code that changed since the job was planned, or
+    an input made with other settings or code, ends it before anything is written.
 
     Parameters
     ----------
@@ -89,6 +96,9 @@ def run(main: Main, snakemake: Any, parse: bool = True) -> None:
                         f"{snakemake.output[0]}: the code of {', '.join(parameters.modules)} "
                         "changed after this job was planned; run the same command again"
                     )
+                if parameters.inputs:
+                    root = study_root(snakemake.output[0])
+                    artifacts.check_recipes(snakemake.input, root, parameters.inputs)
             with _threads(snakemake.threads):
                 main(snakemake.input, snakemake.output, parameters)
         except UserError as error:

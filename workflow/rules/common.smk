@@ -106,7 +106,9 @@ def parameters(pattern):
 
     # Of the wildcards alone: Snakemake keeps no record of params that use other arguments.
     def text(wildcards):
-        return HANDOVER.parameters(planned(pattern.format(**wildcards)))
+        job = planned(pattern.format(**wildcards))
+        sources = (STUDY.jobs[path] for paths in job.inputs.values() for path in paths)
+        return HANDOVER.parameters(job, sources)
 
     return text
 

@@ -24,7 +24,7 @@ class Run(Strict):
     """A name from teachers."""
     student: str
     """A name from students."""
-    replicates: Annotated[int, Field(ge=4, strict=True)]
+    replicates: Annotated[int, Field(ge=4, le=999_999, strict=True)]
     """Students a condition; each is an independent replicate of the distillation."""
     block: Annotated[int, Field(gt=0, strict=True), AfterValidator(even)] | None = None
     """Replicates a job, an even number; none for as many as job_minutes says."""
@@ -49,7 +49,7 @@ class LanguageRun(Strict):
     """A name from students."""
     corpora: Names
     """Names from corpora."""
-    replicates: Annotated[int, Field(ge=2, strict=True)]
+    replicates: Annotated[int, Field(ge=2, le=999_999, strict=True)]
     """Students a condition; each is an independent replicate of the distillation."""
     block: Count | None = None
     """Replicates a job; none for as many as job_minutes says."""

@@ -8,7 +8,7 @@
 #include <cmath>
 #include <cstdint>
 #include <cstring>
-#include <new>
+#include <vector>
 
 namespace {
 
@@ -38,20 +38,12 @@ inline void store(double *to, Vector value) { std::memcpy(to, &value, sizeof val
 
 inline Index vectors(Index numbers) { return (numbers + lanes - 1) / lanes; }
 
-/// Zeroed numbers on a cache line's boundary.
-class Buffer {
-  public:
-    explicit Buffer(Index size)
-        : data(static_cast<double *>(::operator new(8 * size + 64, std::align_val_t(64)))) {
-        std::memset(data, 0, 8 * size + 64);
-    }
-    Buffer(const Buffer &) = delete;
-    ~Buffer() { ::operator delete(data, std::align_val_t(64)); }
-    operator double *() const { return data; }
-
-  private:
-    double *const data;
+/// Numbers of one line of the cache: a vector of lines is zeroed, and on a line's boundary.
+struct alignas(64) Line {
+    double numbers[8];
 };
+
+inline std::vector<Line> lines(Index numbers) { return std::vector<Line>(numbers / 8 + 1); }
 
 /// Add rows of a table, each times its weight; of a row T vectors.
 template <int T, class Weight>
@@ -95,7 +87,8 @@ void add_all(const double *table, Index stride, const Index *rows, Index count,
 void predict(const double *x, Index n, Index p, const double *coefficients, Index students,
              double *predictions) {
     constexpr int tile = at_least, wide = tile * lanes;
-    const Buffer inputs(p * wide), made(wide);
+    std::vector<Line> held = lines(p * wide), tiles = lines(wide);
+    double *const inputs = held.data()->numbers, *const made = tiles.data()->numbers;
     for (Index first = 0; first < n; first += wide) {
         const Index rows = n - first < wide ? n - first : wide;
         for (Index row = 0; row < rows; row++)
@@ -142,19 +135,20 @@ extern "C" void kduq_least_squares(const double *x, Index n, Index p, const doub
     const Index pairs = p * (p + 1) / 2;
     const Index wide = vectors(pairs), stride = (wide + vectors(p)) * lanes;
     const Index block = stride < cached ? cached / stride : 1;
-    const Buffer buffer(block * stride + students * stride), input(p + lanes), places(block);
-    double *const table = buffer, *const sums = table + block * stride;
-    Index *const rows = reinterpret_cast<Index *>(static_cast<double *>(places));
+    std::vector<Line> tables = lines(block * stride), totals = lines(students * stride);
+    double *const table = tables.data()->numbers, *const sums = totals.data()->numbers;
+    std::vector<double> input(p + lanes);
+    std::vector<Index> rows(block);
 
     for (Index first = 0; first < n; first += block) {
         const Index held = n - first < block ? n - first : block;
         for (Index r = 0; r < held; r++) {
-            std::memcpy(input, x + (first + r) * p, 8 * p);
+            std::memcpy(input.data(), x + (first + r) * p, 8 * p);
             double *to = table + r * stride;
             // Whole vectors: what is beyond a row of the triangle is written over.
             for (Index i = 0; i < p; to += p - i++)
-                for (Index j = i; j < p; j += lanes) store(to + j - i, input[i] * load(input + j));
-            std::memcpy(table + r * stride + wide * lanes, input, 8 * p);
+                for (Index j = i; j < p; j += lanes) store(to + j - i, input[i] * load(input.data() + j));
+            std::memcpy(table + r * stride + wide * lanes, input.data(), 8 * p);
         }
         for (Index s = 0; s < students; s++) {
             const double *const count = counts + s * n + first, *const label = labels + s * n + first;
@@ -170,18 +164,18 @@ extern "C" void kduq_least_squares(const double *x, Index n, Index p, const doub
                 drawn += bits != 0;
             }
             double *const sum = sums + s * stride;
-            add_all(table, stride, rows, drawn, [=](Index r) { return count[r]; }, sum, wide);
-            add_all(table + wide * lanes, stride, rows, drawn,
+            add_all(table, stride, rows.data(), drawn, [=](Index r) { return count[r]; }, sum, wide);
+            add_all(table + wide * lanes, stride, rows.data(), drawn,
                     [=](Index r) { return count[r] * label[r]; }, sum + wide * lanes, vectors(p));
         }
     }
 
     const Index width = 2 * p + 1;
-    const Buffer systems(p * width * lanes);
-    Vector *const system = reinterpret_cast<Vector *>(static_cast<double *>(systems));
+    std::vector<Line> systems = lines(p * width * lanes);
+    Vector *const system = reinterpret_cast<Vector *>(systems.data());
     for (Index first = 0; first < students; first += lanes) {
         const int here = students - first < lanes ? static_cast<int>(students - first) : lanes;
-        std::memset(static_cast<double *>(systems), 0, 8 * p * width * lanes);
+        std::memset(systems.data(), 0, 8 * p * width * lanes);
         for (int lane = 0; lane < here; lane++) {
             const double *const sum = sums + (first + lane) * stride;
             const Index student = first + lane;
