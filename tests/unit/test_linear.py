@@ -61,6 +61,7 @@ def test_wide_designs_and_many_rows_give_the_same_students(monkeypatch, columns,
     counts[::2, :40] = 0  # in every second sample two columns are equal
     batch = Batch(labels, np.zeros(Linear.chunk, int), counts)
     monkeypatch.setattr(linear, "_HELD", held)
+    monkeypatch.setattr(linear, "_PANEL", held)
     found = Linear(Problem(x, x[:9], labels[0]), {}).train(batch)
     assert (found.rank_deficient == (np.arange(Linear.chunk) % 2 == 0)).all()
     for i in range(4):
@@ -77,32 +78,85 @@ def test_compiled_students_are_those_of_numpy_within_rounding(columns, n, monkey
     """Widths and row numbers that leave a remainder in every loop."""
     rng = np.random.default_rng(6)
     x = rng.normal(size=(n + 101, columns)).astype(np.float32)
+    monkeypatch.setattr(linear, "_PANEL", 1 << 14)
     model = Linear(Problem(x[:n], x[n:], x[:n, 0]), {})
-    counts = rng.multinomial(n, np.full(n, 1 / n), size=Linear.chunk).astype(float)
-    batch = Batch(rng.normal(size=counts.shape), np.zeros(Linear.chunk, int), counts)
+    counts = rng.multinomial(n, np.full(n, 1 / n), size=Linear.chunk).astype(np.uint16)
+    labels = rng.normal(size=counts.shape)
+    batch = Batch(labels, np.zeros(Linear.chunk, int), counts)
     found = model.train(batch)
+    _, *plain = model._plain.fit(labels, counts)
     monkeypatch.setattr(linear, "_library", lambda: None)
     expected = model.train(batch)
     np.testing.assert_array_equal(found.rank_deficient, expected.rank_deficient)
     full = ~expected.rank_deficient
     assert full.any() or n <= columns + 1
-    for name in ("train_prediction", "test_prediction"):
-        ours, theirs = getattr(found, name)[full], getattr(expected, name)[full]
-        scale = np.abs(theirs).max(axis=1, initial=1)[:, None]
-        assert (np.abs(ours - theirs) < 1e-7 * scale).all()
-        # A sample that nearly lacks rank multiplies rounding.
-        assert np.median(np.abs(ours - theirs) / scale) < 1e-13 if full.any() else True
+    theirs = expected.train_prediction[full], expected.test_prediction[full]
+    scales = [np.abs(a).max(axis=1, initial=1)[:, None] for a in theirs]
+    for ours, limit, usual in (
+        ((found.train_prediction, found.test_prediction), 1e-5, 1e-6),
+        (plain, 1e-7, 1e-13),  # in double precision
+    ):
+        for mine, other, scale in zip(ours, theirs, scales, strict=True):
+            difference = np.abs(mine[full] - other) / scale
+            assert (difference < limit).all()
+            # A sample that nearly lacks rank multiplies rounding.
+            assert np.median(difference) < usual if full.any() else True
+
+
+@pytest.fixture
+def nearly_lacking():
+    """Two samples of rows among which a column is all but constant, one of all rows."""
+    rng = np.random.default_rng(8)
+    x = rng.normal(size=(400, 5))
+    x[:200, 2] = 1 + 1e-4 * rng.normal(size=200)
+    counts = np.where(
+        np.arange(400) < 200, rng.multinomial(1, [0.5, 0.5], size=(3, 400))[..., 0], 0
+    )
+    counts[1] = 1
+    labels = rng.normal(size=counts.shape) + 1e4 * x[:, 2]
+    return Problem(x, x[:200], labels[0]), labels, counts
+
+
+def departure(nearly_lacking):
+    """Of predictions on rows like the sample's, the largest distance from `numpy.linalg.lstsq`."""
+    problem, labels, counts = nearly_lacking
+    found = Linear(problem, {}).train(Batch(labels, np.arange(3), counts))
+    distances = []
+    for i in range(3):
+        rows = np.repeat(np.arange(400), counts[i])
+        design = with_intercept(problem.train_x)
+        exact = np.linalg.lstsq(design[rows], labels[i, rows], rcond=None)[0]
+        distances.append(np.abs(found.train_prediction[i] - design @ exact).max() / 1e4)
+    return np.array(distances)
+
+
+@pytest.mark.usefixtures("way")
+def test_a_sample_that_nearly_lacks_rank_is_fitted_in_double_precision(nearly_lacking):
+    assert (departure(nearly_lacking) < [1e-5, 1e-5, 1e-5]).all()
 
 
 @pytest.mark.skipif(linear._library() is None, reason="no C++ compiler")
-def test_a_compiled_student_does_not_depend_on_who_is_trained_beside_it(problem):
-    counts = np.stack([students.bootstrap_counts(seed, 45, 0.3) for seed in range(Linear.chunk)])
+def test_such_a_sample_needs_double_precision(nearly_lacking, monkeypatch):
+    monkeypatch.setattr(linear, "_EVEN", np.inf)
+    uneven, even, _ = departure(nearly_lacking)
+    assert even < 1e-5 < uneven
+
+
+@pytest.mark.skipif(linear._library() is None, reason="no C++ compiler")
+@pytest.mark.parametrize("fraction", [0.3, 5.0])
+def test_a_compiled_student_does_not_depend_on_who_is_trained_beside_it(problem, fraction):
+    """Not on whether others need double precision either."""
+    size = Linear.chunk
+    counts = np.stack([students.bootstrap_counts(seed, 45, fraction) for seed in range(size)])
+    counts[6] = 0
+    counts[6, :3] = 9
     labels = np.random.default_rng(1).normal(size=counts.shape)
     model = Linear(problem, {})
-    many = model.train(Batch(labels, np.zeros(Linear.chunk, int), counts))
-    few = model.train(Batch(labels[5:8], np.zeros(3, int), counts[5:8]))
-    np.testing.assert_array_equal(many.train_prediction[5:8], few.train_prediction)
-    np.testing.assert_array_equal(many.test_prediction[5:8], few.test_prediction)
+    many = model.train(Batch(labels, np.zeros(size, int), counts))
+    for part in (slice(5, 8), slice(7, 8)):
+        few = model.train(Batch(labels[part], np.zeros(3, int), counts[part]))
+        np.testing.assert_array_equal(many.train_prediction[part], few.train_prediction)
+        np.testing.assert_array_equal(many.test_prediction[part], few.test_prediction)
 
 
 @pytest.mark.usefixtures("way")
@@ -168,10 +222,15 @@ def test_a_total_beside_its_parts_lacks_rank_by_either_way(problem):
     rng = np.random.default_rng(2)
     parts = rng.normal(size=(60, 3))
     wide = np.column_stack([parts, parts[:, 0] + parts[:, 1]]).astype(np.float32)
-    labels = np.tile(parts @ [1.0, 2.0, 3.0], (Linear.chunk, 1)) + rng.normal(size=(100, 60))
+    labels = np.tile(parts @ [1.0, 2.0, 3.0], (Linear.chunk, 1)) + rng.normal(
+        size=(Linear.chunk, 60)
+    )
     batch = [labels[:, :45], np.zeros(Linear.chunk, int)]
     model = Linear(Problem(wide[:45], wide[45:], labels[0, :45]), {})
-    plain, weighted = model.train(Batch(*batch)), model.train(Batch(*batch, np.ones((100, 45))))
+    plain, weighted = (
+        model.train(Batch(*batch)),
+        model.train(Batch(*batch, np.ones((Linear.chunk, 45)))),
+    )
     assert plain.rank_deficient.all()
     assert weighted.rank_deficient.all()
     narrow = Linear(Problem(parts[:45], parts[45:], labels[0, :45]), {}).train(Batch(*batch))

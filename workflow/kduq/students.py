@@ -188,11 +188,12 @@ def bootstrap_counts(seed: int, n: int, fraction: float) -> np.ndarray:
 
     Returns
     -------
-    ndarray of shape (n,)
-        Counts that sum to round(fraction · n), at least 1.
+    ndarray of shape (n,), uint16
+        Counts that sum to round(fraction · n), at least 1. With a fraction of at most 10 no row is
+        drawn 65,536 times.
     """
     size = max(1, round(fraction * n))
-    return np.bincount(_drawn(seed, n, max(n, size))[:size], minlength=n).astype(np.float64)
+    return np.bincount(_drawn(seed, n, max(n, size))[:size], minlength=n).astype(np.uint16)
 
 
 # To draw a sample takes longer than to fit it, and the conditions of a chunk share theirs.

@@ -2,211 +2,378 @@
 //
 // The products of a row's inputs, two by two, are the same for all students; a student's Gram matrix
 // is their sum over its sample. A block of rows of the products stays in the first-level cache while
-// all students add theirs, each of them the rows that it has drawn alone: about a third is in no
-// bootstrap sample of the size of the data. A student's bits depend on nothing but its own data.
+// the students of a group add theirs, each of them the rows that it has drawn alone: about a third is
+// in no bootstrap sample of the size of the data. A student's bits depend on nothing but its own data.
+//
+// Inputs come in tiles: (tiles, p, tile), the rows of a tile side by side, zeros beyond the last row.
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <cstring>
 #include <vector>
+#if defined(__AVX512F__)
+#include <immintrin.h>
+#endif
 
 namespace {
 
 #if defined(__AVX512F__)
-constexpr int lanes = 8;
+constexpr int bytes = 64;
 constexpr int most = 14;  // vectors of sums in registers
 #elif defined(__AVX__)
-constexpr int lanes = 4;
+constexpr int bytes = 32;
 constexpr int most = 12;
 #else
-constexpr int lanes = 2;
+constexpr int bytes = 16;
 constexpr int most = 12;
 #endif
-constexpr int at_least = 8;  // sums under way, so that none waits for the one before
-constexpr std::int64_t cached = 3 << 10;  // numbers of a block's products: most of the cache
 
 using Index = std::int64_t;
-typedef double Vector __attribute__((vector_size(8 * lanes)));
+using Count = std::uint16_t;
 
-inline Vector load(const double *from) {
-    Vector value;
-    std::memcpy(&value, from, sizeof value);
-    return value;
-}
+constexpr Index tile = 64;
+constexpr Index cached = 28 << 10;  // bytes of a block's products: most of the first-level cache
+constexpr Index group = 20;         // students whose sums stay in a cache while blocks go by
 
-inline void store(double *to, Vector value) { std::memcpy(to, &value, sizeof value); }
+/// Numbers from the boundary of a cache's line on, zeros at first.
+template <class Number> class Array {
+    struct alignas(64) Line {
+        char bytes[64];
+    };
+    std::vector<Line> lines;
 
-inline Index vectors(Index numbers) { return (numbers + lanes - 1) / lanes; }
-
-/// Numbers of one line of the cache: a vector of lines is zeroed, and on a line's boundary.
-struct alignas(64) Line {
-    double numbers[8];
+  public:
+    explicit Array(Index numbers) : lines(numbers * sizeof(Number) / sizeof(Line) + 1) {}
+    Number *data() { return reinterpret_cast<Number *>(lines.data()); }
 };
 
-inline std::vector<Line> lines(Index numbers) { return std::vector<Line>(numbers / 8 + 1); }
+template <class Number, int count> struct Pack {
+    typedef Number type __attribute__((vector_size(count * sizeof(Number))));
+};
 
-/// Add rows of a table, each times its weight; of a row T vectors.
-template <int T, class Weight>
-[[gnu::noinline]] void add(const double *table, Index stride, const Index *rows, Index count,
-                           const Weight &weight, double *sums) {
-    constexpr int abreast = T < at_least ? at_least / T : 1;
-    Vector sum[abreast][T] = {};  // of this block alone: rounding then grows with its rows, not with all
-    Index i = 0;
-    for (; i + abreast <= count; i += abreast)
+/// Sum of a vector's numbers, one half added to the other.
+template <class Number, int count> Number total(const typename Pack<Number, count>::type &all) {
+    if constexpr (count == 2) {
+        return all[0] + all[1];
+    } else {
+        typename Pack<Number, count / 2>::type low, high;
+        std::memcpy(&low, &all, sizeof low);
+        std::memcpy(&high, reinterpret_cast<const char *>(&all) + sizeof low, sizeof high);
+        return total<Number, count / 2>(low + high);
+    }
+}
+
+/// Rows of a block that are in a sample: which in the lower half of a number, how often in the upper.
+Index find(const Count *counts, Index rows, std::uint32_t *found) {
+    Index drawn = 0, r = 0;
+#if defined(__AVX512F__)
+    const __m512i steps = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    for (; r + 16 <= rows; r += 16) {
+        const __m256i given = _mm256_loadu_si256(reinterpret_cast<const __m256i *>(counts + r));
+        const __m512i count = _mm512_cvtepu16_epi32(given);
+        const __m512i row = _mm512_add_epi32(steps, _mm512_set1_epi32(static_cast<int>(r)));
+        const __m512i both = _mm512_or_si512(_mm512_slli_epi32(count, 16), row);
+        const __mmask16 present = _mm512_test_epi32_mask(count, count);
+        _mm512_storeu_si512(found + drawn, _mm512_maskz_compress_epi32(present, both));
+        drawn += __builtin_popcount(present);
+    }
+#endif
+    for (; r < rows; r++) {
+        found[drawn] = std::uint32_t{counts[r]} << 16 | static_cast<std::uint32_t>(r);
+        drawn += counts[r] != 0;
+    }
+    return drawn;
+}
+
+template <class Real> struct LeastSquares {
+    static constexpr int lanes = bytes / sizeof(Real);
+    typedef typename Pack<Real, lanes>::type Vector;
+    typedef typename Pack<double, lanes>::type Doubles;
+    typedef typename Pack<Count, lanes>::type Counts;
+    typedef typename Pack<std::int32_t, lanes>::type Integers;
+
+    static Vector load(const Real *from) {
+        Vector value;
+        std::memcpy(&value, from, sizeof value);
+        return value;
+    }
+
+    static void store(Real *to, const Vector &value) { std::memcpy(to, &value, sizeof value); }
+
+    /// Counts as numbers: to look one up is faster than to convert it.
+    static inline const std::vector<Real> weights = [] {
+        std::vector<Real> all(1 << 8 * sizeof(Count));
+        for (std::size_t i = 0; i < all.size(); i++) all[i] = static_cast<Real>(i);
+        return all;
+    }();
+
+    /// Add rows of a table, each times its count; of a row T vectors.
+    template <int T>
+    [[gnu::noinline]] static void add(const Real *table, Index stride, const std::uint32_t *drawn,
+                                      Index count, Real *sums) {
+        constexpr int abreast = most / T;  // so that no sum waits for the one before
+        const Real *const weight = weights.data();
+        Vector sum[abreast][T] = {};
+        Index i = 0;
+        for (; i + abreast <= count; i += abreast)
+#pragma GCC unroll 16
+            for (int a = 0; a < abreast; a++) {
+                const Real *const row = table + (drawn[i + a] & 0xffff) * stride;
+                const Real factor = weight[drawn[i + a] >> 16];
+#pragma GCC unroll 16
+                for (int t = 0; t < T; t++) sum[a][t] += factor * load(row + t * lanes);
+            }
+        for (; i < count; i++) {
+            const Real *const row = table + (drawn[i] & 0xffff) * stride;
+            const Real factor = weight[drawn[i] >> 16];
+#pragma GCC unroll 16
+            for (int t = 0; t < T; t++) sum[0][t] += factor * load(row + t * lanes);
+        }
+#pragma GCC unroll 16
+        for (int t = 0; t < T; t++) {
+            Vector all = sum[0][t];
+            for (int a = 1; a < abreast; a++) all += sum[a][t];
+            store(sums + t * lanes, load(sums + t * lanes) + all);
+        }
+    }
+
+    /// The same for rows of any number of vectors.
+    template <int T = most>
+    static void add_all(const Real *table, Index stride, const std::uint32_t *drawn, Index count,
+                        Real *sums, Index wide) {
+        for (; wide >= T; wide -= T, table += T * lanes, sums += T * lanes)
+            add<T>(table, stride, drawn, count, sums);
+        if constexpr (T > 1) add_all<T - 1>(table, stride, drawn, count, sums, wide);
+    }
+
+    /// Cy, of labels in another unit; zero where a row is not drawn, whatever its label.
+    static void weigh(const Count *counts, const double *labels, Index rows, double location,
+                      double scale, Real *to) {
+        const double units = 1 / scale;
+        const auto some = [=](const Count *count, const double *label, Real *made) {
+            Counts given;
+            Doubles y;
+            std::memcpy(&given, count, sizeof given);
+            std::memcpy(&y, label, sizeof y);
+            y = (y - location) * units;
+            const Integers whole = __builtin_convertvector(given, Integers);
+            const Vector times = __builtin_convertvector(whole, Vector);
+            const Vector value = __builtin_convertvector(y, Vector);
+            store(made, times != 0 ? times * value : Vector{});
+        };
+        Index r = 0;
+        for (; r + lanes <= rows; r += lanes) some(counts + r, labels + r, to + r);
+        if (r == rows) return;
+        Count count[lanes] = {};
+        double label[lanes] = {};
+        std::memcpy(count, counts + r, sizeof(Count) * (rows - r));
+        std::memcpy(label, labels + r, sizeof(double) * (rows - r));
+        some(count, label, to + r);
+    }
+
+    /// Add XᵀCy of two students, of T inputs.
+    template <int T>
+    [[gnu::noinline]] static void project(const Real *tiles, Index p, Index rows,
+                                          const Real *const *weighted, double *const *to) {
+        Vector sum[2][T] = {};
+        for (Index r = 0; r < rows; r += tile, tiles += p * tile)
+            for (Index v = 0; v < tile; v += lanes) {
+                const Vector first = load(weighted[0] + r + v), second = load(weighted[1] + r + v);
+#pragma GCC unroll 16
+                for (int i = 0; i < T; i++) {
+                    const Vector x = load(tiles + i * tile + v);
+                    sum[0][i] += first * x;
+                    sum[1][i] += second * x;
+                }
+            }
+#pragma GCC unroll 2
+        for (int s = 0; s < 2; s++)
+#pragma GCC unroll 16
+            for (int i = 0; i < T; i++) to[s][i] += total<Real, lanes>(sum[s][i]);
+    }
+
+    /// The same of any number of inputs.
+    template <int T = most>
+    static void project_all(const Real *tiles, Index p, Index rows, const Real *const *weighted,
+                            double *const *to, Index from = 0) {
+        for (; p - from >= T; from += T) {
+            double *const part[2] = {to[0] + from, to[1] + from};
+            project<T>(tiles + from * tile, p, rows, weighted, part);
+        }
+        if constexpr (T > 1) project_all<T - 1>(tiles, p, rows, weighted, to, from);
+    }
+
+    static void accumulate(const Real *table, Index stride, const Real *tiles, Index rows, Index p,
+                           const Count *counts, const double *labels, Index n, double location,
+                           double scale, Index students, bool begins, double *sums) {
+        const Index wide = (p * (p + 1) / 2 + lanes - 1) / lanes;
+        const Index fitting = cached / static_cast<Index>(stride * sizeof(Real));
+        const Index block = std::max<Index>(fitting / 16 * 16, 16);
+        const Index padded = (rows + tile - 1) / tile * tile, row = stride + p;
+        Array<Real> part(group * stride), weighted(2 * padded);
+        Array<double> spare(p);
+        std::vector<std::uint32_t> drawn(block + 16);  // whole vectors are written
+        for (Index first = 0; first < students; first += group) {
+            const Index held = std::min(group, students - first);
+            if (begins) std::fill_n(sums + first * row, held * row, 0.0);
+            for (Index s = first; s < first + held; s += 2) {
+                const Real *const both[2] = {weighted.data(), weighted.data() + padded};
+                double *to[2] = {sums + s * row + stride, spare.data()};
+                weigh(counts + s * n, labels + s * n, rows, location, scale, weighted.data());
+                if (s + 1 < first + held) {
+                    to[1] = sums + (s + 1) * row + stride;
+                    weigh(counts + (s + 1) * n, labels + (s + 1) * n, rows, location, scale,
+                          weighted.data() + padded);
+                }
+                project_all(tiles, p, rows, both, to);
+            }
+            // Of this panel alone: rounding then grows with its rows, not with all.
+            std::fill_n(part.data(), group * stride, Real{0});
+            for (Index from = 0; from < rows; from += block)
+                for (Index s = first; s < first + held; s++) {
+                    if (s + group < students) {  // what the next group reads, meanwhile
+                        const Index next = (s + group) * n + from;
+                        for (Index r = 0; r < block; r += 64 / sizeof(double))
+                            __builtin_prefetch(labels + next + r, 0, 2);
+                        for (Index r = 0; r < block; r += 64 / sizeof(Count))
+                            __builtin_prefetch(counts + next + r, 0, 2);
+                    }
+                    const Index held_rows = std::min(block, rows - from);
+                    const Index found = find(counts + s * n + from, held_rows, drawn.data());
+                    add_all(table + from * stride, stride, drawn.data(), found,
+                            part.data() + (s - first) * stride, wide);
+                }
+            for (Index s = 0; s < held; s++)
+                for (Index i = 0; i < stride; i++)
+                    sums[(first + s) * row + i] += part.data()[s * stride + i];
+        }
+    }
+
+    /// Predictions of all students, a part of a tile after the other. More time goes into
+    /// memory than into arithmetic, so that they are no wider than what they are made of.
+    static void predict(const Real *tiles, Index n, Index p, const Real *coefficients,
+                        Index students, double location, double scale, Real *predictions) {
+        constexpr int across = 4, abreast = bytes == 64 ? 4 : 2;
+        const Real middle = static_cast<Real>(location), unit = static_cast<Real>(scale);
+        for (Index first = 0; first < n; first += across * lanes) {
+            const Real *const from = tiles + first / tile * p * tile + first % tile;
+            const Index rows = std::min<Index>(across * lanes, n - first);
+            for (Index s = 0; s < students; s += abreast) {
+                Vector sum[abreast][across] = {};
+                for (Index i = 0; i < p; i++)
 #pragma GCC unroll 8
-        for (int a = 0; a < abreast; a++) {
-            const double *const row = table + rows[i + a] * stride;
-            const double factor = weight(rows[i + a]);
-#pragma GCC unroll 16
-            for (int t = 0; t < T; t++) sum[a][t] += factor * load(row + t * lanes);
-        }
-    for (; i < count; i++) {
-        const double *const row = table + rows[i] * stride;
-        const double factor = weight(rows[i]);
-#pragma GCC unroll 16
-        for (int t = 0; t < T; t++) sum[0][t] += factor * load(row + t * lanes);
-    }
-#pragma GCC unroll 16
-    for (int t = 0; t < T; t++) {
-        Vector all = sum[0][t];
-        for (int a = 1; a < abreast; a++) all += sum[a][t];
-        store(sums + t * lanes, load(sums + t * lanes) + all);
-    }
-}
-
-/// The same for rows of any number of vectors.
-template <int T = most, class Weight>
-void add_all(const double *table, Index stride, const Index *rows, Index count,
-             const Weight &weight, double *sums, Index wide) {
-    for (; wide >= T; wide -= T, table += T * lanes, sums += T * lanes)
-        add<T>(table, stride, rows, count, weight, sums);
-    if constexpr (T > 1) add_all<T - 1>(table, stride, rows, count, weight, sums, wide);
-}
-
-/// Predictions of all students, for a tile of rows after the other, whose inputs lie side by side.
-void predict(const double *x, Index n, Index p, const double *coefficients, Index students,
-             double *predictions) {
-    constexpr int tile = at_least, wide = tile * lanes;
-    std::vector<Line> held = lines(p * wide), tiles = lines(wide);
-    double *const inputs = held.data()->numbers, *const made = tiles.data()->numbers;
-    for (Index first = 0; first < n; first += wide) {
-        const Index rows = n - first < wide ? n - first : wide;
-        for (Index row = 0; row < rows; row++)
-            for (Index i = 0; i < p; i++) inputs[i * wide + row] = x[(first + row) * p + i];
-        for (Index s = 0; s < students; s++) {
-            Vector sum[tile] = {};
-            for (Index i = 0; i < p; i++)
+                    for (int v = 0; v < across; v++) {
+                        const Vector x = load(from + i * tile + v * lanes);
 #pragma GCC unroll 8
-                for (int t = 0; t < tile; t++)
-                    sum[t] += coefficients[s * p + i] * load(inputs + i * wide + t * lanes);
-            for (int t = 0; t < tile; t++) store(made + t * lanes, sum[t]);
-            std::memcpy(predictions + s * n + first, made, 8 * rows);
+                        for (int a = 0; a < abreast; a++)
+                            sum[a][v] += coefficients[(s + a) * p + i] * x;
+                    }
+#pragma GCC unroll 8
+                for (int a = 0; a < abreast; a++) {
+                    if (s + a == students) break;
+                    Real rest[across * lanes], *const to = predictions + (s + a) * n + first;
+                    Real *const made = rows == across * lanes ? to : rest;
+#pragma GCC unroll 8
+                    for (int v = 0; v < across; v++) {
+                        const Vector value = middle + unit * sum[a][v];
+                        std::memcpy(made + v * lanes, &value, sizeof value);
+                    }
+                    if (made == rest) std::memcpy(to, rest, sizeof(Real) * rows);
+                }
+            }
         }
     }
-}
 
-/// Cholesky's elimination of [G, m, 1], for as many students as a vector has lanes: G = UᵀU leaves
-/// [U, U⁻ᵀm, U⁻ᵀ]. A matrix that is not positive definite ends in numbers that are none.
-void eliminate(Vector *table, Index p) {
-    const Index width = 2 * p + 1;
-    for (Index pivot = 0; pivot < p; pivot++) {
-        Vector *const row = table + pivot * width;
-        const Index end = p + 2 + pivot;  // beyond it are zeros
-        Vector scale;
-        for (int lane = 0; lane < lanes; lane++) scale[lane] = 1 / std::sqrt(row[pivot][lane]);
-        for (Index j = pivot; j < end; j++) row[j] *= scale;
-        for (Index i = pivot + 1; i < p; i++) {
-            Vector *const below = table + i * width;
-            const Vector factor = row[i];
-            for (Index j = i; j < end; j++) below[j] -= factor * row[j];
+    /// Cholesky's elimination of [G, m, 1], for as many students as a vector has lanes: G = UᵀU
+    /// leaves [U, U⁻ᵀm, U⁻ᵀ]. A matrix that is not positive definite ends in numbers that are none.
+    static void eliminate(Vector *table, Index p) {
+        const Index width = 2 * p + 1;
+        for (Index pivot = 0; pivot < p; pivot++) {
+            Vector *const row = table + pivot * width;
+            const Index end = p + 2 + pivot;  // beyond it are zeros
+            Real roots[lanes];
+            store(roots, row[pivot]);
+            for (int lane = 0; lane < lanes; lane++) roots[lane] = 1 / std::sqrt(roots[lane]);
+            const Vector scale = load(roots);
+            for (Index j = pivot; j < end; j++) row[j] *= scale;
+            for (Index i = pivot + 1; i < p; i++) {
+                Vector *const below = table + i * width;
+                const Vector factor = row[i];
+                for (Index j = i; j < end; j++) below[j] -= factor * row[j];
+            }
         }
     }
-}
+
+    /// Coefficients of all students, as many at once as a vector has lanes, and `bounds`.
+    static void solve(const double *sums, Index stride, Index p, Index students, Real *coefficients,
+                      double *bounds) {
+        const Index width = 2 * p + 1;
+        Array<Real> numbers(p * width * lanes);
+        Vector *const system = reinterpret_cast<Vector *>(numbers.data());
+        for (Index first = 0; first < students; first += lanes) {
+            const Index here = std::min<Index>(lanes, students - first);
+            std::fill_n(system, p * width, Vector{});
+            for (Index lane = 0; lane < here; lane++) {
+                const double *from = sums + (first + lane) * (stride + p);
+                const double *const moments = from + stride;
+                for (Index i = 0; i < p; i++) {
+                    for (Index j = i; j < p; j++) system[i * width + j][lane] = *from++;
+                    system[i * width + p][lane] = moments[i];
+                    system[i * width + p + 1 + i][lane] = 1;
+                }
+            }
+            Vector diagonal = {};
+            for (Index i = 0; i < p; i++) diagonal += system[i * width + i];
+            eliminate(system, p);
+            Vector squares = {};
+            for (Index i = 0; i < p; i++) {
+                Vector solution = {};
+                for (Index j = i; j < p; j++) {
+                    const Vector *const row = system + j * width;
+                    solution += row[p + 1 + i] * row[p];
+                    squares += row[p + 1 + i] * row[p + 1 + i];
+                }
+                for (Index lane = 0; lane < here; lane++)
+                    coefficients[(first + lane) * p + i] = solution[lane];
+            }
+            for (Index lane = 0; lane < here; lane++) {
+                bounds[first + lane] = 1 / squares[lane];
+                bounds[students + first + lane] = diagonal[lane];
+            }
+        }
+    }
+};
 
 }  // namespace
 
-/// Of each student, given how often a row is in its sample and the row's label: the upper triangle
-/// of the Gram matrix, row after row; XᵀCy; the coefficients; a lower bound of the least eigenvalue,
-/// no number where the matrix is not positive definite; the trace; and predictions for both splits.
-extern "C" void kduq_least_squares(const double *x, Index n, Index p, const double *test_x, Index m,
-                                   const double *counts, const double *labels, Index students,
-                                   double *gram, double *moments, double *coefficients,
-                                   double *smallest, double *trace, double *train, double *test) {
-    const Index pairs = p * (p + 1) / 2;
-    const Index wide = vectors(pairs), stride = (wide + vectors(p)) * lanes;
-    const Index block = stride < cached ? cached / stride : 1;
-    std::vector<Line> tables = lines(block * stride), totals = lines(students * stride);
-    double *const table = tables.data()->numbers, *const sums = totals.data()->numbers;
-    std::vector<double> input(p + lanes);
-    std::vector<Index> rows(block);
-
-    for (Index first = 0; first < n; first += block) {
-        const Index held = n - first < block ? n - first : block;
-        for (Index r = 0; r < held; r++) {
-            std::memcpy(input.data(), x + (first + r) * p, 8 * p);
-            double *to = table + r * stride;
-            // Whole vectors: what is beyond a row of the triangle is written over.
-            for (Index i = 0; i < p; to += p - i++)
-                for (Index j = i; j < p; j += lanes) store(to + j - i, input[i] * load(input.data() + j));
-            std::memcpy(table + r * stride + wide * lanes, input.data(), 8 * p);
-        }
-        for (Index s = 0; s < students; s++) {
-            const double *const count = counts + s * n + first, *const label = labels + s * n + first;
-            for (Index r = 0; r < held; r += 8) {
-                __builtin_prefetch(count + 2 * n + r);
-                __builtin_prefetch(label + 2 * n + r);
-            }
-            Index drawn = 0;
-            for (Index r = 0; r < held; r++) {
-                Index bits;  // compared as an integer, which is faster
-                std::memcpy(&bits, count + r, sizeof bits);
-                rows[drawn] = r;
-                drawn += bits != 0;
-            }
-            double *const sum = sums + s * stride;
-            add_all(table, stride, rows.data(), drawn, [=](Index r) { return count[r]; }, sum, wide);
-            add_all(table + wide * lanes, stride, rows.data(), drawn,
-                    [=](Index r) { return count[r] * label[r]; }, sum + wide * lanes, vectors(p));
-        }
+/// Least squares in either precision, called for one panel of rows after the other.
+///
+/// Given are a table of the products of a panel's inputs, two by two (rows, stride), the tiles of
+/// all n rows, and each student's counts and labels (students, n). Labels are taken less the location
+/// and over the scale. Added is to each student's sums (students, stride + p), which the first panel
+/// begins: the upper triangle of its Gram matrix, row after row, and XᵀCy. The table's rows are whole vectors, and but for the last
+/// a panel has whole tiles.
+///
+/// After the last panel are written a lower bound of the least eigenvalue, no number where the matrix
+/// is not positive definite, and the trace (2, students), and predictions for both splits.
+#define KDUQ_LEAST_SQUARES(precision, Real)                                                        \
+    extern "C" void kduq_least_squares_##precision(                                                \
+        const Real *table, Index stride, Index first, Index rows, Index p, const Real *tiles,      \
+        Index n, const Real *test_tiles, Index m, const Count *counts, const double *labels,       \
+        double location, double scale, Index students, double *sums, double *bounds,               \
+        Real *train, Real *test) {                                                             \
+        LeastSquares<Real>::accumulate(table, stride, tiles + first * p, rows, p, counts + first,  \
+                                       labels + first, n, location, scale, students, first == 0,   \
+                                       sums);                                                      \
+        if (first + rows < n) return;                                                              \
+        Array<Real> coefficients((students + LeastSquares<Real>::lanes) * p);                      \
+        LeastSquares<Real>::solve(sums, stride, p, students, coefficients.data(), bounds);         \
+        LeastSquares<Real>::predict(tiles, n, p, coefficients.data(), students, location, scale,   \
+                                    train);                                                        \
+        LeastSquares<Real>::predict(test_tiles, m, p, coefficients.data(), students, location,     \
+                                    scale, test);                                                  \
     }
 
-    const Index width = 2 * p + 1;
-    std::vector<Line> systems = lines(p * width * lanes);
-    Vector *const system = reinterpret_cast<Vector *>(systems.data());
-    for (Index first = 0; first < students; first += lanes) {
-        const int here = students - first < lanes ? static_cast<int>(students - first) : lanes;
-        std::memset(systems.data(), 0, 8 * p * width * lanes);
-        for (int lane = 0; lane < here; lane++) {
-            const double *const sum = sums + (first + lane) * stride;
-            const Index student = first + lane;
-            std::memcpy(gram + student * pairs, sum, 8 * pairs);
-            std::memcpy(moments + student * p, sum + wide * lanes, 8 * p);
-            const double *from = sum;
-            for (Index i = 0; i < p; i++) {
-                for (Index j = i; j < p; j++) system[i * width + j][lane] = *from++;
-                system[i * width + p][lane] = sum[wide * lanes + i];
-                system[i * width + p + 1 + i][lane] = 1;
-            }
-        }
-        Vector diagonal = {};
-        for (Index i = 0; i < p; i++) diagonal += system[i * width + i];
-        eliminate(system, p);
-        Vector squares = {};
-        for (Index i = 0; i < p; i++) {
-            Vector solution = {};
-            for (Index j = i; j < p; j++) {
-                const Vector *const row = system + j * width;
-                solution += row[p + 1 + i] * row[p];
-                squares += row[p + 1 + i] * row[p + 1 + i];
-            }
-            for (int lane = 0; lane < here; lane++)
-                coefficients[(first + lane) * p + i] = solution[lane];
-        }
-        for (int lane = 0; lane < here; lane++) {
-            smallest[first + lane] = 1 / squares[lane];
-            trace[first + lane] = diagonal[lane];
-        }
-    }
-    predict(x, n, p, coefficients, students, train);
-    predict(test_x, m, p, coefficients, students, test);
-}
+KDUQ_LEAST_SQUARES(single, float)
+KDUQ_LEAST_SQUARES(double, double)

@@ -5,6 +5,7 @@ Students on bootstrap samples are fitted in compiled C++ (linear.cpp), where a c
 
 import ctypes
 import functools
+import math
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,16 @@ from kduq.families import Batch, Problem, Trained, native
 
 #: Numbers held at once in a table of products or of normal equations.
 _HELD = 1 << 20
+#: Numbers of a table of products for compiled code, about; with it a core's own cache is half full.
+_PANEL = 1 << 17
 #: Beyond so many coefficients LAPACK is faster, one student at a time.
 _WIDEST = 100
+#: Rows of a tile and numbers of a row of the table: whole vectors in either precision (linear.cpp).
+_TILE, _VECTOR = 64, 16
+#: tr(G)·|U⁻¹|² over p², 1 where all eigenvalues are equal, up to which single precision will do.
+#: The ratio of the largest to the least is then below (0.42p + 2)², its value where all others
+#: are its root.
+_EVEN = 2.0
 
 
 class Linear:
@@ -33,7 +42,7 @@ class Linear:
         Settings of the model; least squares has none.
     """
 
-    chunk = 100
+    chunk = 200
 
     def __init__(self, problem: Problem, settings: dict[str, Any]) -> None:
         del settings
@@ -45,7 +54,9 @@ class Linear:
         u, values, v = np.linalg.svd(self._train_x, full_matrices=False)
         self._rank = int((values > self._relative_cut * values[0]).sum())
         kept = slice(self._rank)
-        self._pseudo_inverse = (v[kept].T / values[kept]) @ u[:, kept].T
+        self._to_orthonormal = v[kept].T / values[kept]
+        self._pseudo_inverse = self._to_orthonormal @ u[:, kept].T
+        self._location, self._scale = problem.train_y.mean(), problem.train_y.std() or 1.0
 
     def train(self, batch: Batch) -> Trained:
         """Fit the students of one chunk; see `Family.train`."""
@@ -53,63 +64,91 @@ class Linear:
             coefficients = batch.labels @ self._pseudo_inverse.T
             deficient = np.full(len(batch.labels), self._rank < self._train_x.shape[1])
             return Trained(*self._predictions(coefficients), deficient)
+        labels = np.ascontiguousarray(batch.labels, np.float64)
+        counts = np.ascontiguousarray(batch.counts, np.uint16)
+        if not counts.shape == labels.shape == (len(labels), len(self._train_x)):
+            raise ValueError(
+                f"counts {counts.shape} and labels {labels.shape} of {len(self._train_x)} rows"
+            )
         wide = self._train_x.shape[1] > _WIDEST
         fit = self._fit if wide or _library() is None else self._fit_compiled
-        return fit(batch.labels, batch.counts)
+        return fit(labels, counts)
 
     def _predictions(self, coefficients: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         return coefficients @ self._train_x.T, coefficients @ self._test_x.T
 
     def _fit(self, labels: np.ndarray, counts: np.ndarray) -> Trained:
         """Fit students on bootstrap samples, by the normal equations of all at once."""
-        gram = self._gram(counts)
         # What is not drawn says nothing, not even a label that is no number.
         moments = np.where(counts, counts * labels, 0) @ self._train_x
         students, p = moments.shape
         coefficients = np.empty_like(moments)
         smallest, trace = np.full((2, students), np.nan)
-        held = max(1, _HELD // (2 * p * p))
-        for start in range(0, students if p <= _WIDEST else 0, held):
-            part = slice(start, start + held)
-            found = _eliminate(gram[:, part], moments[part])
-            coefficients[part], smallest[part], trace[part] = found
-        unsolved = self._unsolved(smallest, trace)
+        if p <= _WIDEST:
+            gram = self._gram(counts)
+            held = max(1, _HELD // (2 * p * p))
+            for start in range(0, students, held):
+                part = slice(start, start + held)
+                found = _eliminate(gram[:, part], moments[part])
+                coefficients[part], smallest[part], trace[part] = found
         deficient = np.zeros(students, bool)
-        for i in unsolved:
-            coefficients[i], deficient[i] = self._minimum_norm(gram[:, i], moments[i])
+        for i in self._unsolved(smallest, trace):
+            coefficients[i], deficient[i] = self._minimum_norm(labels[i], counts[i])
         return Trained(*self._predictions(coefficients), deficient)
 
     def _fit_compiled(self, labels: np.ndarray, counts: np.ndarray) -> Trained:
-        """The same within rounding, in compiled code."""
-        counts, labels = (np.ascontiguousarray(a, np.float64) for a in (counts, labels))
-        students, (n, p), m = len(labels), self._train_x.shape, len(self._test_x)
-        if not counts.shape == labels.shape == (students, n):  # compiled code would not notice
-            raise ValueError(f"counts {counts.shape} and labels {labels.shape} of {n} rows")
-        gram, moments = np.empty((students, p * (p + 1) // 2)), np.empty((students, p))
-        coefficients, (smallest, trace) = np.empty_like(moments), np.empty((2, students))
-        predictions = np.empty((students, n)), np.empty((students, m))
-        found = (gram, moments, coefficients, smallest, trace, *predictions)
-        data = [a.ctypes.data for a in (self._train_x, self._test_x, counts, labels, *found)]
-        _library()(data[0], n, p, data[1], m, data[2], data[3], students, *data[4:])
-        deficient = np.zeros(students, bool)
+        """The same in compiled code, within rounding of single precision.
+
+        Normal equations square the condition of a sample, but inputs that are orthonormal over all
+        rows leave little to square. Samples that are more uneven are fitted again, in double
+        precision. All predictions are single, as they are kept.
+        """
+        students, p = len(labels), self._train_x.shape[1]
+        uneven, deficient = np.ones(students, bool), np.zeros(students, bool)
+        if self._rank == p:
+            (smallest, trace), train, test = self._orthonormal.fit(labels, counts)
+            uneven = ~(trace <= _EVEN * p**2 * smallest)
+            if not uneven.any():
+                return Trained(train, test, deficient)
+        else:
+            train, test = (
+                np.empty((students, len(x)), np.float32) for x in (self._train_x, self._test_x)
+            )
+        labels, counts = labels[uneven], counts[uneven]
+        (smallest, trace), *again = self._plain.fit(labels, counts)
+        lacking = np.zeros(len(labels), bool)
         for i in self._unsolved(smallest, trace):
-            coefficient, deficient[i] = self._minimum_norm(gram[i], moments[i])
-            for prediction, one in zip(predictions, self._predictions(coefficient), strict=True):
-                prediction[i] = one
-        return Trained(*predictions, deficient)
+            coefficients, lacking[i] = self._minimum_norm(labels[i], counts[i])
+            for made, one in zip(again, self._predictions(coefficients), strict=True):
+                made[i] = one
+        train[uneven], test[uneven] = again
+        deficient[uneven] = lacking
+        return Trained(train, test, deficient)
+
+    @functools.cached_property
+    def _orthonormal(self) -> "_Design":
+        """Inputs whose columns are orthogonal over all training rows, each of mean square 1."""
+        turn = self._to_orthonormal * np.sqrt(len(self._train_x))
+        inputs = self._train_x @ turn, self._test_x @ turn
+        return _Design("single", *inputs, self._location, self._scale)
+
+    @functools.cached_property
+    def _plain(self) -> "_Design":
+        return _Design("double", self._train_x, self._test_x, self._location, self._scale)
 
     def _unsolved(self, smallest: np.ndarray, trace: np.ndarray) -> np.ndarray:
         """Students whose samples may lack rank; a bound that is no number says that they may."""
         return np.flatnonzero(~(smallest > self._relative_cut**2 * trace))
 
-    def _minimum_norm(self, gram: np.ndarray, moments: np.ndarray) -> tuple[np.ndarray, bool]:
+    def _minimum_norm(self, labels: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, bool]:
         """Solution of minimum norm of one student's normal equations; whether they lack rank."""
-        p = len(moments)
-        matrix = np.zeros((p, p))
-        matrix[np.triu_indices(p)] = gram
-        values, vectors = np.linalg.eigh(matrix, UPLO="U")
+        drawn = np.flatnonzero(counts)
+        x = self._train_x[drawn]
+        weighted = x * counts[drawn, None]
+        values, vectors = np.linalg.eigh(weighted.T @ x)
         kept = values > self._relative_cut**2 * values[-1]
         vectors = vectors[:, kept]
+        moments = labels[drawn] @ weighted
         return vectors @ (vectors.T @ moments / values[kept]), not kept.all()
 
     def _gram(self, counts: np.ndarray) -> np.ndarray:
@@ -170,16 +209,118 @@ class Linear:
         return averaging * integrate.quad(integrand, low, high, limit=200)[0]
 
 
+class _Design:
+    """Inputs laid out for compiled code, which fits in their precision.
+
+    Parameters
+    ----------
+    precision : {"single", "double"}
+        Of all numbers but labels and sums over panels of rows.
+    train_x, test_x : ndarray of shape (n, p) and (m, p)
+        Inputs of both splits, the intercept among them.
+    location, scale : float
+        What is taken off labels, and the unit of what is left.
+    """
+
+    def __init__(
+        self,
+        precision: str,
+        train_x: np.ndarray,
+        test_x: np.ndarray,
+        location: float,
+        scale: float,
+    ) -> None:
+        dtype = {"single": np.float32, "double": np.float64}[precision]
+        self._train_x = np.ascontiguousarray(train_x, dtype)
+        self._tiles, self._test_tiles = (_tiled(x.astype(dtype)) for x in (train_x, test_x))
+        self._n, self._m, self._p = len(train_x), len(test_x), train_x.shape[1]
+        self._tiles_at = self._tiles.ctypes.data, self._n, self._test_tiles.ctypes.data, self._m
+        self._unit = location, scale
+        self._function = _function(precision)
+        pairs = self._p * (self._p + 1) // 2
+        self._stride = -(-pairs // _VECTOR) * _VECTOR
+        self._panel = max(1, _PANEL // (self._stride * _TILE)) * _TILE
+        self._table = functools.lru_cache(maxsize=1)(self._products)
+
+    def fit(
+        self, labels: np.ndarray, counts: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Fit S students on bootstrap samples.
+
+        Parameters
+        ----------
+        labels, counts : ndarray of shape (S, n), float64 and uint16
+            Of each student, side by side in memory.
+
+        Returns
+        -------
+        tuple of ndarray
+            A lower bound of the least eigenvalue of XᵀCX and its trace, (2, S), and predictions for
+            both splits, (S, n) and (S, m), in the precision of the inputs.
+        """
+        students, p, stride = len(labels), self._p, self._stride
+        sums, bounds = np.empty((students, stride + p)), np.empty((2, students))
+        train, test = (np.empty((students, k), self._tiles.dtype) for k in (self._n, self._m))
+        given = counts.ctypes.data, labels.ctypes.data, *self._unit, students
+        made = [a.ctypes.data for a in (sums, bounds, train, test)]
+        for start in range(0, self._n, self._panel):
+            table = self._table(start)
+            panel = table.ctypes.data, stride, start, len(table), p
+            self._function(*panel, *self._tiles_at, *given, *made)
+        return bounds, train, test
+
+    def _products(self, start: int) -> np.ndarray:
+        """Products of a panel's inputs, two by two, the upper triangle row after row."""
+        x = self._train_x[start : start + self._panel]
+        i, j = np.triu_indices(self._p)
+        table = _aligned((len(x), self._stride), x.dtype)
+        table[:, : len(i)] = x[:, i] * x[:, j]
+        return table
+
+
+def _tiled(x: np.ndarray) -> np.ndarray:
+    """Rows in tiles, those of a tile side by side: (tiles, p, rows of a tile)."""
+    tiles = -(-len(x) // _TILE)
+    padded = np.zeros((tiles * _TILE, x.shape[1]), x.dtype)
+    padded[: len(x)] = x
+    made = _aligned((tiles, x.shape[1], _TILE), x.dtype)
+    made[:] = padded.reshape(tiles, _TILE, -1).swapaxes(1, 2)
+    return made
+
+
+def _aligned(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
+    """Zeros from the boundary of a cache's line on, across which vectors are read slowly."""
+    line, size = 64, math.prod(shape) * np.dtype(dtype).itemsize
+    held = np.zeros(size + line, np.uint8)
+    start = -held.ctypes.data % line
+    return held[start : start + size].view(dtype).reshape(shape)
+
+
 @functools.cache
-def _library() -> Any:
-    """The compiled function, None where it cannot be had."""
-    library = native.library(Path(__file__).with_suffix(".cpp"))
-    if library is None:
-        return None
-    array, number = ctypes.c_void_p, ctypes.c_int64
-    function = library.kduq_least_squares
+def _library() -> ctypes.CDLL | None:
+    return native.library(Path(__file__).with_suffix(".cpp"))
+
+
+@functools.cache
+def _function(precision: str) -> Any:
+    """The compiled function in a precision, where there is a library."""
+    array, whole, real = ctypes.c_void_p, ctypes.c_int64, ctypes.c_double
+    panel, tiles = (array, whole, whole, whole, whole), (array, whole, array, whole)
+    function = getattr(_library(), f"kduq_least_squares_{precision}")
     function.restype = None
-    function.argtypes = [array, number, number, array, number, array, array, number, *[array] * 7]
+    function.argtypes = [
+        *panel,
+        *tiles,
+        array,
+        array,
+        real,
+        real,
+        whole,
+        array,
+        array,
+        array,
+        array,
+    ]
     return function
 
 
