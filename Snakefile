@@ -76,6 +76,16 @@ for experiment in STUDY.experiments:
         localrule: True
 
 
+for experiment in STUDY.absent:
+
+    rule:
+        name:
+            experiment.replace("_", "-")
+        input:
+            absent(experiment),
+        localrule: True
+
+
 ##### Stages #####
 
 

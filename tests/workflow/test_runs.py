@@ -259,6 +259,17 @@ def test_a_users_file_is_a_data_set(checkout):
     assert done.returncode != 0
     assert "houses.csv: missing or infinite values in 'a' (1); fill them in" in text
     assert "Traceback (most recent call last)" not in text
+    (checkout.path / "houses.csv").unlink()
+    shutil.rmtree(checkout.path / "results")
+    for target, line in (
+        ("teacher-noise", "datasets.houses.path: found 'houses.csv'; there is no such file in"),
+        ("variance-aware", "experiments.variance_aware: no family takes part in the study 'tiny'"),
+    ):
+        done = checkout.snakemake(target)
+        text = done.stdout + done.stderr
+        assert done.returncode != 0
+        assert line in text
+        assert "Traceback (most recent call last)" not in text
 
 
 CLASSES = {

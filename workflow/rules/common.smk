@@ -126,4 +126,23 @@ def made_from(pattern):
 def data_file(wildcards):
     """The user's file behind a data set; none for one that is built in."""
     planned(f"{ROOT}/examples/{wildcards.dataset}.parquet")
-    return STUDY.data_file(wildcards.dataset)
+    found = STUDY.data_file(wildcards.dataset)
+    for path in found:
+        if not Path(path).is_file():
+            raise WorkflowError(
+                f"{STUDY.key_of(wildcards.dataset)}.path: found {path!r}; there is no such file in "
+                f"{Path.cwd()}; paths are relative to where snakemake runs"
+            )
+    return found
+
+
+def absent(experiment):
+    """Input function of the target of an experiment that the study lacks."""
+
+    def none(wildcards):
+        raise WorkflowError(
+            f"experiments.{experiment}: no family takes part in the study "
+            f"'{STUDY.config.study}'; give it one (config.yaml shows how)"
+        )
+
+    return none

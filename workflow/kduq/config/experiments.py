@@ -146,7 +146,9 @@ class Bootstrap(Experiment):
     """Students on bootstrap samples (section 5)."""
 
     sample_fraction: Annotated[
-        list[Annotated[float, Field(gt=0, le=10)]], Field(min_length=1), AfterValidator(distinct)
+        list[Annotated[float, Field(gt=0, le=10, strict=True)]],
+        Field(min_length=1),
+        AfterValidator(distinct),
     ]
     """Size of the bootstrap sample over the number of training rows."""
     label_source: Annotated[

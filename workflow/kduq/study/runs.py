@@ -39,6 +39,7 @@ class Runs:
                 if config.datasets[name].path is None and not fetched.cached(name)
             ]
         self.experiments = [e for e in EXPERIMENTS if self._runs_of(e)]
+        self.absent = [e for e in EXPERIMENTS if e not in self.experiments]
 
     def _runs_of(self, experiment: str) -> list[tuple[str, str]]:
         """Families and data sets of an experiment."""
@@ -77,6 +78,11 @@ class Runs:
             for name, dataset in self.config.datasets.items()
             if name in fetched.FETCHED and dataset.path is None
         ]
+
+    def key_of(self, dataset: str) -> str:
+        """Where the configuration describes a data set or corpus."""
+        table = "corpora" if dataset in self.config.corpora else "datasets"
+        return f"{table}.{dataset}"
 
     def data_file(self, dataset: str) -> list[str]:
         """The user's file behind a data set or corpus, as a list of at most one."""
