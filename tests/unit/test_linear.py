@@ -84,7 +84,7 @@ def test_compiled_students_are_those_of_numpy_within_rounding(columns, n, monkey
     labels = rng.normal(size=counts.shape)
     batch = Batch(labels, np.zeros(Linear.chunk, int), counts)
     found = model.train(batch)
-    _, *plain = model._plain.fit(labels, counts)
+    _, *plain = model._in_double.fit(labels, counts)
     monkeypatch.setattr(linear, "_library", lambda: None)
     expected = model.train(batch)
     np.testing.assert_array_equal(found.rank_deficient, expected.rank_deficient)
@@ -176,6 +176,53 @@ def test_arrays_that_do_not_fit_are_no_students(problem):
     counts = np.ones((3, 45))
     with pytest.raises(ValueError, match=r"45|broadcast"):
         Linear(problem, {}).train(Batch(counts[:, :40], np.arange(3), counts))
+    for wrong in (0.5, -1, 70_000):
+        with pytest.raises(ValueError, match="whole numbers from 0 to 65,535"):
+            Linear(problem, {}).train(Batch(counts, np.arange(3), counts * wrong))
+
+
+@pytest.mark.usefixtures("way")
+def test_a_split_may_have_no_test_rows(problem):
+    counts = np.ones((2, 45), np.uint16)
+    model = Linear(Problem(problem.train_x, problem.test_x[:0], problem.train_y), {})
+    found = model.train(Batch(np.ones((2, 45)), np.arange(2), counts))
+    assert found.test_prediction.shape == (2, 0)
+    np.testing.assert_allclose(found.train_prediction, 1, rtol=1e-6)
+
+
+def nearly_equal_columns(distance):
+    """Columns 4 and 5 differ by so much among training rows, and by far more among test rows."""
+    rng = np.random.default_rng(9)
+    x = rng.normal(size=(540, 13))
+    x[:500, 5] = x[:500, 4] + distance * x[:500, 5]
+    labels = rng.normal(size=(Linear.chunk, 500))
+    counts = np.stack([students.bootstrap_counts(s, 500, 1.0) for s in range(Linear.chunk)])
+    x = (x - x[:500].mean(axis=0)) / x[:500].std(axis=0)
+    return Problem(x[:500], x[500:], labels[0]), Batch(labels, np.zeros(Linear.chunk, int), counts)
+
+
+@pytest.mark.skipif(linear._library() is None, reason="no C++ compiler")
+@pytest.mark.parametrize("distance", [1e-7, 1.2e-6, 1.5e-6, 1e-3])
+def test_whether_rank_is_lacking_is_found_alike_either_way(distance, monkeypatch):
+    problem, batch = nearly_equal_columns(distance)
+    found = Linear(problem, {}).train(batch)
+    monkeypatch.setattr(linear, "_library", lambda: None)
+    expected = Linear(problem, {}).train(batch)
+    np.testing.assert_array_equal(found.rank_deficient, expected.rank_deficient)
+    assert expected.rank_deficient.all() == (distance == 1e-7)
+    np.testing.assert_allclose(found.train_prediction, expected.train_prediction, atol=1e-5)
+
+
+@pytest.mark.usefixtures("way")
+@pytest.mark.parametrize("distance", [1e-4, 1e-2])
+def test_far_test_rows_do_not_multiply_rounding(distance):
+    """In the direction that training rows hardly have, where labels say nothing."""
+    problem, batch = nearly_equal_columns(distance)
+    truth = np.arange(14.0)
+    labels = np.tile(with_intercept(problem.train_x) @ truth, (Linear.chunk, 1))
+    found = Linear(problem, {}).train(Batch(labels, batch.seeds, batch.counts))
+    expected = np.tile(with_intercept(problem.test_x) @ truth, (Linear.chunk, 1))
+    np.testing.assert_allclose(found.test_prediction, expected, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.usefixtures("way")

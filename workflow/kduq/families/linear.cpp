@@ -1,11 +1,12 @@
 // Least squares of many students on bootstrap samples of one design, by their normal equations.
 //
-// The products of a row's inputs, two by two, are the same for all students; a student's Gram matrix
-// is their sum over its sample. A block of rows of the products stays in the first-level cache while
-// the students of a group add theirs, each of them the rows that it has drawn alone: about a third is
-// in no bootstrap sample of the size of the data. A student's bits depend on nothing but its own data.
+// The products of a row's inputs, two by two, are the same for all students; a student's Gram
+// matrix is their sum over its sample. A block of rows of the products stays in the first-level
+// cache while the students of a group add theirs, each of them the rows that it has drawn alone:
+// about a third is in no bootstrap sample of the size of the data. A student's bits depend on
+// nothing but its own data.
 //
-// Inputs come in tiles: (tiles, p, tile), the rows of a tile side by side, zeros beyond the last row.
+// Inputs come in tiles: (tiles, p, tile), the rows of a tile side by side, zeros beyond the last.
 
 #include <algorithm>
 #include <cmath>
@@ -64,7 +65,7 @@ template <class Number, int count> Number total(const typename Pack<Number, coun
     }
 }
 
-/// Rows of a block that are in a sample: which in the lower half of a number, how often in the upper.
+/// Rows of a block that are in a sample: which in a number's lower half, how often in its upper.
 Index find(const Count *counts, Index rows, std::uint32_t *found) {
     Index drawn = 0, r = 0;
 #if defined(__AVX512F__)
@@ -286,7 +287,7 @@ template <class Real> struct LeastSquares {
     }
 
     /// Cholesky's elimination of [G, m, 1], for as many students as a vector has lanes: G = UᵀU
-    /// leaves [U, U⁻ᵀm, U⁻ᵀ]. A matrix that is not positive definite ends in numbers that are none.
+    /// leaves [U, U⁻ᵀm, U⁻ᵀ]. A matrix that is not positive definite ends in no numbers.
     static void eliminate(Vector *table, Index p) {
         const Index width = 2 * p + 1;
         for (Index pivot = 0; pivot < p; pivot++) {
@@ -350,19 +351,19 @@ template <class Real> struct LeastSquares {
 /// Least squares in either precision, called for one panel of rows after the other.
 ///
 /// Given are a table of the products of a panel's inputs, two by two (rows, stride), the tiles of
-/// all n rows, and each student's counts and labels (students, n). Labels are taken less the location
-/// and over the scale. Added is to each student's sums (students, stride + p), which the first panel
-/// begins: the upper triangle of its Gram matrix, row after row, and XᵀCy. The table's rows are whole vectors, and but for the last
-/// a panel has whole tiles.
+/// all n rows, and each student's counts and labels (students, n). Labels are taken less the
+/// location and over the scale. Added is to each student's sums (students, stride + p), which the
+/// first panel begins: the upper triangle of its Gram matrix, row after row, and XᵀCy. The table's
+/// rows are whole vectors, and but for the last a panel has whole tiles.
 ///
-/// After the last panel are written a lower bound of the least eigenvalue, no number where the matrix
-/// is not positive definite, and the trace (2, students), and predictions for both splits.
+/// After the last panel are written a lower bound of the least eigenvalue, no number where the
+/// matrix is not positive definite, and the trace (2, students), and predictions for both splits.
 #define KDUQ_LEAST_SQUARES(precision, Real)                                                        \
     extern "C" void kduq_least_squares_##precision(                                                \
         const Real *table, Index stride, Index first, Index rows, Index p, const Real *tiles,      \
         Index n, const Real *test_tiles, Index m, const Count *counts, const double *labels,       \
         double location, double scale, Index students, double *sums, double *bounds,               \
-        Real *train, Real *test) {                                                             \
+        Real *train, Real *test) {                                                                 \
         LeastSquares<Real>::accumulate(table, stride, tiles + first * p, rows, p, counts + first,  \
                                        labels + first, n, location, scale, students, first == 0,   \
                                        sums);                                                      \

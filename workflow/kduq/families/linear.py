@@ -23,8 +23,8 @@ _WIDEST = 100
 #: Rows of a tile and numbers of a row of the table: whole vectors in either precision (linear.cpp).
 _TILE, _VECTOR = 64, 16
 #: tr(G)·|U⁻¹|² over p², 1 where all eigenvalues are equal, up to which single precision will do.
-#: The ratio of the largest to the least is then below (0.42p + 2)², its value where all others
-#: are its root.
+#: The ratio of the largest to the least is then below (0.42p + 2)², which it nears where all others
+#: are the geometric mean of these two.
 _EVEN = 2.0
 
 
@@ -54,9 +54,19 @@ class Linear:
         u, values, v = np.linalg.svd(self._train_x, full_matrices=False)
         self._rank = int((values > self._relative_cut * values[0]).sum())
         kept = slice(self._rank)
-        self._to_orthonormal = v[kept].T / values[kept]
-        self._pseudo_inverse = self._to_orthonormal @ u[:, kept].T
+        to_orthonormal = v[kept].T / values[kept]
+        self._pseudo_inverse = to_orthonormal @ u[:, kept].T
         self._location, self._scale = problem.train_y.mean(), problem.train_y.std() or 1.0
+        # For bootstrap samples columns are made orthogonal over all training rows, each of mean
+        # square 1, if they can be: normal equations then square little.
+        self._inputs = self._train_x, self._test_x
+        self._single = self._rank == self._train_x.shape[1]
+        if self._single:
+            turn = to_orthonormal * np.sqrt(len(self._train_x))
+            self._inputs = self._train_x @ turn, self._test_x @ turn
+            # A training row is no longer than this. Beyond it, rounding would be multiplied.
+            lengths = (self._inputs[1] ** 2).sum(axis=1)
+            self._single = bool((lengths <= len(self._train_x)).all())
 
     def train(self, batch: Batch) -> Trained:
         """Fit the students of one chunk; see `Family.train`."""
@@ -70,6 +80,8 @@ class Linear:
             raise ValueError(
                 f"counts {counts.shape} and labels {labels.shape} of {len(self._train_x)} rows"
             )
+        if counts is not batch.counts and (counts != batch.counts).any():
+            raise ValueError("counts are whole numbers from 0 to 65,535")
         wide = self._train_x.shape[1] > _WIDEST
         fit = self._fit if wide or _library() is None else self._fit_compiled
         return fit(labels, counts)
@@ -79,62 +91,68 @@ class Linear:
 
     def _fit(self, labels: np.ndarray, counts: np.ndarray) -> Trained:
         """Fit students on bootstrap samples, by the normal equations of all at once."""
-        # What is not drawn says nothing, not even a label that is no number.
-        moments = np.where(counts, counts * labels, 0) @ self._train_x
-        students, p = moments.shape
-        coefficients = np.empty_like(moments)
+        (x, test_x), students = self._inputs, len(labels)
+        p = x.shape[1]
+        coefficients = np.zeros((students, p))
         smallest, trace = np.full((2, students), np.nan)
         if p <= _WIDEST:
             gram = self._gram(counts)
+            # What is not drawn says nothing, not even a label that is no number.
+            moments = (counts * np.where(counts, labels, 0)) @ x
             held = max(1, _HELD // (2 * p * p))
             for start in range(0, students, held):
                 part = slice(start, start + held)
                 found = _eliminate(gram[:, part], moments[part])
                 coefficients[part], smallest[part], trace[part] = found
-        deficient = np.zeros(students, bool)
-        for i in self._unsolved(smallest, trace):
-            coefficients[i], deficient[i] = self._minimum_norm(labels[i], counts[i])
-        return Trained(*self._predictions(coefficients), deficient)
+        coefficients[self._unsolved(smallest, trace)] = 0  # which may be no numbers
+        train, test = coefficients @ x.T, coefficients @ test_x.T
+        deficient = self._solve_rest(labels, counts, smallest, trace, train, test)
+        return Trained(train, test, deficient)
 
     def _fit_compiled(self, labels: np.ndarray, counts: np.ndarray) -> Trained:
         """The same in compiled code, within rounding of single precision.
 
-        Normal equations square the condition of a sample, but inputs that are orthonormal over all
-        rows leave little to square. Samples that are more uneven are fitted again, in double
-        precision. All predictions are single, as they are kept.
+        Samples that are uneven are fitted again, in double precision. All predictions are single,
+        as they are kept.
         """
         students, p = len(labels), self._train_x.shape[1]
-        uneven, deficient = np.ones(students, bool), np.zeros(students, bool)
-        if self._rank == p:
-            (smallest, trace), train, test = self._orthonormal.fit(labels, counts)
+        if self._single:
+            (smallest, trace), train, test = self._in_single.fit(labels, counts)
             uneven = ~(trace <= _EVEN * p**2 * smallest)
-            if not uneven.any():
-                return Trained(train, test, deficient)
         else:
-            train, test = (
-                np.empty((students, len(x)), np.float32) for x in (self._train_x, self._test_x)
-            )
-        labels, counts = labels[uneven], counts[uneven]
-        (smallest, trace), *again = self._plain.fit(labels, counts)
-        lacking = np.zeros(len(labels), bool)
-        for i in self._unsolved(smallest, trace):
-            coefficients, lacking[i] = self._minimum_norm(labels[i], counts[i])
-            for made, one in zip(again, self._predictions(coefficients), strict=True):
-                made[i] = one
-        train[uneven], test[uneven] = again
-        deficient[uneven] = lacking
+            train, test = (np.empty((students, len(x)), np.float32) for x in self._inputs)
+            uneven = np.ones(students, bool)
+        deficient = np.zeros(students, bool)
+        if uneven.any():
+            labels, counts = labels[uneven], counts[uneven]
+            bounds, *again = self._in_double.fit(labels, counts)
+            deficient[uneven] = self._solve_rest(labels, counts, *bounds, *again)
+            train[uneven], test[uneven] = again
         return Trained(train, test, deficient)
 
     @functools.cached_property
-    def _orthonormal(self) -> "_Design":
-        """Inputs whose columns are orthogonal over all training rows, each of mean square 1."""
-        turn = self._to_orthonormal * np.sqrt(len(self._train_x))
-        inputs = self._train_x @ turn, self._test_x @ turn
-        return _Design("single", *inputs, self._location, self._scale)
+    def _in_single(self) -> "_Design":
+        return _Design("single", *self._inputs, self._location, self._scale)
 
     @functools.cached_property
-    def _plain(self) -> "_Design":
-        return _Design("double", self._train_x, self._test_x, self._location, self._scale)
+    def _in_double(self) -> "_Design":
+        return _Design("double", *self._inputs, self._location, self._scale)
+
+    def _solve_rest(
+        self,
+        labels: np.ndarray,
+        counts: np.ndarray,
+        smallest: np.ndarray,
+        trace: np.ndarray,
+        train: np.ndarray,
+        test: np.ndarray,
+    ) -> np.ndarray:
+        """Predict again for students whose samples may lack rank; whether they do, for all."""
+        deficient = np.zeros(len(labels), bool)
+        for i in self._unsolved(smallest, trace):
+            coefficients, deficient[i] = self._minimum_norm(labels[i], counts[i])
+            train[i], test[i] = self._predictions(coefficients)
+        return deficient
 
     def _unsolved(self, smallest: np.ndarray, trace: np.ndarray) -> np.ndarray:
         """Students whose samples may lack rank; a bound that is no number says that they may."""
@@ -153,11 +171,11 @@ class Linear:
 
     def _gram(self, counts: np.ndarray) -> np.ndarray:
         """Upper triangles, row after row, of XᵀCX: (p(p+1)/2, students)."""
-        columns = np.ascontiguousarray(self._train_x.T)
+        columns = np.ascontiguousarray(self._inputs[0].T)
         i, j = np.triu_indices(len(columns))
         gram = np.zeros((len(i), len(counts)))
         rows = max(1, _HELD // len(i))
-        for start in range(0, len(self._train_x), rows):
+        for start in range(0, columns.shape[1], rows):
             part = slice(start, start + rows)
             gram += (columns[i, part] * columns[j, part]) @ counts[:, part].T
         return gram
@@ -240,7 +258,7 @@ class _Design:
         pairs = self._p * (self._p + 1) // 2
         self._stride = -(-pairs // _VECTOR) * _VECTOR
         self._panel = max(1, _PANEL // (self._stride * _TILE)) * _TILE
-        self._table = functools.lru_cache(maxsize=1)(self._products)
+        self._whole = self._products(0) if self._n <= self._panel else None
 
     def fit(
         self, labels: np.ndarray, counts: np.ndarray
@@ -264,7 +282,7 @@ class _Design:
         given = counts.ctypes.data, labels.ctypes.data, *self._unit, students
         made = [a.ctypes.data for a in (sums, bounds, train, test)]
         for start in range(0, self._n, self._panel):
-            table = self._table(start)
+            table = self._products(start) if self._whole is None else self._whole
             panel = table.ctypes.data, stride, start, len(table), p
             self._function(*panel, *self._tiles_at, *given, *made)
         return bounds, train, test
@@ -284,7 +302,7 @@ def _tiled(x: np.ndarray) -> np.ndarray:
     padded = np.zeros((tiles * _TILE, x.shape[1]), x.dtype)
     padded[: len(x)] = x
     made = _aligned((tiles, x.shape[1], _TILE), x.dtype)
-    made[:] = padded.reshape(tiles, _TILE, -1).swapaxes(1, 2)
+    made[:] = padded.reshape(tiles, _TILE, x.shape[1]).swapaxes(1, 2)
     return made
 
 
@@ -305,22 +323,13 @@ def _library() -> ctypes.CDLL | None:
 def _function(precision: str) -> Any:
     """The compiled function in a precision, where there is a library."""
     array, whole, real = ctypes.c_void_p, ctypes.c_int64, ctypes.c_double
-    panel, tiles = (array, whole, whole, whole, whole), (array, whole, array, whole)
+    panel = (array, whole, whole, whole, whole)  # table, stride, first, rows, p
+    tiles = (array, whole, array, whole)  # tiles, n, test tiles, m
+    given = (array, array, real, real, whole)  # counts, labels, location, scale, students
+    made = (array, array, array, array)  # sums, bounds, train, test
     function = getattr(_library(), f"kduq_least_squares_{precision}")
     function.restype = None
-    function.argtypes = [
-        *panel,
-        *tiles,
-        array,
-        array,
-        real,
-        real,
-        whole,
-        array,
-        array,
-        array,
-        array,
-    ]
+    function.argtypes = [*panel, *tiles, *given, *made]
     return function
 
 
