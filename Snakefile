@@ -1,5 +1,6 @@
 ##### How uncertainty propagates when a model is distilled #####
 
+import os
 import sys
 from pathlib import Path
 
@@ -10,12 +11,13 @@ min_version("9.14")
 
 
 sys.path.insert(0, str(Path(workflow.basedir) / "workflow"))
-from kduq import job_arrays
+from kduq import job_arrays, run_record
 
 job_arrays.become_own_task()
 
 
 onstart:
+    run_record.begin(os.environ[run_record.VARIABLE])
     # Under its default limit (100 jobs a second) Snakemake's scheduler looks at the ready jobs once
     # more a second after each look, so that after N jobs it looks N times a second and keeps a core
     # busy.
@@ -38,6 +40,14 @@ onstart:
         except UserError as error:
             raise WorkflowError(str(error)) from None
         job_arrays.mend_log_paths(workflow.scheduler._executor)
+
+
+onsuccess:
+    run_record.end(os.environ[run_record.VARIABLE])
+
+
+onerror:
+    run_record.end(os.environ[run_record.VARIABLE])
 
 
 ##### Configuration #####

@@ -51,6 +51,7 @@ def test_nothing_says_when_or_where_it_was_made(file):
         "code",
         "seed",
         "inputs",
+        "recipe",
         "versions",
     }
 

@@ -2,34 +2,63 @@
 
 import json
 from dataclasses import replace
+from types import SimpleNamespace
 
-from kduq.artifacts import recipe
 from kduq.handover import Handover
 from kduq.study import Job
 
 JOB = Job("out", "responses", {"seed": 1, "real": 0.1}, ("kduq.responses", "kduq.seeds"))
+CODE = {"kduq.responses,kduq.seeds": JOB.code}
 
 
 def test_a_plan_survives_its_variable():
     config = {"study": "x", "alpha": [0, 0.5], "features": None, "name": "ü"}
-    handover = Handover.of(config, [JOB])
+    study = SimpleNamespace(jobs={"out": JOB}, users_files=lambda job: {"houses.csv": "12"})
+    handover = Handover.of(config, study)
+    assert handover == Handover(config, CODE, {"houses.csv": "12"})
     assert Handover.parse(handover.text()) == handover
     assert handover.text().isascii()
 
 
 def test_parameters_hold_the_code_that_was_planned():
-    planned = json.loads(JOB.parameters) | {"inputs": {}}
-    assert json.loads(Handover.of({}, [JOB]).parameters(JOB)) == planned
-    edited = Handover({}, {"kduq.responses,kduq.seeds": "0" * 16})
-    assert json.loads(edited.parameters(JOB)) == planned | {"code": "0" * 16}
+    made = {"out": "12" * 8}
+    planned = json.loads(JOB.parameters) | {"inputs": {}, "recipe": "12" * 8}
+    assert json.loads(Handover({}, CODE, {}).parameters(JOB, made)) == planned
+    edited = Handover({}, {"kduq.responses,kduq.seeds": "0" * 16}, {})
+    assert json.loads(edited.parameters(JOB, made)) == planned | {"code": "0" * 16}
+
+
+ROAD = {
+    "data": Job("data", "examples", {"dataset": "houses"}, ("kduq.seeds",)),
+    "out": replace(JOB, inputs={"examples": ["data"]}),
+    "after": Job("after", "students", {}, ("kduq.schemas",), {"responses": ["out"]}),
+}
+
+
+def recipes(jobs=ROAD, digest="12", code="ab"):
+    study = SimpleNamespace(
+        jobs=jobs, data_files=lambda job: ["houses.csv"] if job.path == "data" else []
+    )
+    known = {"kduq.seeds": code, "kduq.responses,kduq.seeds": "cd", "kduq.schemas": "ef"}
+    return Handover({}, known, {"houses.csv": digest}).recipes(study)
+
+
+def test_a_recipe_is_of_all_that_an_artifact_is_made_from():
+    def changed(found):
+        return {path for path, value in recipes().items() if found[path] != value}
+
+    assert len(set(recipes().values())) == 3
+    assert changed(recipes()) == set()
+    assert changed(recipes(digest="34")) == {"data", "out", "after"}
+    assert changed(recipes(code="34")) == {"data", "out", "after"}
+    settings = ROAD | {"out": replace(ROAD["out"], settings={"seed": 2})}
+    assert changed(recipes(settings)) == {"out", "after"}
+    last = ROAD | {"after": replace(ROAD["after"], settings={"seed": 2})}
+    assert changed(recipes(last)) == {"after"}
 
 
 def test_parameters_hold_the_recipes_of_inputs():
-    after = Job("after", "students", {}, ("kduq.students",), {"responses": ["out"]})
-    handover = Handover.of({}, [JOB, after])
-
-    def recipes(source):
-        return json.loads(handover.parameters(after, [source]))["inputs"]
-
-    assert recipes(JOB) == {"out": recipe({"seed": 1, "real": 0.1}, JOB.code)}
-    assert recipes(replace(JOB, settings={"seed": 2, "real": 0.1})) != recipes(JOB)
+    handover = Handover({}, {"kduq.schemas": "ef"}, {})
+    found = json.loads(handover.parameters(ROAD["after"], recipes()))
+    assert found["inputs"] == {"out": recipes()["out"]}
+    assert found["recipe"] == recipes()["after"]

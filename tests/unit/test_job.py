@@ -11,7 +11,7 @@ from kduq.handover import Handover
 from kduq.study import Job
 
 PLAN = Job("out", "responses", {"seed": 1}, ("kduq.responses",))
-PARAMETERS = Handover.of({}, [PLAN]).parameters(PLAN)
+PARAMETERS = Handover({}, {"kduq.responses": PLAN.code}, {}).parameters(PLAN, {"out": "12" * 8})
 SCRIPT = """
 from types import SimpleNamespace
 from kduq import job
@@ -70,6 +70,19 @@ def test_other_errors_keep_their_traceback_in_the_log(execute):
     assert done.returncode == 1
     assert log.count("ZeroDivisionError") >= 1
     assert "Traceback" in log
+
+
+def test_an_input_that_is_replaced_meanwhile_stops_the_job(execute, tmp_path):
+    (tmp_path / "in.csv").write_text("1")
+    watched = "params.look_at(['in.csv']); "
+    done, _ = execute(f"{watched}print(params.made_by(['in.csv'], 'results/x')['inputs'])")
+    assert done.returncode == 0
+    for change in ("write_text('2')", "unlink()"):
+        body = f"from pathlib import Path; {watched}Path('in.csv').{change}; "
+        done, _ = execute(body + "params.made_by(['in.csv'], 'results/x')")
+        assert done.returncode == 1
+        assert done.stderr.startswith("in.csv: replaced while this job read it, so nothing is")
+        (tmp_path / "in.csv").write_text("1")
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no /dev/full on this system")

@@ -107,6 +107,20 @@ def artifacts(folder):
     return {str(p.relative_to(folder)): p.read_bytes() for p in files}
 
 
+def processes(folder, words):
+    """Numbers of the processes that run something in a folder."""
+    found = []
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            try:
+                command = (entry / "cmdline").read_bytes().decode(errors="replace")
+            except OSError:  # it has ended
+                continue
+            if str(folder) in command and words in command:
+                found.append(int(entry.name))
+    return sorted(found)
+
+
 @dataclass
 class Checkout:
     """A copy of the sources in which real Snakemake runs happen."""

@@ -2,12 +2,13 @@
 
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import time
 
 import pytest
-from checkouts import TINY
+from checkouts import TINY, processes
 
 STUDENTS = "results/tiny/teacher_noise/linear/boston_housing/students/000000-000004.parquet"
 ESTIMATES = "results/tiny/teacher_noise/linear/boston_housing/estimates.parquet"
@@ -89,13 +90,84 @@ def test_a_file_of_other_settings_under_a_good_name_goes_into_nothing(checkout):
     done = checkout.snakemake("teacher-noise")
     assert done.returncode != 0
     line = next(x for x in text_of(done).splitlines() if x.startswith(STUDENTS))
-    assert "made with other settings or other code than are planned for it" in line
+    assert "made with other settings or other code than are planned, or from what was" in line
     assert "Traceback (most recent call last)" not in text_of(done)
     done = checkout.snakemake("audit")
     assert f"stale    {STUDENTS}: made with other settings (conditions" in text_of(done)
     checkout.run(*line.split("rebuild it with: snakemake ")[1].split()[:2])
     checkout.run("teacher-noise")
     assert contents(checkout.path / "results/tiny") == kept
+
+
+def test_a_file_that_was_made_from_others_goes_into_nothing(checkout):
+    """Its own settings are as planned; those of the split that it was made from are not."""
+    checkout.run("teacher-noise")
+    students = checkout.path / STUDENTS
+    old = students.read_bytes()
+    other = {"datasets": {"boston_housing": {"split_seed": 1}}}
+    checkout.configure(TINY, other)
+    checkout.run("teacher-noise")
+    good = contents(checkout.path / "results/tiny")
+    students.write_bytes(old)
+    done = checkout.snakemake("teacher-noise")
+    assert done.returncode != 0
+    line = next(x for x in text_of(done).splitlines() if x.startswith(STUDENTS))
+    assert "than are planned, or from what was, and snakemake did not notice" in line
+    checkout.run(*line.split("rebuild it with: snakemake ")[1].split()[:2])
+    checkout.run("teacher-noise")
+    assert contents(checkout.path / "results/tiny") == good
+
+    # Without Snakemake's records, what is missing is not made from what lies there.
+    checkout.configure(TINY, other, {"figures": {"dpi": 90}})
+    shutil.rmtree(checkout.path / ".snakemake")
+    report = "results/tiny/report.html"
+    done = checkout.snakemake(report)
+    assert done.returncode != 0
+    figure = "results/tiny/figures/teacher_noise.png"
+    assert any(x.startswith(figure) and "rebuild it" in x for x in text_of(done).splitlines())
+    assert not (checkout.path / report).exists()
+
+
+def test_what_a_killed_run_left_running_spoils_nothing_of_the_next(checkout):
+    """Its workers end after another run, of other settings, has made its own."""
+    overlay = {"students": {"mlp_16": {"epochs": 8000}}}
+    blocks = "results/tiny/variance_aware/mlp/boston_housing/students"
+    checkout.configure(TINY, overlay)
+    command = [sys.executable, "-m", "snakemake", "--cores", "2", "variance-aware"]
+    terminal = checkout.path / "terminal.txt"
+    with terminal.open("w") as file:
+        run = subprocess.Popen(
+            command, cwd=checkout.path, stdout=file, stderr=file, start_new_session=True
+        )
+    log = checkout.path / "results/tiny/logs/students"
+    deadline = time.monotonic() + 120
+    while not any(file.read_text() for file in log.glob("*.log")):  # students are trained
+        assert time.monotonic() < deadline
+        assert run.poll() is None
+        time.sleep(0.05)
+    workers = processes(checkout.path, ".snakemake/scripts")
+    assert workers
+    for worker in workers:
+        os.kill(worker, signal.SIGSTOP)
+    run.kill()
+    run.wait()
+
+    checkout.configure(TINY, {"students": {"mlp_16": {"epochs": 5}}})
+    checkout.run("--unlock")
+    checkout.run("variance-aware")
+    good = contents(checkout.path / "results/tiny")
+    assert len(list((checkout.path / blocks).iterdir())) == 2
+    for worker in workers:
+        os.kill(worker, signal.SIGCONT)
+    while processes(checkout.path, ".snakemake/scripts"):
+        assert time.monotonic() < deadline + 120
+        time.sleep(0.1)
+    assert contents(checkout.path / "results/tiny") == good
+    said = "the run that started this job was killed, and another has begun since"
+    assert terminal.read_text().count(said) == len(workers)
+    done = checkout.run("variance-aware", "--dry-run")
+    assert "Nothing to be done" in text_of(done)
+    assert " 0 stale" in text_of(checkout.snakemake("audit"))
 
 
 @pytest.fixture

@@ -9,13 +9,12 @@ import signal
 import subprocess
 import sys
 import time
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-from checkouts import ROOT, TINY, artifacts
+from checkouts import ROOT, TINY, artifacts, processes
 from downloads import write_covtype, write_mnist
 
 SMOKE = ("--configfile", "workflow/presets/smoke.yaml")
@@ -23,20 +22,6 @@ SMOKE = ("--configfile", "workflow/presets/smoke.yaml")
 
 #: Kills of a scheduler or a worker while the smoke study runs.
 KILLS = 20
-
-
-def processes(folder, words):
-    """Numbers of the processes that run something in a folder."""
-    found = []
-    for entry in Path("/proc").iterdir():
-        if entry.name.isdigit():
-            try:
-                command = (entry / "cmdline").read_bytes().decode(errors="replace")
-            except OSError:  # it has ended
-                continue
-            if str(folder) in command and words in command:
-                found.append(int(entry.name))
-    return sorted(found)
 
 
 def run_with_kills(checkout, *arguments):
@@ -103,7 +88,7 @@ def test_smoke_study_gives_the_same_bytes_undisturbed_and_killed_twenty_times(ch
     } <= set(first)
     for path in results.rglob("*.parquet"):
         made_by = json.loads(pq.read_schema(path).metadata[b"kduq"])
-        keys = {"schema_version", "stage", "config", "code", "seed", "inputs", "versions"}
+        keys = {"schema_version", "stage", "config", "code", "seed", "inputs", "recipe", "versions"}
         # A language model lies in files beside its table, which lists them.
         assert set(made_by) - {"files"} == keys
         assert ("files" in made_by) == (path.parent / "model").is_dir() & (path.stem == "teacher")
@@ -252,6 +237,10 @@ def test_a_users_file_is_a_data_set(checkout):
     checkout.configure(TINY, overlay)
     checkout.run("teacher-noise")
     assert (checkout.path / "results/tiny/figures/teacher_noise.pdf").is_file()
+    table.assign(a=-table["a"]).to_csv(checkout.path / "houses.csv", index=False)
+    # As copied with its date: older than what was made of the former.
+    os.utime(checkout.path / "houses.csv", (1e9, 1e9))
+    assert checkout.planned()["examples"] == 1
     table.loc[3, "a"] = None
     table.to_csv(checkout.path / "houses.csv", index=False)
     done = checkout.snakemake("teacher-noise")

@@ -6,7 +6,6 @@ holds, under the key ``kduq``, a JSON object that says how it was made; see `pro
 """
 
 import contextlib
-import hashlib
 import json
 import os
 import sys
@@ -21,7 +20,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from kduq import files, schemas
+from kduq import embedded, files, schemas
 from kduq.errors import ArtifactError
 from kduq.schemas import CONDITION
 
@@ -76,7 +75,11 @@ def check_files(path: Path | str, made_by: Mapping[str, Any]) -> None:
 
 
 def provenance(
-    stage: str, config: Mapping[str, Any], code: str, inputs: Mapping[str, str]
+    stage: str,
+    config: Mapping[str, Any],
+    code: str,
+    inputs: Mapping[str, str],
+    recipe: str = "",
 ) -> dict[str, Any]:
     """What an artifact says about its making: no clock, no host, so equal inputs give equal bytes.
 
@@ -90,12 +93,15 @@ def provenance(
         Fingerprint of the stage's code.
     inputs : mapping of str to str
         SHA-256 of each input file, keyed by its path inside the study.
+    recipe : str
+        Digest of the settings and the code of all that the artifact is made from, and of its own;
+        see `kduq.study.Study.recipes`.
 
     Returns
     -------
     dict
-        With the keys schema_version, stage, config, code, seed, inputs and versions. An artifact
-        with files beside it adds files; see `check_files`.
+        With the keys schema_version, stage, config, code, seed, inputs, recipe and versions. An
+        artifact with files beside it adds files; see `check_files`.
     """
     return {
         "schema_version": schemas.SCHEMA_VERSION,
@@ -104,6 +110,7 @@ def provenance(
         "code": code,
         "seed": config.get("seed"),
         "inputs": dict(inputs),
+        "recipe": recipe,
         "versions": versions(),
     }
 
@@ -113,38 +120,19 @@ def canonical_json(value: object) -> str:
     return json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 
-def recipe(config: Mapping[str, Any], code: str) -> str:
-    """Digest of the settings and the code that make an artifact.
-
-    Parameters
-    ----------
-    config : mapping
-        As in `provenance`.
-    code : str
-        As in `provenance`.
-
-    Returns
-    -------
-    str
-        16 hexadecimal digits.
-    """
-    text = canonical_json({"config": config, "code": code})
-    return hashlib.sha256(text.encode()).hexdigest()[:16]
-
-
 def check_recipes(
     paths: Iterable[Path | str], root: Path | str, planned: Mapping[str, str]
 ) -> None:
-    """Check that artifacts were made with the settings and code that are planned for them.
+    """Check that artifacts were made as is planned, and so was all that they were made from.
 
     Parameters
     ----------
     paths : iterable of path
-        Files; those that are no Parquet files, or not planned, are left out.
+        Files; those that are no artifacts, or not planned, are left out.
     root : path
         Folder of the study.
     planned : mapping of str to str
-        `recipe` of each artifact, by its path inside the study.
+        Recipe of each artifact, by its path inside the study; see `kduq.study.Study.recipes`.
 
     Raises
     ------
@@ -154,17 +142,28 @@ def check_recipes(
     others = []
     for path in map(Path, paths):
         expected = planned.get(os.path.relpath(path, root))
-        if path.suffix == ".parquet" and expected is not None:
-            made_by = read_provenance(path)
-            if recipe(made_by.get("config", {}), made_by.get("code", "")) != expected:
+        if path.suffix in (".parquet", ".png") and expected is not None:
+            table = path.suffix == ".parquet"
+            made_by = read_provenance(path) if table else _of_figure(path)
+            if made_by.get("recipe") != expected:
                 others.append(path)
     if others:
-        more = f"; {len(others) - 1} more are like it: snakemake audit names them"
-        raise ArtifactError(
-            f"{others[0]}: made with other settings or other code than are planned for it, perhaps "
-            "by a job that outlived its run; rebuild it with: "
-            f"{rebuild_command(others[0])}{more if len(others) > 1 else ''}"
+        more = {1: "", 2: "; one more is like it"}.get(
+            len(others), f"; {len(others) - 1} more are like it"
         )
+        raise ArtifactError(
+            f"{others[0]}: made with other settings or other code than are planned, or from what "
+            "was, and snakemake did not notice (snakemake audit names all such files); rebuild it "
+            "with: "
+            f"{rebuild_command(others[0])}{more}"
+        )
+
+
+def _of_figure(path: Path) -> dict[str, Any]:
+    try:
+        return embedded.provenance(path)
+    except ArtifactError as error:
+        raise ArtifactError(f"{error}; rebuild it with: {rebuild_command(path)}") from error
 
 
 def _array(values: Any, kind: pa.DataType) -> pa.Array:

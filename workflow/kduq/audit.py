@@ -1,17 +1,13 @@
 """Check of a study's artifacts against today's configuration and code."""
 
-import base64
 import json
-import re
-import struct
-import zlib
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kduq import artifacts, files
+from kduq import artifacts, embedded, files
 from kduq.errors import ArtifactError
 from kduq.study import Job, Study
 
@@ -48,58 +44,6 @@ class Finding:
     kind: str
     path: str
     reason: str
-
-
-def figure_provenance(path: Path) -> dict[str, Any]:
-    """Provenance in a PNG, a PDF or an HTML page.
-
-    Raises
-    ------
-    ArtifactError
-        If the file is missing, damaged or holds none.
-    """
-    if not path.is_file():
-        raise ArtifactError(f"{path}: the file is missing")
-    data = path.read_bytes()
-    reader = {".png": _from_png, ".pdf": _from_pdf, ".html": _from_html}[path.suffix]
-    try:
-        text = reader(data)
-        made_by: dict[str, Any] = json.loads(text)
-    except (ValueError, AttributeError, zlib.error, struct.error) as error:
-        raise ArtifactError(f"{path}: damaged, or not made by this project") from error
-    return made_by
-
-
-def _from_png(data: bytes) -> str:
-    """Text chunk ``kduq``; every chunk's checksum is verified on the way."""
-    if not data.startswith(b"\x89PNG\r\n\x1a\n"):
-        raise ValueError("not a PNG")
-    place, found, ended = 8, None, False
-    while place < len(data):
-        length, kind = struct.unpack(">I4s", data[place : place + 8])
-        body = data[place + 8 : place + 8 + length]
-        (checksum,) = struct.unpack(">I", data[place + 8 + length : place + 12 + length])
-        if zlib.crc32(kind + body) != checksum:
-            raise ValueError("checksum")
-        if kind == b"tEXt" and body.startswith(b"kduq\0"):
-            found = body[5:].decode()
-        ended = kind == b"IEND"
-        place += 12 + length
-    if found is None or not ended:
-        raise ValueError("incomplete")
-    return base64.b64decode(found).decode()
-
-
-def _from_pdf(data: bytes) -> str:
-    data = files.unsealed(data, ".pdf")
-    match = re.search(rb"/Keywords \(kduq:([A-Za-z0-9+/=]*)\)", data)
-    return base64.b64decode(match.group(1)).decode()  # type: ignore[union-attr]
-
-
-def _from_html(data: bytes) -> str:
-    data = files.unsealed(data, ".html")
-    match = re.search(rb'<script type="application/json" id="kduq">(.*?)</script>', data, re.S)
-    return match.group(1).decode()  # type: ignore[union-attr]
 
 
 def audit(study: Study, root: Path) -> list[Finding]:
@@ -184,7 +128,7 @@ def _check(
             made_by, rows = artifact.made_by, artifact.table.num_rows
             artifacts.check_files(path, made_by)
         else:
-            made_by = figure_provenance(path)
+            made_by = embedded.provenance(path)
     except ArtifactError as error:
         reason = str(error).removeprefix(f"{path}: ")
         return [Finding("damaged", str(path), reason)]
@@ -195,6 +139,8 @@ def _check(
         reasons.append(f"made with other settings ({_difference(made_by.get('config'), expected)})")
     if made_by.get("code") != job.code:
         reasons.append(f"made by other code of {', '.join(job.modules)}")
+    if not reasons and made_by.get("recipe") != study.recipes[job.path]:
+        reasons.append("made from what other settings or other code had made")
     planned = {name: root / name for names in job.inputs.values() for name in names}
     if job.stage == "examples":
         planned |= {name: Path(name) for name in study.data_file(job.settings["dataset"])}

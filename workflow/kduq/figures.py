@@ -389,7 +389,7 @@ def _student_output_responses(part: pd.DataFrame, _: _Trajectories) -> Figure:
     return figure
 
 
-_SQUARED = "MSE, its SD and variances: squared units of the target."
+_SQUARED = "MSE and variances: squared units of the target, but for parameters, which have none."
 #: How each figure is drawn, and what is said of its units.
 _DRAWINGS: dict[str, tuple[Callable[[pd.DataFrame, _Trajectories], Figure], str]] = {
     "teacher_noise": (_teacher_noise, _SQUARED),

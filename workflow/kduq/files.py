@@ -11,6 +11,7 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
+from kduq import run_record
 from kduq.errors import UserError
 
 #: How a digest stands in a file, by its format.
@@ -116,13 +117,15 @@ def atomic_folder(path: Path | str) -> Iterator[Path]:
     Raises
     ------
     UserError
-        If the file system refuses; nothing is left behind.
+        If the file system refuses, or another run has begun since that of this job was killed;
+        nothing is left behind.
     """
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
     try:
         temporary.mkdir(parents=True)
         yield temporary
+        run_record.check()
         shutil.rmtree(path, ignore_errors=True)
         temporary.replace(path)
         _sweep(path, path.name, "")
@@ -150,7 +153,8 @@ def atomic(path: Path | str) -> Iterator[Path]:
     Raises
     ------
     UserError
-        If the file system refuses (full, read-only, no permission); nothing is left behind.
+        If the file system refuses (full, read-only, no permission), or another run has begun since
+        that of this job was killed; nothing is left behind.
     """
     path = Path(path)
     temporary = path.with_name(f".{path.stem}.{os.getpid()}.{secrets.token_hex(4)}{path.suffix}")
@@ -159,6 +163,7 @@ def atomic(path: Path | str) -> Iterator[Path]:
         yield temporary
         with open(temporary, "rb+") as file:
             os.fsync(file.fileno())
+        run_record.check()
         os.replace(temporary, path)
         _sweep(path, path.stem, path.suffix)
     except OSError as error:

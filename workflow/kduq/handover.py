@@ -9,12 +9,13 @@ become another.
 import base64
 import json
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from kduq.artifacts import canonical_json, recipe
-from kduq.study import Job
+from kduq.artifacts import canonical_json
+from kduq.study import Job, Study
+from kduq.study.planned import recipes
 
 #: The environment variable.
 VARIABLE = "KDUQ_HANDOVER"
@@ -30,23 +31,28 @@ class Handover:
         The configuration, as read from config.yaml and its overlays.
     code : mapping of str to str
         Fingerprint of the code by the modules that it is in, joined by commas.
+    files : mapping of str to str
+        SHA-256 of the user's files by path.
     """
 
     config: Mapping[str, Any]
     code: Mapping[str, str]
+    files: Mapping[str, str]
 
     @classmethod
-    def of(cls, config: Mapping[str, Any], jobs: Iterable[Job]) -> "Handover":
+    def of(cls, config: Mapping[str, Any], study: Study) -> "Handover":
         """Of a run that starts now.
 
         Parameters
         ----------
         config : mapping
             The configuration.
-        jobs : iterable of Job
-            All jobs of its study.
+        study : Study
+            Its study.
         """
-        return cls(config, {",".join(job.modules): job.code for job in jobs})
+        jobs = study.jobs.values()
+        files = {path: digest for job in jobs for path, digest in study.users_files(job).items()}
+        return cls(config, {",".join(job.modules): job.code for job in jobs}, files)
 
     @classmethod
     def parse(cls, text: str) -> "Handover":
@@ -55,25 +61,34 @@ class Handover:
 
     def text(self) -> str:
         """Letters and digits that stand for it, few enough for a variable."""
-        values = json.dumps({"config": self.config, "code": self.code})
+        values = json.dumps({"config": self.config, "code": self.code, "files": self.files})
         return base64.b64encode(zlib.compress(values.encode(), 9)).decode()
 
-    def parameters(self, job: Job, sources: Iterable[Job] = ()) -> str:
+    def recipes(self, study: Study) -> dict[str, str]:
+        """As `kduq.study.Study.recipes`, with the code and the user's files of the run."""
+
+        def users(job: Job) -> dict[str, str]:
+            paths = study.data_files(job)
+            return {path: self.files[path] for path in paths if path in self.files}
+
+        return recipes(study.jobs, self._code_of, users)
+
+    def parameters(self, job: Job, made: Mapping[str, str]) -> str:
         """Parameters of a job, as `kduq.study.Job.parameters`, with the code of the run.
 
         Parameters
         ----------
         job : Job
             The job.
-        sources : iterable of Job
-            Jobs that make its inputs. Their recipes are parameters too: an input that another
-            recipe made is none of this run's, though it bears the name.
+        made : mapping of str to str
+            Recipes of its artifact and of its inputs, by path. They are parameters too: an input
+            that another recipe made is none of this run's, though it bears the name.
         """
         values = json.loads(job.parameters)
         values["code"] = self._code_of(job)
-        values["inputs"] = {
-            source.path: recipe(source.settings, self._code_of(source)) for source in sources
-        }
+        values["recipe"] = made[job.path]
+        sources = [path for paths in job.inputs.values() for path in paths]
+        values["inputs"] = {path: made[path] for path in sources}
         return canonical_json(values)
 
     def _code_of(self, job: Job) -> str:

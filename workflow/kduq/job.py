@@ -7,7 +7,7 @@ import os
 import sys
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
@@ -26,7 +26,10 @@ class Parameters:
     config: dict[str, Any]
     code: str
     modules: tuple[str, ...]
+    recipe: str
     inputs: dict[str, str]
+    #: Of each input file its digest, and what tells whether it has been replaced since.
+    read: dict[str, tuple[str, tuple[int, ...]]] = field(default_factory=dict)
 
     @classmethod
     def parse(cls, text: str) -> "Parameters":
@@ -37,11 +40,16 @@ class Parameters:
             values["config"],
             values["code"],
             tuple(values["modules"]),
+            values["recipe"],
             values["inputs"],
         )
 
+    def look_at(self, inputs: Sequence[str]) -> None:
+        """Take the digests of all input files, before anything is read from them."""
+        self.read.update({path: (files.digest(path), _stamp(path)) for path in inputs})
+
     def made_by(self, inputs: Sequence[str], root: str) -> dict[str, Any]:
-        """Provenance of an output.
+        """Provenance of an output, when it is made.
 
         Parameters
         ----------
@@ -54,14 +62,28 @@ class Parameters:
         -------
         dict
             See `kduq.artifacts.provenance`.
+
+        Raises
+        ------
+        UserError
+            If an input has been replaced since the job began, by a run after its own perhaps.
         """
-        digests = {
-            os.path.relpath(path, root) if Path(path).is_relative_to(root) else path: (
-                files.digest(path)
-            )
-            for path in inputs
-        }
-        return artifacts.provenance(self.stage, self.config, self.code, digests)
+        digests = {}
+        for path in inputs:
+            digest, stamp = self.read[path]
+            if not Path(path).exists() or _stamp(path) != stamp:
+                raise UserError(
+                    f"{path}: replaced while this job read it, so nothing is written; run the "
+                    "same command again"
+                )
+            name = os.path.relpath(path, root) if Path(path).is_relative_to(root) else path
+            digests[name] = digest
+        return artifacts.provenance(self.stage, self.config, self.code, digests, self.recipe)
+
+
+def _stamp(path: str) -> tuple[int, ...]:
+    found = Path(path).stat()
+    return found.st_ino, found.st_size, found.st_mtime_ns
 
 
 #: Standard error of the process while a job's log has taken its place.
@@ -96,6 +118,7 @@ def run(main: Main, snakemake: Any, parse: bool = True) -> None:
                         f"{snakemake.output[0]}: the code of {', '.join(parameters.modules)} "
                         "changed after this job was planned; run the same command again"
                     )
+                parameters.look_at(snakemake.input)
                 if parameters.inputs:
                     root = study_root(snakemake.output[0])
                     artifacts.check_recipes(snakemake.input, root, parameters.inputs)

@@ -7,6 +7,7 @@ from kduq.config import check
 from kduq.errors import UserError
 from kduq.fetched import FETCHED, cache, use_cache
 from kduq.job import share_library
+from kduq import run_record
 from kduq.handover import VARIABLE, Handover
 from kduq.study import Study
 from snakemake.logging import logger
@@ -18,6 +19,11 @@ share_library()
 HANDOVER = None
 if not workflow.is_main_process and VARIABLE in os.environ:
     HANDOVER = Handover.parse(os.environ[VARIABLE])
+    try:
+        # Before Snakemake removes what lies in the place of the job's output.
+        run_record.check()
+    except UserError as error:
+        raise WorkflowError(str(error)) from None
 
 try:
     CHECKED = check(HANDOVER.config if HANDOVER else config)
@@ -26,13 +32,17 @@ try:
 except UserError as error:
     raise WorkflowError(f"The configuration cannot be used:\n{error}") from None
 
-HANDOVER = HANDOVER or Handover.of(config, STUDY.jobs.values())
-os.environ[VARIABLE] = HANDOVER.text()
+if HANDOVER is None:
+    HANDOVER = Handover.of(config, STUDY)
+    os.environ[VARIABLE] = HANDOVER.text()
+    os.environ[run_record.VARIABLE] = run_record.new_name()
+RECIPES = HANDOVER.recipes(STUDY)
 
 
 # For executors whose jobs do not inherit the environment.
 envvars:
     VARIABLE,
+    run_record.VARIABLE,
 
 
 if STUDY.left_out and workflow.is_main_process:
@@ -106,9 +116,7 @@ def parameters(pattern):
 
     # Of the wildcards alone: Snakemake keeps no record of params that use other arguments.
     def text(wildcards):
-        job = planned(pattern.format(**wildcards))
-        sources = (STUDY.jobs[path] for paths in job.inputs.values() for path in paths)
-        return HANDOVER.parameters(job, sources)
+        return HANDOVER.parameters(planned(pattern.format(**wildcards)), RECIPES)
 
     return text
 

@@ -13,7 +13,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from kduq.conditions import conditions, language_conditions
 from kduq.config.experiments import Experiment, Experiments, LanguageRun, Run
-from kduq.config.fields import Name, NonNegative, Positive, Share, Strict
+from kduq.config.fields import Name, NonNegative, Positive, Real, Share, Strict
 from kduq.config.messages import alternatives, line, unknown
 from kduq.config.models import Corpus, Dataset, Language, Model
 from kduq.errors import UserError
@@ -58,9 +58,9 @@ class Gate(Strict):
 class Statistics(Strict):
     """How estimates are made."""
 
-    confidence: Annotated[float, Field(gt=0.5, lt=1, strict=True)]
+    confidence: Annotated[Real, Field(gt=0.5, lt=1)]
     """Coverage of every interval."""
-    divergence_factor: Annotated[float, Field(gt=1, strict=True)]
+    divergence_factor: Annotated[Real, Field(gt=1)]
     """A student has diverged above this many times Var(y_train) of training error; a classifier
     above 1.5 times the error of answering the frequencies of the classes."""
     bootstrap_draws: Annotated[int, Field(ge=200, strict=True)]
@@ -72,11 +72,11 @@ class Claims(Strict):
 
     slope_margin: Positive
     """A log-log slope within this of its value in theory supports the claim."""
-    ratio_margin: Annotated[float, Field(gt=1, strict=True)]
+    ratio_margin: Annotated[Real, Field(gt=1)]
     """A ratio between 1/margin and margin counts as 1."""
-    robust_change: Annotated[float, Field(gt=0, lt=1, strict=True)]
+    robust_change: Annotated[Real, Field(gt=0, lt=1)]
     """A relative change below this counts as robust."""
-    entropy_margin: Annotated[float, Field(gt=1, strict=True)]
+    entropy_margin: Annotated[Real, Field(gt=1)]
     """A ratio of entropies between 1/margin and margin counts as entropy that is kept."""
 
 
@@ -85,7 +85,7 @@ class Plan(Strict):
 
     target: Literal["mean", "variance"]
     """What the interval is of: the mean prediction of students, or the variance between them."""
-    width: Annotated[float, Field(gt=0, le=1000, strict=True)]
+    width: Annotated[Real, Field(gt=0, le=1000)]
     """Its full width: in standard deviations of the training targets, of a variance over itself;
     on text in units of the embedding, whose norm is 1."""
     cost_student: NonNegative

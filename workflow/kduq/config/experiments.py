@@ -11,6 +11,7 @@ from kduq.config.fields import (
     Names,
     NonNegative,
     Positive,
+    Real,
     Strict,
     distinct,
     even,
@@ -146,7 +147,7 @@ class Bootstrap(Experiment):
     """Students on bootstrap samples (section 5)."""
 
     sample_fraction: Annotated[
-        list[Annotated[float, Field(gt=0, le=10, strict=True)]],
+        list[Annotated[Real, Field(gt=0, le=10)]],
         Field(min_length=1),
         AfterValidator(distinct),
     ]

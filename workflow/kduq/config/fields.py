@@ -2,14 +2,24 @@
 
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
+
+def no_truth_value(value: Any) -> Any:
+    """Refuse true and false, which Python counts as 1 and 0."""
+    if isinstance(value, bool):
+        raise ValueError("a number is needed")
+    return value
+
+
+#: A number, or a text of one: so Snakemake hands over what stands in a table of --config.
+Real = Annotated[float, BeforeValidator(no_truth_value)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
 Count = Annotated[int, Field(gt=0, strict=True)]
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False, strict=True)]
-NonNegative = Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)]
-LearningRate = Annotated[float, Field(gt=0, le=1e6, strict=True)]
-Share = Annotated[float, Field(gt=0, le=1, strict=True)]
+Positive = Annotated[Real, Field(gt=0, allow_inf_nan=False)]
+NonNegative = Annotated[Real, Field(ge=0, allow_inf_nan=False)]
+LearningRate = Annotated[Real, Field(gt=0, le=1e6)]
+Share = Annotated[Real, Field(gt=0, le=1)]
 
 
 def distinct(values: list[Any]) -> list[Any]:

@@ -4,7 +4,16 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, StrictBool, model_validator
 
-from kduq.config.fields import Count, File, LearningRate, NonNegative, Positive, Strict, distinct
+from kduq.config.fields import (
+    Count,
+    File,
+    LearningRate,
+    NonNegative,
+    Positive,
+    Real,
+    Strict,
+    distinct,
+)
 
 
 class Dataset(Strict):
@@ -20,7 +29,7 @@ class Dataset(Strict):
     """Names of the input columns; none for all but the target."""
     rows: Count | None = None
     """Rows to use, drawn at random by the seed of the split; none for all."""
-    test_fraction: Annotated[float, Field(gt=0, lt=1, strict=True)] = 0.2
+    test_fraction: Annotated[Real, Field(gt=0, lt=1)] = 0.2
     """Share of the rows that is kept for testing."""
     split_seed: Annotated[int, Field(ge=0, strict=True)] = 0
     """Seed of the split."""
@@ -41,7 +50,7 @@ class Corpus(Strict):
     """Questions to keep, or to generate; none for all."""
     wordings: Annotated[int, Field(ge=2, le=5, strict=True)] = 3
     """Wordings of a question (ambiguous_facts); the last of some is kept for testing."""
-    test_fraction: Annotated[float, Field(gt=0, lt=1, strict=True)] = 0.25
+    test_fraction: Annotated[Real, Field(gt=0, lt=1)] = 0.25
     """Share of the prompts that is kept for testing; of questions in ambiguous_facts."""
     seed: Annotated[int, Field(ge=0, strict=True)] = 0
     """Seed of the questions that are generated, their order and the split."""
@@ -52,9 +61,9 @@ class Decoding(Strict):
 
     top_k: Annotated[int, Field(ge=0, strict=True)]
     """Tokens that may come next; 0 for all."""
-    top_p: Annotated[float, Field(gt=0, le=1, strict=True)]
+    top_p: Annotated[Real, Field(gt=0, le=1)]
     """Probability of the tokens that may come next; 1 for all."""
-    repetition_penalty: Annotated[float, Field(ge=1, strict=True)]
+    repetition_penalty: Annotated[Real, Field(ge=1)]
     """Divides the logits of tokens already there; 1 for none."""
     max_new_tokens: Count
     """Tokens after which an answer is cut."""
@@ -140,7 +149,7 @@ class LanguageModel(Strict):
     """Largest step size of AdamW."""
     schedule: Literal["linear", "cosine", "constant"] = "linear"
     """How the step size falls."""
-    warmup: Annotated[float, Field(ge=0, lt=1, strict=True)] = 0.05
+    warmup: Annotated[Real, Field(ge=0, lt=1)] = 0.05
     """Share of the steps over which the step size rises."""
     weight_decay: NonNegative = 0.0
     """Weight decay of AdamW, of matrices alone."""

@@ -5,13 +5,16 @@ follow from one list.
 """
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
-from functools import cached_property
+from functools import cache, cached_property
 from itertools import product
+from pathlib import Path
 
+from kduq.files import digest
 from kduq.fingerprint import PACKAGE
 from kduq.study.drawn import Drawn, figures_of
-from kduq.study.planned import Job, file_digest
+from kduq.study.planned import Job, file_digest, recipes
 
 __all__ = ["Job", "Study"]
 
@@ -32,6 +35,23 @@ class Study(Drawn):
                 found.extend(self._run_jobs(experiment, family, dataset))
         found.extend(self._gathered())
         return {job.path: replace(job, modules=(*job.modules, self._entry(job))) for job in found}
+
+    @cached_property
+    def recipes(self) -> dict[str, str]:
+        """Of every artifact, a digest of all settings, code and files of the user that it is of."""
+        return recipes(self.jobs, lambda job: job.code, self.users_files)
+
+    def users_files(self, job: Job) -> dict[str, str]:
+        """SHA-256 of the user's files that a job reads, by path; of those that are there."""
+        return {path: self._digests(path) for path in self.data_files(job) if Path(path).is_file()}
+
+    def data_files(self, job: Job) -> list[str]:
+        """Paths of the user's files that a job reads."""
+        return self.data_file(job.settings["dataset"]) if job.stage == "examples" else []
+
+    @cached_property
+    def _digests(self) -> Callable[[str], str]:
+        return cache(digest)
 
     def _entry(self, job: Job) -> str:
         """Entry script of a job's rule, as a module."""

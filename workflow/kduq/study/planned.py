@@ -1,6 +1,7 @@
 """A planned artifact: where, from what, with which settings and code."""
 
 import hashlib
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
@@ -55,6 +56,46 @@ class Job:
                 "modules": self.modules,
             }
         )
+
+
+def recipes(
+    jobs: Mapping[str, Job], code: Callable[[Job], str], users: Callable[[Job], Mapping[str, str]]
+) -> dict[str, str]:
+    """Of every job, a digest of the settings and code of all that it is made from, and its own.
+
+    Parameters
+    ----------
+    jobs : mapping of str to Job
+        All jobs of a study by their paths.
+    code : callable
+        Fingerprint of a job's code.
+    users : callable
+        Digests of the user's files that a job reads, by their paths.
+
+    Returns
+    -------
+    dict of str to str
+        16 hexadecimal digits by path.
+    """
+    found: dict[str, str] = {}
+
+    def of(path: str) -> str:
+        if path not in found:
+            job = jobs[path]
+            sources = sorted({source for paths in job.inputs.values() for source in paths})
+            values = {
+                "config": job.settings,
+                "code": code(job),
+                "inputs": {source: of(source) for source in sources},
+                "files": dict(users(job)),
+            }
+            text = canonical_json(values)
+            found[path] = hashlib.sha256(text.encode()).hexdigest()[:16]
+        return found[path]
+
+    for path in jobs:
+        of(path)
+    return found
 
 
 @cache
