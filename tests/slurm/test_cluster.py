@@ -146,6 +146,13 @@ def test_after_a_node_died_the_same_command_makes_the_rest_alone(cluster, refere
     assert nothing_to_do(cluster)
 
 
+def until_the_queue_is_empty(cluster):
+    deadline = time.monotonic() + 300
+    while cluster.node.call("squeue", "--noheader"):
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+
+
 def test_jobs_that_outlive_a_killed_run_are_not_taken_for_those_of_other_settings(cluster):
     cluster.configure(LINES)
     cluster.run(*RESPONSES)
@@ -153,10 +160,7 @@ def test_jobs_that_outlive_a_killed_run_are_not_taken_for_those_of_other_setting
         cluster.wait_for(lambda: cluster.jobs("students", "RUNNING"), run)
         run.process.kill()
         run.process.wait()
-        deadline = time.monotonic() + 300
-        while cluster.node.call("squeue", "--noheader"):
-            assert time.monotonic() < deadline
-            time.sleep(0.2)
+        until_the_queue_is_empty(cluster)
     old = {path: path.read_bytes() for path in (cluster.path / STUDENTS).iterdir()}
     assert len(old) == 3
     cluster.run(ESTIMATES, "--unlock")
@@ -191,6 +195,26 @@ def in_the_queue(cluster, *arguments):
             yield run
     finally:
         cluster.node.release()
+
+
+def test_jobs_of_a_killed_run_that_wait_in_the_queue_take_nothing_away(cluster):
+    """Snakemake, as a job starts, removes what lies in the place of its output."""
+    with in_the_queue(cluster) as run:
+        run.process.kill()
+        run.process.wait()
+        cluster.run(ESTIMATES, "--unlock")
+        cluster.configure(LINES, {"experiments": {"teacher_noise": {"alpha": [0, 2]}}})
+        cluster.run(ESTIMATES)
+        good = artifacts(cluster.path / RESULTS)
+        assert len([path for path in good if "/students/" in path]) == 3
+        assert len(cluster.jobs("students", "PENDING")) == 2
+        cluster.node.release()
+        until_the_queue_is_empty(cluster)
+        logs = (cluster.path / ".snakemake/slurm_logs").rglob("*.log")
+        said = "the run that started this job was killed, and another has begun since"
+        assert sum(said in log.read_text() for log in logs) == 2
+    assert artifacts(cluster.path / RESULTS) == good
+    assert nothing_to_do(cluster)
 
 
 def test_settings_edited_during_a_run_wait_for_the_next(cluster, reference):
