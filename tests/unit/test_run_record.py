@@ -1,6 +1,7 @@
 """Runs that were killed, and what they have left running: real processes."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -16,18 +17,33 @@ def folder(tmp_path, monkeypatch):
     return tmp_path / run_record.FOLDER
 
 
-def begin_and_die(name):
-    code = f"from kduq import run_record; run_record.begin({name!r})"
-    path = ":".join(sys.path)
-    subprocess.run([sys.executable, "-c", code], env={"PYTHONPATH": path}, check=True)
+def begun_by_another(name, then=""):
+    """A process that begins a run, says so, and does something more."""
+    code = f"from kduq import run_record; run_record.begin({name!r}); print(flush=True); {then}"
+    process = subprocess.Popen(
+        [sys.executable, "-c", code],
+        env={"PYTHONPATH": ":".join(sys.path)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    )
+    process.stdout.readline()
+    return process
 
 
-def test_jobs_of_a_killed_run_stop_once_another_has_begun(tmp_path):
-    begin_and_die("mine")
+@pytest.fixture
+def alive():
+    """A run that lives as long as the test."""
+    with begun_by_another("mine", "input()") as process:
+        yield process
+        process.kill()
+
+
+def test_jobs_of_a_killed_run_stop_once_another_has_begun(tmp_path, alive):
+    alive.kill()
     run_record.check()
     with files.atomic(tmp_path / "a") as temporary:
         temporary.write_text("before")
-    run_record.begin("next")
+    run_record.begin("next")  # of a process that nobody has waited for, too
     with pytest.raises(UserError, match="the run that started this job was killed, and another"):
         run_record.check()
     with pytest.raises(UserError, match="nothing is written"), files.atomic(tmp_path / "a") as file:
@@ -38,23 +54,23 @@ def test_jobs_of_a_killed_run_stop_once_another_has_begun(tmp_path):
     assert sorted(p.name for p in tmp_path.iterdir() if p.name != ".snakemake") == ["a"]
 
 
-def test_jobs_of_runs_that_live_go_on(folder):
-    run_record.begin("mine")
+def test_jobs_of_runs_that_live_go_on(folder, alive):
     run_record.begin("next")
     run_record.check()
-    run_record.end("mine")
-    run_record.begin("third")
-    run_record.check()
-    assert {p.name for p in folder.iterdir()} == {"next.json", "third.json"}
+    run_record.end("next")
+    assert {p.name for p in folder.iterdir()} == {"mine.json"}
 
 
 @pytest.mark.parametrize(
-    ("change", "lives"), [({"host": "elsewhere"}, True), ({"since": 0.0}, False), ({}, True)]
+    ("change", "lives"),
+    [
+        ({}, True),
+        ({"host": "elsewhere", "pid": 1}, True),  # not seen from here
+        ({"command": ["another", "program"]}, False),
+        ({"pid": os.getpid()}, False),
+    ],
 )
-def test_a_process_of_the_same_number_is_no_other_and_another_machine_is_not_seen(
-    folder, change, lives
-):
-    run_record.begin("mine")
+def test_a_process_of_the_same_number_is_no_other(folder, alive, change, lives):
     record = folder / "mine.json"
     record.write_text(json.dumps(json.loads(record.read_text()) | change))
     run_record.begin("next")

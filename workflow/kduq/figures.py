@@ -389,11 +389,14 @@ def _student_output_responses(part: pd.DataFrame, _: _Trajectories) -> Figure:
     return figure
 
 
-_SQUARED = "MSE and variances: squared units of the target, but for parameters, which have none."
+_SQUARED = "MSE and variances: squared units of the target."
 #: How each figure is drawn, and what is said of its units.
 _DRAWINGS: dict[str, tuple[Callable[[pd.DataFrame, _Trajectories], Figure], str]] = {
     "teacher_noise": (_teacher_noise, _SQUARED),
-    "student_init": (_student_init, _SQUARED),
+    "student_init": (
+        _student_init,
+        "MSE and variance between students: squared units of the target. Parameters have no unit.",
+    ),
     "bootstrap": (_bootstrap, _SQUARED),
     "student_output": (
         _student_output,

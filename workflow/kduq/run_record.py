@@ -28,7 +28,7 @@ def new_name() -> str:
 
 
 def begin(name: str) -> None:
-    """Record a run of this process, and say that those have ended whose process is gone.
+    """Record the one run of this process, and say that those have ended whose process is gone.
 
     A run that was started on another machine is left alone: its process cannot be seen from here.
     """
@@ -37,7 +37,7 @@ def begin(name: str) -> None:
         if not _lives(record):
             record.replace(record.with_suffix(".ended"))
     process = psutil.Process()
-    values = {"host": platform.node(), "pid": process.pid, "since": process.create_time()}
+    values = {"host": platform.node(), "pid": process.pid, "command": process.cmdline()}
     temporary = FOLDER / f"{name}.new"
     temporary.write_text(json.dumps(values), encoding="utf-8")
     temporary.replace(FOLDER / f"{name}.json")
@@ -70,8 +70,9 @@ def _lives(record: Path) -> bool:
         values = json.loads(record.read_text(encoding="utf-8"))
         if values["host"] != platform.node():
             return True
-        since = psutil.Process(values["pid"]).create_time()
-        return abs(since - values["since"]) < 1
+        # Not the time it was started at, which shifts when a clock is set.
+        same = psutil.Process(values["pid"]).cmdline() == values["command"]
+        return same and values["pid"] != os.getpid()
     except psutil.NoSuchProcess:
         return False
     except (OSError, ValueError, KeyError, TypeError, psutil.Error):
