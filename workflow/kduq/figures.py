@@ -392,7 +392,7 @@ def _student_output_responses(part: pd.DataFrame, _: _Trajectories) -> Figure:
 _SQUARED = "MSE and variances: squared units of the target."
 #: How each figure is drawn, and what is said of its units.
 _DRAWINGS: dict[str, tuple[Callable[[pd.DataFrame, _Trajectories], Figure], str]] = {
-    "teacher_noise": (_teacher_noise, _SQUARED),
+    "teacher_noise": (_teacher_noise, "MSE, its SD and variances: squared units of the target."),
     "student_init": (
         _student_init,
         "MSE and variance between students: squared units of the target. Parameters have no unit.",
