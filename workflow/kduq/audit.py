@@ -66,10 +66,8 @@ def audit(study: Study, root: Path) -> list[Finding]:
     made_with: Counter[tuple[str, str]] = Counter()
     stale: set[str] = set()
     for job in study.jobs.values():
-        found = _check(job, study, root, digests, made_with)
         source = next((n for names in job.inputs.values() for n in names if n in stale), None)
-        if source is not None and not found:
-            found = [Finding("stale", str(root / job.path), f"made from {source}, which is stale")]
+        found = _check(job, study, root, source, digests, made_with)
         if any(finding.kind == "stale" for finding in found):
             stale.add(job.path)
         findings.extend(found)
@@ -115,6 +113,7 @@ def _check(
     job: Job,
     study: Study,
     root: Path,
+    stale: str | None,
     digests: dict[str, str],
     made_with: Counter[tuple[str, str]],
 ) -> list[Finding]:
@@ -139,8 +138,6 @@ def _check(
         reasons.append(f"made with other settings ({_difference(made_by.get('config'), expected)})")
     if made_by.get("code") != job.code:
         reasons.append(f"made by other code of {', '.join(job.modules)}")
-    if not reasons and made_by.get("recipe") != study.recipes[job.path]:
-        reasons.append("made from what other settings or other code had made")
     planned = {name: root / name for names in job.inputs.values() for name in names}
     if job.stage == "examples":
         planned |= {name: Path(name) for name in study.data_file(job.settings["dataset"])}
@@ -151,6 +148,10 @@ def _check(
         changed = [n for n, p in planned.items() if _digest(p, digests) != recorded[n]]
         if changed:
             reasons.append(f"its input {changed[0]} is no longer the one it was made from")
+    if not reasons and stale is not None:
+        reasons.append(f"made from {stale}, which is stale")
+    if not reasons and made_by.get("recipe") != study.recipes[job.path]:
+        reasons.append("made from what other settings or other code had made")
     # A study without evidence for any claim has no rows of them.
     some = rows == 0 and job.stage != "claims"
     if rows is not None and (some if job.rows is None else rows != job.rows):
