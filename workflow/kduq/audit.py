@@ -132,6 +132,23 @@ def _check(
         reason = str(error).removeprefix(f"{path}: ")
         return [Finding("damaged", str(path), reason)]
     made_with.update(made_by.get("versions", {}).items())
+    # A study without evidence for any claim has no rows of them.
+    some = rows == 0 and job.stage != "claims"
+    if rows is not None and (some if job.rows is None else rows != job.rows):
+        wanted = job.rows if job.rows is not None else "at least one"
+        return [Finding("damaged", str(path), f"{rows} rows where {wanted} are expected")]
+    reasons = _departures(made_by, job, study, root, digests)
+    if not reasons and stale is not None:
+        reasons = [f"made from {stale}, which is stale"]
+    if not reasons and made_by.get("recipe") != study.recipes[job.path]:
+        reasons = ["made from what other settings or other code had made"]
+    return [Finding("stale", str(path), "; ".join(reasons))] if reasons else []
+
+
+def _departures(
+    made_by: Mapping[str, Any], job: Job, study: Study, root: Path, digests: dict[str, str]
+) -> list[str]:
+    """Where an artifact's own provenance is not what is planned."""
     reasons = []
     expected = json.loads(artifacts.canonical_json(job.settings))
     if made_by.get("config") != expected:
@@ -139,8 +156,7 @@ def _check(
     if made_by.get("code") != job.code:
         reasons.append(f"made by other code of {', '.join(job.modules)}")
     planned = {name: root / name for names in job.inputs.values() for name in names}
-    if job.stage == "examples":
-        planned |= {name: Path(name) for name in study.data_file(job.settings["dataset"])}
+    planned |= {name: Path(name) for name in study.data_files(job)}
     recorded = made_by.get("inputs", {})
     if set(recorded) != set(planned):
         reasons.append("made from other files")
@@ -148,16 +164,7 @@ def _check(
         changed = [n for n, p in planned.items() if _digest(p, digests) != recorded[n]]
         if changed:
             reasons.append(f"its input {changed[0]} is no longer the one it was made from")
-    if not reasons and stale is not None:
-        reasons.append(f"made from {stale}, which is stale")
-    if not reasons and made_by.get("recipe") != study.recipes[job.path]:
-        reasons.append("made from what other settings or other code had made")
-    # A study without evidence for any claim has no rows of them.
-    some = rows == 0 and job.stage != "claims"
-    if rows is not None and (some if job.rows is None else rows != job.rows):
-        wanted = job.rows if job.rows is not None else "at least one"
-        return [Finding("damaged", str(path), f"{rows} rows where {wanted} are expected")]
-    return [Finding("stale", str(path), "; ".join(reasons))] if reasons else []
+    return reasons
 
 
 def _difference(found: Any, expected: Any, path: str = "") -> str:
