@@ -1,5 +1,6 @@
 """The handover that a run hands down to its jobs."""
 
+import hashlib
 import json
 from dataclasses import replace
 from types import SimpleNamespace
@@ -11,11 +12,14 @@ JOB = Job("out", "responses", {"seed": 1, "real": 0.1}, ("kduq.responses", "kduq
 CODE = {"kduq.responses,kduq.seeds": JOB.code}
 
 
-def test_a_plan_survives_its_variable():
+def test_a_plan_survives_its_variable(tmp_path):
     config = {"study": "x", "alpha": [0, 0.5], "features": None, "name": "ü"}
-    study = SimpleNamespace(jobs={"out": JOB}, users_files=lambda job: {"houses.csv": "12"})
-    handover = Handover.of(config, study)
-    assert handover == Handover(config, CODE, {"houses.csv": "12"})
+    table = tmp_path / "houses.csv"
+    table.write_bytes(b"a,b\n")
+    paths = [str(table), str(tmp_path / "missing.csv")]
+    handover = Handover.of(config, SimpleNamespace(jobs={"out": JOB}, data_files=lambda job: paths))
+    digest = hashlib.sha256(b"a,b\n").hexdigest()
+    assert handover == Handover(config, CODE, {str(table): digest})
     assert Handover.parse(handover.text()) == handover
     assert handover.text().isascii()
 

@@ -95,7 +95,7 @@ def provenance(
         SHA-256 of each input file, keyed by its path inside the study.
     recipe : str
         Digest of the settings and the code of all that the artifact is made from, and of its own;
-        see `kduq.study.Study.recipes`.
+        see `kduq.study.planned.recipes`.
 
     Returns
     -------
@@ -132,7 +132,7 @@ def check_recipes(
     root : path
         Folder of the study.
     planned : mapping of str to str
-        Recipe of each artifact, by its path inside the study; see `kduq.study.Study.recipes`.
+        Recipe of each artifact, by its path inside the study; see `kduq.study.planned.recipes`.
 
     Raises
     ------

@@ -140,8 +140,6 @@ def _check(
     reasons = _departures(made_by, job, study, root, digests)
     if not reasons and stale is not None:
         reasons = [f"made from {stale}, which is stale"]
-    if not reasons and made_by.get("recipe") != study.recipes[job.path]:
-        reasons = ["made from what other settings or other code had made"]
     return [Finding("stale", str(path), "; ".join(reasons))] if reasons else []
 
 

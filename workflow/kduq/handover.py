@@ -11,9 +11,11 @@ import json
 import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from kduq.artifacts import canonical_json
+from kduq.files import digest
 from kduq.study import Job, Study
 from kduq.study.planned import recipes
 
@@ -51,8 +53,9 @@ class Handover:
             Its study.
         """
         jobs = study.jobs.values()
-        files = {path: digest for job in jobs for path, digest in study.users_files(job).items()}
-        return cls(config, {",".join(job.modules): job.code for job in jobs}, files)
+        paths = {path for job in jobs for path in study.data_files(job) if Path(path).is_file()}
+        code = {",".join(job.modules): job.code for job in jobs}
+        return cls(config, code, {path: digest(path) for path in sorted(paths)})
 
     @classmethod
     def parse(cls, text: str) -> "Handover":
@@ -65,7 +68,7 @@ class Handover:
         return base64.b64encode(zlib.compress(values.encode(), 9)).decode()
 
     def recipes(self, study: Study) -> dict[str, str]:
-        """As `kduq.study.Study.recipes`, with the code and the user's files of the run."""
+        """As `kduq.study.planned.recipes`, with the code and the user's files of the run."""
 
         def users(job: Job) -> dict[str, str]:
             paths = study.data_files(job)

@@ -5,16 +5,14 @@ follow from one list.
 """
 
 import json
-from collections.abc import Callable
 from dataclasses import replace
-from functools import cache, cached_property
+from functools import cached_property
 from itertools import product
-from pathlib import Path
 
 from kduq.files import digest
 from kduq.fingerprint import PACKAGE
 from kduq.study.drawn import Drawn, figures_of
-from kduq.study.planned import Job, file_digest, recipes
+from kduq.study.planned import Job
 
 __all__ = ["Job", "Study"]
 
@@ -36,22 +34,9 @@ class Study(Drawn):
         found.extend(self._gathered())
         return {job.path: replace(job, modules=(*job.modules, self._entry(job))) for job in found}
 
-    @cached_property
-    def recipes(self) -> dict[str, str]:
-        """Of every artifact, a digest of all settings, code and files of the user that it is of."""
-        return recipes(self.jobs, lambda job: job.code, self.users_files)
-
-    def users_files(self, job: Job) -> dict[str, str]:
-        """SHA-256 of the user's files that a job reads, by path; of those that are there."""
-        return {path: self._digests(path) for path in self.data_files(job) if Path(path).is_file()}
-
     def data_files(self, job: Job) -> list[str]:
         """Paths of the user's files that a job reads."""
         return self.data_file(job.settings["dataset"]) if job.stage == "examples" else []
-
-    @cached_property
-    def _digests(self) -> Callable[[str], str]:
-        return cache(digest)
 
     def _entry(self, job: Job) -> str:
         """Entry script of a job's rule, as a module."""
@@ -97,14 +82,14 @@ class Study(Drawn):
         jobs.extend(self._plan())
         figures = self._figures()
         jobs.extend(figures)
-        captions = {f: file_digest(_CAPTIONS / f"{f}.rst") for f in self.figures}
+        captions = {f: digest(_CAPTIONS / f"{f}.rst") for f in self.figures}
         jobs.append(
             Job(
                 "report.html",
                 "report",
                 {
                     "study": json.loads(self.config.model_dump_json()),
-                    "templates": {name: file_digest(_CAPTIONS / name) for name in _TEMPLATES},
+                    "templates": {name: digest(_CAPTIONS / name) for name in _TEMPLATES},
                     "captions": captions,
                     "left_out": self.left_out,
                 },

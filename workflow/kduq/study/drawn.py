@@ -3,8 +3,9 @@
 from itertools import product
 from pathlib import Path
 
+from kduq.files import digest
 from kduq.fingerprint import PACKAGE
-from kduq.study.planned import Job, file_digest
+from kduq.study.planned import Job
 from kduq.study.runs import Runs
 
 #: Figures of an experiment that has not one of its own name alone.
@@ -63,8 +64,8 @@ class Drawn(Runs):
         own = Path(self.config.figures.style)
         style = {
             **self.config.figures.model_dump(),
-            **({"style_file": file_digest(own)} if own.is_file() else {}),
-            "project_style": file_digest(_STYLE),
+            **({"style_file": digest(own)} if own.is_file() else {}),
+            "project_style": digest(_STYLE),
             "confidence": self.config.statistics.confidence,
         }
         jobs = []

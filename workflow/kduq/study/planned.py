@@ -7,6 +7,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
+from kduq import files
 from kduq.artifacts import canonical_json
 from kduq.fingerprint import fingerprint
 from kduq.schemas import SCHEMA_VERSION
@@ -102,7 +103,7 @@ def recipes(
 def _source_digest(source: str | None, _stamp: tuple[tuple[str, int, int], ...]) -> str | None:
     digest = hashlib.sha256()
     for name, _, _ in _stamp:
-        digest.update(f"{name}\0{file_digest(Path(str(source)) / name)}\0".encode())
+        digest.update(f"{name}\0{files.digest(Path(str(source)) / name)}\0".encode())
     return digest.hexdigest() if _stamp else None
 
 
@@ -111,11 +112,6 @@ def source_digest(source: str | None) -> str | None:
     folder = Path(source).expanduser() if source else None
     if folder is None or not folder.is_dir():
         return None
-    files = sorted(path for path in folder.iterdir() if path.is_file())
-    stamp = tuple((f.name, f.stat().st_size, f.stat().st_mtime_ns) for f in files)
+    found = sorted(path for path in folder.iterdir() if path.is_file())
+    stamp = tuple((f.name, f.stat().st_size, f.stat().st_mtime_ns) for f in found)
     return _source_digest(str(folder), stamp)
-
-
-def file_digest(path: Path) -> str:
-    """SHA-256 of a small file's bytes, in hexadecimal."""
-    return hashlib.sha256(path.read_bytes()).hexdigest()
