@@ -5,6 +5,7 @@ import os
 import subprocess
 import sys
 
+import psutil
 import pytest
 from kduq import files, run_record
 from kduq.errors import UserError
@@ -67,7 +68,7 @@ def test_jobs_of_runs_that_live_go_on(folder, alive):
         ({}, True),
         ({"host": "elsewhere", "pid": 1}, True),  # not seen from here
         ({"command": ["another", "program"]}, False),
-        ({"pid": os.getpid()}, False),
+        ({"pid": os.getpid(), "command": psutil.Process().cmdline()}, False),  # itself, later
     ],
 )
 def test_a_process_of_the_same_number_is_no_other(folder, alive, change, lives):
