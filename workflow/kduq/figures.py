@@ -395,7 +395,7 @@ _DRAWINGS: dict[str, tuple[Callable[[pd.DataFrame, _Trajectories], Figure], str]
     "teacher_noise": (_teacher_noise, "MSE, its SD and variances: squared units of the target."),
     "student_init": (
         _student_init,
-        "MSE and variance between students: squared units of the target. Parameters have no unit.",
+        "MSE and inter-student variance: squared units of the target.",
     ),
     "bootstrap": (_bootstrap, _SQUARED),
     "student_output": (
