@@ -11,7 +11,8 @@ min_version("9.14")
 
 
 sys.path.insert(0, str(Path(workflow.basedir) / "workflow"))
-from kduq import job_arrays, run_record
+from kduq.runtime import job_arrays
+from kduq.runtime import liveness as run_record
 
 job_arrays.become_own_task()
 

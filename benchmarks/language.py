@@ -5,8 +5,9 @@ from typing import Any
 
 import numpy as np
 import torch
-from kduq import config, corpora, seeds
-from kduq.language import models, sampling, text, training
+from kduq import config, seeds
+from kduq.data.corpora import reading as corpora
+from kduq.families.lm import models, sampling, text, training
 
 from benchmarks.workloads import Workload
 

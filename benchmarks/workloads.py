@@ -7,8 +7,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from kduq import config, examples, families, seeds, students, teacher
+from kduq import config, families, seeds
+from kduq.examples import tabular as examples
 from kduq.families import network
+from kduq.students import tabular as students
+from kduq.teacher import tabular as teacher
 from sklearn.linear_model import LinearRegression
 
 _LEARNING_RATE = 0.01

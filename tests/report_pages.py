@@ -6,8 +6,8 @@ from typing import Any
 
 import pandas as pd
 import yaml
-from kduq import report
 from kduq.config import check
+from kduq.report import page as report
 from matplotlib.figure import Figure
 
 _ROOT = Path(__file__).parents[1]

@@ -6,7 +6,7 @@ import shutil
 
 import pandas as pd
 import pytest
-from kduq import timings
+from kduq.report import timings
 from report_pages import HOSTILE, filled
 from selenium import webdriver
 from selenium.webdriver.common.action_chains import ActionChains

@@ -2,10 +2,11 @@
 
 import numpy as np
 import pytest
-from kduq import calibration, statistics
 from kduq.conditions import CONDITION_KEYS
 from kduq.estimates import classification
 from kduq.families import Problem
+from kduq.statistics import calibration
+from kduq.statistics import estimators as statistics
 
 STUDIES = 500
 

@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from kduq import statistics
 from kduq.claims import verdicts
+from kduq.statistics import estimators as statistics
 
 STUDIES = 500
 

@@ -2,10 +2,12 @@
 
 import numpy as np
 import pytest
-from kduq import families, planner, variance_components
+from kduq import families
+from kduq import sample_size as planner
 from kduq.families.linear import Linear
 from kduq.families.mlp import Mlp
-from kduq.planner import Costs, Parts
+from kduq.sample_size import Costs, Parts
+from kduq.statistics import components as variance_components
 
 CONFIDENCE = 0.95
 MEAN = planner.squared_half_widths("mean", CONFIDENCE)

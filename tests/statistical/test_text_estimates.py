@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from kduq import statistics
 from kduq.conditions import CONDITION_KEYS
+from kduq.data.corpus import Corpus
 from kduq.estimates import text
 from kduq.estimates.answers import Answers, answers_from
-from kduq.language.corpus import Corpus
+from kduq.statistics import estimators as statistics
 
 STUDIES = 500
 #: Inter- and intra-student covariances of the simulated vectors; D = 3.

@@ -2,9 +2,11 @@
 
 import numpy as np
 import pytest
-from kduq import responses, statistics, students
 from kduq.conditions import CONDITION_KEYS
 from kduq.families.linear import Linear
+from kduq.responses import tabular as responses
+from kduq.statistics import estimators as statistics
+from kduq.students import tabular as students
 
 REPLICATES = 2000
 KS = (1, 2, 5, 10)

@@ -3,11 +3,13 @@
 import numpy as np
 import pandas as pd
 import pytest
-from kduq import responses, students, variance_components
 from kduq.conditions import CONDITION_KEYS, language_conditions
-from kduq.crossed import train
 from kduq.estimates import decomposition
 from kduq.families.linear import Linear
+from kduq.responses import tabular as responses
+from kduq.statistics import components as variance_components
+from kduq.students import tabular as students
+from kduq.students.tabular_factorial import train
 
 STUDIES = 500
 FACTORS = ("noise", "initialisation", "bootstrap")

@@ -7,7 +7,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from kduq import artifacts, files, schemas
+from kduq.artifacts import files, schemas
+from kduq.artifacts import tables as artifacts
 from kduq.errors import ArtifactError, UserError
 
 MADE_BY = artifacts.provenance("responses", {"seed": 1}, "0" * 16, {"examples/a.parquet": "ff"})

@@ -2,9 +2,10 @@
 
 import numpy as np
 import pytest
-from kduq import responses, students
 from kduq.conditions import CONDITION_KEYS
 from kduq.families import Problem
+from kduq.responses import tabular as responses
+from kduq.students import tabular as students
 
 RUN = {
     "experiment": "student_output",

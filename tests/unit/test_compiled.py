@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from kduq.artifacts.fingerprint import PACKAGE
 from kduq.families import Batch, Problem, classifier, compiled, mlp
-from kduq.fingerprint import PACKAGE
 
 SETTINGS = {
     "epochs": 60,

@@ -6,7 +6,8 @@ from collections import Counter
 
 import pandas as pd
 import pytest
-from kduq import ambiguous_facts, corpora
+from kduq.data.corpora import ambiguous_facts
+from kduq.data.corpora import reading as corpora
 from kduq.errors import UserError
 
 DEFAULTS = {

@@ -1,18 +1,16 @@
 import numpy as np
 import pandas as pd
 import pytest
-from kduq import (
-    artifacts,
-    crossed,
-    drawing,
-    figures_decomposition,
-    responses,
-    schemas,
-    seeds,
-    students,
-)
+from kduq import seeds
+from kduq.artifacts import schemas
+from kduq.artifacts import tables as artifacts
 from kduq.conditions import LEVEL_COLUMNS
 from kduq.families import Batch, family
+from kduq.figures import decomposition as figures_decomposition
+from kduq.figures import drawing
+from kduq.responses import tabular as responses
+from kduq.students import tabular as students
+from kduq.students import tabular_factorial as crossed
 from matplotlib.figure import Figure
 
 MLP = {"hidden": 16, "epochs": 5, "learning_rate": 0.01, "initialisation": "uniform"}

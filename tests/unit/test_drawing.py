@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from kduq import drawing
+from kduq.figures import drawing
 
 
 @pytest.mark.parametrize(

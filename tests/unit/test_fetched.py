@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 from downloads import write_covtype, write_mnist
-from kduq import examples, fetched
+from kduq.data import downloads as fetched
 from kduq.errors import UserError
+from kduq.examples import tabular as examples
 
 SETTINGS = {
     "task": "classification",

@@ -1,7 +1,7 @@
 """Digests at the end of files."""
 
 import pytest
-from kduq import files
+from kduq.artifacts import files
 
 
 @pytest.mark.parametrize("suffix", [".pdf", ".html"])

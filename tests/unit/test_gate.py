@@ -3,7 +3,7 @@
 import numpy as np
 import pandas as pd
 import pytest
-from kduq.language import gate
+from kduq.claims import gate
 
 SETTINGS = {
     "hallucination": 0.05,

@@ -5,11 +5,11 @@ import json
 from dataclasses import replace
 from types import SimpleNamespace
 
-from kduq.handover import Handover
+from kduq.runtime.snapshot import Handover
 from kduq.study import Job
 
-JOB = Job("out", "responses", {"seed": 1, "real": 0.1}, ("kduq.responses", "kduq.seeds"))
-CODE = {"kduq.responses,kduq.seeds": JOB.code}
+JOB = Job("out", "responses", {"seed": 1, "real": 0.1}, ("kduq.responses.tabular", "kduq.seeds"))
+CODE = {"kduq.responses.tabular,kduq.seeds": JOB.code}
 
 
 def test_a_plan_survives_its_variable(tmp_path):
@@ -28,14 +28,14 @@ def test_parameters_hold_the_code_that_was_planned():
     made = {"out": "12" * 8}
     planned = json.loads(JOB.parameters) | {"inputs": {}, "recipe": "12" * 8}
     assert json.loads(Handover({}, CODE, {}).parameters(JOB, made)) == planned
-    edited = Handover({}, {"kduq.responses,kduq.seeds": "0" * 16}, {})
+    edited = Handover({}, {"kduq.responses.tabular,kduq.seeds": "0" * 16}, {})
     assert json.loads(edited.parameters(JOB, made)) == planned | {"code": "0" * 16}
 
 
 ROAD = {
     "data": Job("data", "examples", {"dataset": "houses"}, ("kduq.seeds",)),
     "out": replace(JOB, inputs={"examples": ["data"]}),
-    "after": Job("after", "students", {}, ("kduq.schemas",), {"responses": ["out"]}),
+    "after": Job("after", "students", {}, ("kduq.artifacts.schemas",), {"responses": ["out"]}),
 }
 
 
@@ -43,7 +43,11 @@ def recipes(jobs=ROAD, digest="12", code="ab"):
     study = SimpleNamespace(
         jobs=jobs, data_files=lambda job: ["houses.csv"] if job.path == "data" else []
     )
-    known = {"kduq.seeds": code, "kduq.responses,kduq.seeds": "cd", "kduq.schemas": "ef"}
+    known = {
+        "kduq.seeds": code,
+        "kduq.responses.tabular,kduq.seeds": "cd",
+        "kduq.artifacts.schemas": "ef",
+    }
     return Handover({}, known, {"houses.csv": digest}).recipes(study)
 
 
@@ -62,7 +66,7 @@ def test_a_recipe_is_of_all_that_an_artifact_is_made_from():
 
 
 def test_parameters_hold_the_recipes_of_inputs():
-    handover = Handover({}, {"kduq.schemas": "ef"}, {})
+    handover = Handover({}, {"kduq.artifacts.schemas": "ef"}, {})
     found = json.loads(handover.parameters(ROAD["after"], recipes()))
     assert found["inputs"] == {"out": recipes()["out"]}
     assert found["recipe"] == recipes()["after"]

@@ -5,16 +5,18 @@ import sys
 from pathlib import Path
 
 import pytest
-from kduq import job
-from kduq.fingerprint import PACKAGE
-from kduq.handover import Handover
+from kduq.artifacts.fingerprint import PACKAGE
+from kduq.runtime import script as job
+from kduq.runtime.snapshot import Handover
 from kduq.study import Job
 
-PLAN = Job("out", "responses", {"seed": 1}, ("kduq.responses",))
-PARAMETERS = Handover({}, {"kduq.responses": PLAN.code}, {}).parameters(PLAN, {"out": "12" * 8})
+PLAN = Job("out", "responses", {"seed": 1}, ("kduq.responses.tabular",))
+PARAMETERS = Handover({}, {"kduq.responses.tabular": PLAN.code}, {}).parameters(
+    PLAN, {"out": "12" * 8}
+)
 SCRIPT = """
 from types import SimpleNamespace
-from kduq import job
+from kduq.runtime import script as job
 from kduq.errors import UserError
 
 def main(inputs, output, params):
@@ -53,7 +55,9 @@ def test_output_goes_to_the_log_alone(execute):
 
 def test_code_that_changed_since_planning_stops_the_job(execute):
     done, log = execute("pass", PARAMETERS.replace(PLAN.code, "0" * 16))
-    line = "out: the code of kduq.responses changed after this job was planned; run the same"
+    line = (
+        "out: the code of kduq.responses.tabular changed after this job was planned; run the same"
+    )
     assert done.returncode == 1
     assert done.stderr.startswith(line)
     assert log == done.stderr

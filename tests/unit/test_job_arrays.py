@@ -10,7 +10,7 @@ import zlib
 import pytest
 from checkouts import ROOT
 from kduq.errors import UserError
-from kduq.job_arrays import OPTION, check_limits, check_paths, check_rules, own_command
+from kduq.runtime.job_arrays import OPTION, check_limits, check_paths, check_rules, own_command
 
 
 def payload(commands):

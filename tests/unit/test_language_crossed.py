@@ -3,9 +3,13 @@
 import numpy as np
 import pytest
 import torch
-from kduq import artifacts, seeds
+from kduq import seeds
+from kduq.artifacts import tables as artifacts
 from kduq.conditions import language_conditions
-from kduq.language import crossed, responses, teacher, training
+from kduq.families.lm import training
+from kduq.responses import text as responses
+from kduq.students import text_factorial as crossed
+from kduq.teacher import text as teacher
 from test_language_stages import ASK, DECODING, MODEL, corpus, taught
 
 __all__ = ["corpus", "taught"]

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from kduq.errors import UserError
-from kduq.language import embeddings
+from kduq.families.lm import embeddings
 
 
 def test_neighbours_in_a_batch_do_not_matter():

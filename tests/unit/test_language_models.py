@@ -9,7 +9,7 @@ import pytest
 import torch
 import transformers
 from kduq.errors import UserError
-from kduq.language import models
+from kduq.families.lm import models
 
 SETTINGS = {"layers": 2, "width": 32, "heads": 4, "max_length": 24, "initial_scale": 1.0}
 LINES = ["Which colour is the flag?", "dark red", "Où est-il ?", "dark blue"] * 3
@@ -46,7 +46,7 @@ def test_a_tokenizer_is_the_same_in_every_process(tokenizer):
         "from kduq.language import models; "
         f"print(models.make_tokenizer({LINES!r}, 300).backend_tokenizer.to_str())"
     )
-    root = Path(models.__file__).parents[2]
+    root = Path(models.__file__).parents[3]
     made = subprocess.run(
         [sys.executable, "-c", code],
         env=os.environ | {"PYTHONPATH": str(root), "PYTHONHASHSEED": "1"},
@@ -127,7 +127,7 @@ def test_the_cache_is_read_and_a_hub_that_does_not_answer_is_out_of_reach(tokeni
         "try: models.load('nobody/no-such-model')\n"
         "except UserError as error: print(error)\n"
     )
-    root = Path(models.__file__).parents[2]
+    root = Path(models.__file__).parents[3]
     # Port 9 of this machine refuses at once.
     environment = os.environ | {
         "PYTHONPATH": str(root),

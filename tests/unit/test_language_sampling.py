@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 import torch
 import transformers
-from kduq.language import models, sampling, training
-from kduq.language.training import Example
+from kduq.families.lm import models, sampling, training
+from kduq.families.lm.training import Example
 
 SETTINGS = {
     "layers": 1,

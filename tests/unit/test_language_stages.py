@@ -3,9 +3,12 @@
 import numpy as np
 import pytest
 from kduq.conditions import language_conditions
+from kduq.data.corpus import Corpus
 from kduq.errors import UserError
-from kduq.language import models, responses, sampling, students, teacher, training
-from kduq.language.corpus import Corpus
+from kduq.families.lm import models, sampling, training
+from kduq.responses import text as responses
+from kduq.students import text as students
+from kduq.teacher import text as teacher
 
 MODEL = {
     "source": None,

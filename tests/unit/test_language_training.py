@@ -5,8 +5,9 @@ import pytest
 import torch
 import transformers
 from kduq.errors import UserError
-from kduq.language import forward, models, rows, sampling, text, training
-from kduq.language.training import Example
+from kduq.families.lm import forward, models, sampling, text, training
+from kduq.families.lm import packing as rows
+from kduq.families.lm.training import Example
 
 EXAMPLES = [
     Example("Which colour is it?", ("red", "dark red", "dark blue"), (0.5, 0.3, 0.2)),

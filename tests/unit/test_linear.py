@@ -1,8 +1,8 @@
 import numpy as np
 import pytest
-from kduq import students
 from kduq.families import Batch, Problem, linear
 from kduq.families.linear import Linear
+from kduq.students import tabular as students
 
 
 @pytest.fixture(params=["compiled", "numpy"])

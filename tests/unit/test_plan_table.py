@@ -1,7 +1,10 @@
 import numpy as np
 import pandas as pd
 import pytest
-from kduq import artifacts, figures_plan, planner, schemas
+from kduq import sample_size as planner
+from kduq.artifacts import schemas
+from kduq.artifacts import tables as artifacts
+from kduq.figures import sample_size as figures_plan
 
 SETTINGS = {
     "target": "mean",

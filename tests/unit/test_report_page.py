@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
-from kduq import report
-from kduq.schemas import CONDITION
+from kduq.artifacts.schemas import CONDITION
+from kduq.report import page as report
 from markupsafe import escape
 from report_pages import GATE, HOSTILE, answers_of, filled
 

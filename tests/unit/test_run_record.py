@@ -7,8 +7,9 @@ import sys
 
 import psutil
 import pytest
-from kduq import files, run_record
+from kduq.artifacts import files
 from kduq.errors import UserError
+from kduq.runtime import liveness as run_record
 
 
 @pytest.fixture(autouse=True)

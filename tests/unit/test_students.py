@@ -1,7 +1,8 @@
 import numpy as np
 import pytest
-from kduq import responses, students
 from kduq.conditions import CONDITION_KEYS
+from kduq.responses import tabular as responses
+from kduq.students import tabular as students
 
 MLP = {
     "hidden": 64,

@@ -1,8 +1,8 @@
 """Timings: benchmark files added up by stage and family."""
 
 import pytest
-from kduq import timings
 from kduq.errors import UserError
+from kduq.report import timings
 
 HEAD = "s\th:m:s\tmax_rss\tmax_vms\tmax_uss\tmax_pss\tio_in\tio_out\tmean_load\tcpu_time\n"
 

@@ -9,7 +9,7 @@ import time
 import pandas as pd
 import pytest
 from checkouts import LANGUAGE
-from kduq.language import models
+from kduq.families.lm import models
 
 LAST = {"gather": 1, "claims": 1, "report": 1, "reproduce-all": 1}
 

@@ -5,10 +5,10 @@ import re
 
 from kduq.config import check
 from kduq.errors import UserError
-from kduq.fetched import FETCHED, cache, use_cache
-from kduq.job import share_library
-from kduq import run_record
-from kduq.handover import VARIABLE, Handover
+from kduq.data.downloads import FETCHED, cache, use_cache
+from kduq.runtime.script import share_library
+from kduq.runtime import liveness as run_record
+from kduq.runtime.snapshot import VARIABLE, Handover
 from kduq.study import Study
 from snakemake.logging import logger
 

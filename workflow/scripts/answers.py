@@ -1,7 +1,9 @@
 """Entry of stage answers: what the teacher itself answers."""
 
-from kduq import artifacts, job
-from kduq.language import corpus, teacher
+from kduq.artifacts import tables as artifacts
+from kduq.data import corpus
+from kduq.runtime import script as job
+from kduq.teacher import text as teacher
 
 
 def main(input, output, params):  # noqa: A002

@@ -4,9 +4,10 @@ import json
 import sys
 from pathlib import Path
 
-from kduq import audit, job
 from kduq.config import check
 from kduq.errors import UserError
+from kduq.runtime import audit
+from kduq.runtime import script as job
 from kduq.study import Study
 
 

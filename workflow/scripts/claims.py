@@ -2,7 +2,10 @@
 
 from pathlib import Path
 
-from kduq import artifacts, claims, job, schemas
+from kduq import claims
+from kduq.artifacts import schemas
+from kduq.artifacts import tables as artifacts
+from kduq.runtime import script as job
 
 
 def main(input, output, params):  # noqa: A002

@@ -1,6 +1,8 @@
 """Entry of stage examples for a corpus."""
 
-from kduq import artifacts, corpora, job
+from kduq.artifacts import tables as artifacts
+from kduq.data.corpora import reading as corpora
+from kduq.runtime import script as job
 
 
 def main(input, output, params):  # noqa: A002

@@ -2,7 +2,10 @@
 
 import importlib
 
-from kduq import artifacts, job, schemas, teacher
+from kduq.artifacts import schemas
+from kduq.artifacts import tables as artifacts
+from kduq.runtime import script as job
+from kduq.teacher import tabular as teacher
 
 
 def main(input, output, params):  # noqa: A002

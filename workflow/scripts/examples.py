@@ -1,6 +1,8 @@
 """Entry of stage examples."""
 
-from kduq import artifacts, examples, job
+from kduq.artifacts import tables as artifacts
+from kduq.examples import tabular as examples
+from kduq.runtime import script as job
 
 
 def main(input, output, params):  # noqa: A002

@@ -2,7 +2,8 @@
 
 import sys
 
-from kduq import examples, job
+from kduq.examples import tabular as examples
+from kduq.runtime import script as job
 
 
 def main(input, output, params):  # noqa: A002

@@ -1,6 +1,11 @@
 """Entry of stage figures."""
 
-from kduq import artifacts, figures, figures_decomposition, figures_plan, files, job
+from kduq.artifacts import files
+from kduq.artifacts import tables as artifacts
+from kduq.figures import decomposition as figures_decomposition
+from kduq.figures import experiments as figures
+from kduq.figures import sample_size as figures_plan
+from kduq.runtime import script as job
 
 
 def recorded(paths):

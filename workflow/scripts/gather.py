@@ -1,6 +1,8 @@
 """Entry of stage estimates, all runs together."""
 
-from kduq import artifacts, estimates, job
+from kduq import estimates
+from kduq.artifacts import tables as artifacts
+from kduq.runtime import script as job
 
 
 def main(input, output, params):  # noqa: A002

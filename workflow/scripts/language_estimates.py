@@ -1,9 +1,13 @@
 """Entry of stage estimates for language models."""
 
 import numpy as np
-from kduq import artifacts, conditions, job
+from kduq import conditions
+from kduq.artifacts import tables as artifacts
+from kduq.data import corpus
 from kduq.estimates import answers, decomposition, text
-from kduq.language import corpus, embeddings, teacher
+from kduq.families.lm import embeddings
+from kduq.runtime import script as job
+from kduq.teacher import text as teacher
 
 
 def crossed(settings, prompts, evaluated, input):  # noqa: A002

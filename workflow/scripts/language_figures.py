@@ -1,9 +1,14 @@
 """Entry of stage figures for language models."""
 
 import numpy as np
-from kduq import artifacts, drawing, figures_text, files, job
+from kduq.artifacts import files
+from kduq.artifacts import tables as artifacts
+from kduq.data import corpus
 from kduq.estimates import answers
-from kduq.language import corpus, teacher
+from kduq.figures import drawing
+from kduq.figures import language as figures_text
+from kduq.runtime import script as job
+from kduq.teacher import text as teacher
 
 PROMPTS_SHOWN = 6
 

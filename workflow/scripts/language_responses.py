@@ -2,8 +2,10 @@
 
 import sys
 
-from kduq import artifacts, job
-from kduq.language import corpus, responses
+from kduq.artifacts import tables as artifacts
+from kduq.data import corpus
+from kduq.responses import text as responses
+from kduq.runtime import script as job
 from tqdm import tqdm
 
 

@@ -3,8 +3,11 @@
 import math
 import sys
 
-from kduq import artifacts, job
-from kduq.language import corpus, crossed, students
+from kduq.artifacts import tables as artifacts
+from kduq.data import corpus
+from kduq.runtime import script as job
+from kduq.students import text as students
+from kduq.students import text_factorial as crossed
 from tqdm import tqdm
 
 

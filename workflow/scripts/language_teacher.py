@@ -3,8 +3,12 @@
 import sys
 from pathlib import Path
 
-from kduq import artifacts, files, job, schemas
-from kduq.language import corpus, models, teacher
+from kduq.artifacts import files, schemas
+from kduq.artifacts import tables as artifacts
+from kduq.data import corpus
+from kduq.families.lm import models
+from kduq.runtime import script as job
+from kduq.teacher import text as teacher
 from tqdm import tqdm
 
 

@@ -2,7 +2,9 @@
 
 from pathlib import Path
 
-from kduq import artifacts, job, planner
+from kduq import sample_size as planner
+from kduq.artifacts import tables as artifacts
+from kduq.runtime import script as job
 
 
 def scale(path):

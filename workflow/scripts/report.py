@@ -2,7 +2,10 @@
 
 from pathlib import Path
 
-from kduq import artifacts, files, job, report
+from kduq.artifacts import files
+from kduq.artifacts import tables as artifacts
+from kduq.report import page as report
+from kduq.runtime import script as job
 
 
 def samples(input):  # noqa: A002

@@ -1,6 +1,8 @@
 """Entry of stage responses."""
 
-from kduq import artifacts, job, responses
+from kduq.artifacts import tables as artifacts
+from kduq.responses import tabular as responses
+from kduq.runtime import script as job
 
 
 def main(input, output, params):  # noqa: A002

@@ -2,8 +2,10 @@
 
 import sys
 
-from kduq import artifacts, job, planner
+from kduq import sample_size as planner
+from kduq.artifacts import tables as artifacts
 from kduq.errors import UserError
+from kduq.runtime import script as job
 
 
 def main(input, output, params):  # noqa: A002

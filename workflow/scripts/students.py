@@ -3,7 +3,12 @@
 import math
 import sys
 
-from kduq import artifacts, crossed, families, job, students, teacher
+from kduq import families
+from kduq.artifacts import tables as artifacts
+from kduq.runtime import script as job
+from kduq.students import tabular as students
+from kduq.students import tabular_factorial as crossed
+from kduq.teacher import tabular as teacher
 from tqdm import tqdm
 
 

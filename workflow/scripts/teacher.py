@@ -1,6 +1,8 @@
 """Entry of stage teacher."""
 
-from kduq import artifacts, job, teacher
+from kduq.artifacts import tables as artifacts
+from kduq.runtime import script as job
+from kduq.teacher import tabular as teacher
 
 
 def main(input, output, params):  # noqa: A002

@@ -3,8 +3,10 @@
 import json
 from pathlib import Path
 
-from kduq import files, job, timings
+from kduq.artifacts import files
 from kduq.config import check
+from kduq.report import timings
+from kduq.runtime import script as job
 from kduq.study import Study
 
 

@@ -4,8 +4,8 @@ from typing import Any
 
 import pandas as pd
 
+from kduq.artifacts.schemas import columns
 from kduq.claims import language, tables, verdicts
-from kduq.schemas import columns
 
 
 def judge(

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from kduq.claims import gate
 from kduq.claims.verdicts import Test
-from kduq.language import gate
 
 #: Responses a prompt at which the remedies are judged, or the nearest number that was run.
 _K = 5

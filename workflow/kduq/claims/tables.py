@@ -11,8 +11,9 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from kduq import seeds, statistics
+from kduq import seeds
 from kduq.claims.verdicts import Test
+from kduq.statistics import estimators as statistics
 
 RunKey = tuple[str, str, str]
 #: Gives the condition columns and the diverged, test_mse and prediction columns of a run, and in

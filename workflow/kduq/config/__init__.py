@@ -13,11 +13,11 @@ from pydantic import Field, ValidationError, model_validator
 
 from kduq.conditions import conditions, language_conditions
 from kduq.config.experiments import Experiment, Experiments, LanguageRun, Run
-from kduq.config.fields import Name, NonNegative, Positive, Real, Share, Strict
+from kduq.config.fields import Name, NonNegative, Positive, Real, Share, StrictModel
 from kduq.config.messages import alternatives, line, unknown
 from kduq.config.models import Corpus, Dataset, Language, Model
+from kduq.data.downloads import FETCHED
 from kduq.errors import UserError
-from kduq.fetched import FETCHED
 
 __all__ = ["Config", "Model", "Run", "check", "schema"]
 
@@ -40,7 +40,7 @@ _NAMED_CORPORA = ("ambiguous_facts", "chatterbot", "wordnet", "bioasq")
 _FROM_FILE = ("bioasq", "file")
 
 
-class Gate(Strict):
+class Gate(StrictModel):
     """When a language-model study is worth a verdict."""
 
     hallucination: Share
@@ -55,7 +55,7 @@ class Gate(Strict):
     """Least share of a run's students that change by less."""
 
 
-class Statistics(Strict):
+class Statistics(StrictModel):
     """How estimates are made."""
 
     confidence: Annotated[Real, Field(gt=0.5, lt=1)]
@@ -67,7 +67,7 @@ class Statistics(Strict):
     """Bootstrap samples of replicates behind slopes, ratios and differences."""
 
 
-class Claims(Strict):
+class Claims(StrictModel):
     """Thresholds of the verdicts: practical equivalence, chosen before any result was seen."""
 
     slope_margin: Positive
@@ -80,7 +80,7 @@ class Claims(Strict):
     """A ratio of entropies between 1/margin and margin counts as entropy that is kept."""
 
 
-class Plan(Strict):
+class Plan(StrictModel):
     """An interval that is wanted, and what students and responses cost (in any one currency)."""
 
     target: Literal["mean", "variance"]
@@ -96,7 +96,7 @@ class Plan(Strict):
     """Cost of one more answer of a student to every input, where its answers are drawn."""
 
 
-class Figures(Strict):
+class Figures(StrictModel):
     """Style of the figures."""
 
     style: str
@@ -105,7 +105,7 @@ class Figures(Strict):
     """Dots an inch of the PNG files."""
 
 
-class Config(Strict):
+class Config(StrictModel):
     """A study."""
 
     study: Name

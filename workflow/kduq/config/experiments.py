@@ -12,13 +12,13 @@ from kduq.config.fields import (
     NonNegative,
     Positive,
     Real,
-    Strict,
-    distinct,
-    even,
+    StrictModel,
+    require_even,
+    unique,
 )
 
 
-class Run(Strict):
+class Run(StrictModel):
     """One family in one experiment."""
 
     teacher: str
@@ -27,11 +27,11 @@ class Run(Strict):
     """A name from students."""
     replicates: Annotated[int, Field(ge=4, le=999_999, strict=True)]
     """Students a condition; each is an independent replicate of the distillation."""
-    block: Annotated[int, Field(gt=0, strict=True), AfterValidator(even)] | None = None
+    block: Annotated[int, Field(gt=0, strict=True), AfterValidator(require_even)] | None = None
     """Replicates a job, an even number; none for as many as job_minutes says."""
 
 
-class Experiment(Strict):
+class Experiment(StrictModel):
     """A grid over data sets and families."""
 
     #: What its data sets are for.
@@ -41,7 +41,7 @@ class Experiment(Strict):
     """Names from datasets, for all families but lm."""
 
 
-class LanguageRun(Strict):
+class LanguageRun(StrictModel):
     """Language models in one experiment."""
 
     teacher: str
@@ -59,14 +59,14 @@ class LanguageRun(Strict):
 class NoiseRun(LanguageRun):
     """Students of a sampling teacher."""
 
-    temperature: Annotated[list[Positive], Field(min_length=1), AfterValidator(distinct)]
+    temperature: Annotated[list[Positive], Field(min_length=1), AfterValidator(unique)]
     """Temperature at which the teacher's answers are sampled."""
 
 
 class InitRun(LanguageRun):
     """Students that start at perturbed parameters."""
 
-    init_noise: Annotated[list[NonNegative], Field(min_length=1), AfterValidator(distinct)]
+    init_noise: Annotated[list[NonNegative], Field(min_length=1), AfterValidator(unique)]
     """Scale s of the perturbation: theta + s·|theta|·N(0, 1)."""
 
 
@@ -74,7 +74,7 @@ class OutputRun(LanguageRun):
     """Students of one answer a prompt."""
 
     label_source: Annotated[
-        list[Literal["greedy", "sampled"]], Field(min_length=1), AfterValidator(distinct)
+        list[Literal["greedy", "sampled"]], Field(min_length=1), AfterValidator(unique)
     ]
     """greedy: the teacher's likeliest answer; sampled: one drawn answer."""
 
@@ -82,24 +82,24 @@ class OutputRun(LanguageRun):
 class AwareRun(LanguageRun):
     """The remedies."""
 
-    k: Annotated[list[Count], Field(min_length=1), AfterValidator(distinct)]
+    k: Annotated[list[Count], Field(min_length=1), AfterValidator(unique)]
     """Answers a prompt."""
     method: Annotated[
         list[Literal["single", "multi_response", "averaging", "variance_weighting"]],
         Field(min_length=1),
-        AfterValidator(distinct),
+        AfterValidator(unique),
     ]
     """What is learnt of the k answers; single uses the first of them."""
 
 
-class _Families(Strict):
+class _Families(StrictModel):
     linear: Run | None = None
     """Linear regression; null for none."""
     mlp: Run | None = None
     """Networks; null for none."""
 
 
-class _Classifiers(Strict):
+class _Classifiers(StrictModel):
     softmax: Run | None = None
     """Multinomial logistic regression; null for none."""
     mlp: Run | None = None
@@ -108,7 +108,7 @@ class _Classifiers(Strict):
     """Language models; null for none."""
 
 
-class _Initialised(Strict):
+class _Initialised(StrictModel):
     mlp: Run | None = None
     """Networks; null for none. (Least squares has no initialisation.)"""
     lm: InitRun | None = None
@@ -137,7 +137,7 @@ class TeacherNoise(Experiment):
 class StudentInit(Experiment):
     """Students that start at perturbed parameters (section 5)."""
 
-    init_noise: Annotated[list[NonNegative], Field(min_length=1), AfterValidator(distinct)]
+    init_noise: Annotated[list[NonNegative], Field(min_length=1), AfterValidator(unique)]
     """Scale s of the perturbation: weights times (1 + s·N(0, 1)), biases plus 0.1·s·N(0, 1)."""
     families: _Initialised
     """Families that take part."""
@@ -149,11 +149,11 @@ class Bootstrap(Experiment):
     sample_fraction: Annotated[
         list[Annotated[Real, Field(gt=0, le=10)]],
         Field(min_length=1),
-        AfterValidator(distinct),
+        AfterValidator(unique),
     ]
     """Size of the bootstrap sample over the number of training rows."""
     label_source: Annotated[
-        list[Literal["teacher", "truth"]], Field(min_length=1), AfterValidator(distinct)
+        list[Literal["teacher", "truth"]], Field(min_length=1), AfterValidator(unique)
     ]
     """Who labels the rows."""
     families: _Families
@@ -165,16 +165,16 @@ class StudentOutput(Experiment):
 
     task: ClassVar[str] = "classification"
 
-    if_fetched: Annotated[list[Name], AfterValidator(distinct)] = Field(default=[])
+    if_fetched: Annotated[list[Name], AfterValidator(unique)] = Field(default=[])
     """Further names from datasets, left out, with a line that says so, where not downloaded."""
     label_source: Annotated[
         list[Literal["hard", "sampled", "averaged", "soft"]],
         Field(min_length=1),
-        AfterValidator(distinct),
+        AfterValidator(unique),
     ]
     """hard: the most probable class; sampled: one drawn class; averaged: the mean of k drawn
     classes, one-hot; soft: the teacher's probabilities."""
-    k: Annotated[list[Count], Field(min_length=1), AfterValidator(distinct)]
+    k: Annotated[list[Count], Field(min_length=1), AfterValidator(unique)]
     """Responses an input behind averaged labels."""
     families: _Classifiers
     """Families that take part."""
@@ -183,14 +183,14 @@ class StudentOutput(Experiment):
 class VarianceAware(Experiment):
     """The two remedies (section 7)."""
 
-    alpha: Annotated[list[Positive], Field(min_length=1), AfterValidator(distinct)]
+    alpha: Annotated[list[Positive], Field(min_length=1), AfterValidator(unique)]
     """Noise variance of one response over Var(y_train)."""
-    k: Annotated[list[Count], Field(min_length=1), AfterValidator(distinct)]
+    k: Annotated[list[Count], Field(min_length=1), AfterValidator(unique)]
     """Responses an input."""
     method: Annotated[
         list[Literal["single", "averaging", "variance_weighting", "variance_weighting_oracle"]],
         Field(min_length=1),
-        AfterValidator(distinct),
+        AfterValidator(unique),
     ]
     """How the k responses become one label; single uses the first of them."""
     families: _AwareFamilies
@@ -200,7 +200,7 @@ class VarianceAware(Experiment):
 Levels = Annotated[int, Field(ge=3, strict=True)]
 
 
-class _LinearLevels(Strict):
+class _LinearLevels(StrictModel):
     noise: Levels
     """Draws of the noise of the teacher's labels."""
     bootstrap: Levels
@@ -212,7 +212,7 @@ class _NetworkLevels(_LinearLevels):
     """Draws of the initial parameters."""
 
 
-class CrossedRun(Strict):
+class CrossedRun(StrictModel):
     """Every noise level with every bootstrap sample."""
 
     teacher: str
@@ -257,7 +257,7 @@ class LanguageCrossedRun(CrossedRun):
     """Draws of each factor; every combination of all but decoding is a student."""
 
 
-class _CrossedFamilies(Strict):
+class _CrossedFamilies(StrictModel):
     linear: CrossedRun | None = None
     """Linear regression; null for none."""
     mlp: NetworkCrossedRun | None = None
@@ -275,7 +275,7 @@ class Decomposition(Experiment):
     """Families that take part."""
 
 
-class Experiments(Strict):
+class Experiments(StrictModel):
     """The grids; null switches an experiment off."""
 
     teacher_noise: TeacherNoise | None = None

@@ -22,14 +22,14 @@ LearningRate = Annotated[Real, Field(gt=0, le=1e6)]
 Share = Annotated[Real, Field(gt=0, le=1)]
 
 
-def distinct(values: list[Any]) -> list[Any]:
+def unique(values: list[Any]) -> list[Any]:
     """Refuse a value that is there twice."""
     if len(set(values)) < len(values):
         raise ValueError("a value is there twice; name each once")
     return values
 
 
-def even(value: int) -> int:
+def require_even(value: int) -> int:
     """Refuse an odd number."""
     if value % 2:
         raise ValueError("an even number is needed: students are compared in pairs")
@@ -44,11 +44,11 @@ def no_pattern(path: str) -> str:
 
 
 File = Annotated[str, AfterValidator(no_pattern)]
-Alphas = Annotated[list[NonNegative], Field(min_length=1), AfterValidator(distinct)]
-Names = Annotated[list[Name], Field(min_length=1), AfterValidator(distinct)]
+Alphas = Annotated[list[NonNegative], Field(min_length=1), AfterValidator(unique)]
+Names = Annotated[list[Name], Field(min_length=1), AfterValidator(unique)]
 
 
-class Strict(BaseModel):
+class StrictModel(BaseModel):
     """A table in which every key is known."""
 
     model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)

@@ -11,12 +11,12 @@ from kduq.config.fields import (
     NonNegative,
     Positive,
     Real,
-    Strict,
-    distinct,
+    StrictModel,
+    unique,
 )
 
 
-class Dataset(Strict):
+class Dataset(StrictModel):
     """A table of examples."""
 
     task: Literal["regression", "classification"] | None = None
@@ -25,7 +25,7 @@ class Dataset(Strict):
     """CSV or Parquet file, relative to where snakemake runs; none for a built-in."""
     target: str | None = None
     """Name of the target column; none for a built-in."""
-    features: Annotated[list[str], Field(min_length=1), AfterValidator(distinct)] | None = None
+    features: Annotated[list[str], Field(min_length=1), AfterValidator(unique)] | None = None
     """Names of the input columns; none for all but the target."""
     rows: Count | None = None
     """Rows to use, drawn at random by the seed of the split; none for all."""
@@ -35,7 +35,7 @@ class Dataset(Strict):
     """Seed of the split."""
 
 
-class Corpus(Strict):
+class Corpus(StrictModel):
     """Questions with the answers that are supported."""
 
     kind: Literal["ambiguous_facts", "chatterbot", "wordnet", "bioasq", "file"] | None = None
@@ -56,7 +56,7 @@ class Corpus(Strict):
     """Seed of the questions that are generated, their order and the split."""
 
 
-class Decoding(Strict):
+class Decoding(StrictModel):
     """How models' answers are sampled, at temperature 1 unless an experiment varies it."""
 
     top_k: Annotated[int, Field(ge=0, strict=True)]
@@ -69,7 +69,7 @@ class Decoding(Strict):
     """Tokens after which an answer is cut."""
 
 
-class Language(Strict):
+class Language(StrictModel):
     """What all language-model runs share."""
 
     prompts: Annotated[int, Field(ge=2, strict=True)]
@@ -82,14 +82,14 @@ class Language(Strict):
     """How answers are sampled."""
 
 
-class LinearModel(Strict):
+class LinearModel(StrictModel):
     """Least squares with an intercept."""
 
     family: Literal["linear"]
     """linear"""
 
 
-class _Network(Strict):
+class _Network(StrictModel):
     epochs: Count
     """Passes over the rows; a pass is one step unless batch_size cuts it."""
     learning_rate: LearningRate
@@ -122,7 +122,7 @@ class MlpModel(_Network):
     """Hidden units."""
 
 
-class LanguageModel(Strict):
+class LanguageModel(StrictModel):
     """A causal language model: made here from an architecture, or loaded; then trained."""
 
     family: Literal["lm"]

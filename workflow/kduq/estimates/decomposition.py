@@ -6,10 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from kduq import families, variance_components
+from kduq import families
 from kduq.conditions import DRAW_COLUMN, LEVEL_COLUMNS, in_order
 from kduq.estimates import Table, exact
-from kduq.statistics import Estimate
+from kduq.statistics import components as variance_components
+from kduq.statistics.estimators import Estimate
 
 
 def summarise(

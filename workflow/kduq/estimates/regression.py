@@ -4,9 +4,10 @@ from typing import Any
 
 import numpy as np
 
-from kduq import families, statistics
+from kduq import families
 from kduq.estimates import Table, exact
-from kduq.statistics import Estimate
+from kduq.statistics import estimators as statistics
+from kduq.statistics.estimators import Estimate
 
 
 def summarise(

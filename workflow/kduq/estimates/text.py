@@ -12,14 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kduq import statistics
 from kduq.estimates import Table, exact
 from kduq.estimates.answers import Answers
-from kduq.statistics import Estimate
+from kduq.statistics import estimators as statistics
+from kduq.statistics.estimators import Estimate
 
 if TYPE_CHECKING:
     # For its type alone: at run time it would load the language models' libraries.
-    from kduq.language.corpus import Corpus
+    from kduq.data.corpus import Corpus
 
 #: Least probability of a model in a divergence, which an answer it never gives would make
 #: infinite: such an answer of probability t adds t log(t / 1e-12).

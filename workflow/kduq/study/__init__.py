@@ -9,8 +9,8 @@ from dataclasses import replace
 from functools import cached_property
 from itertools import product
 
-from kduq.files import digest
-from kduq.fingerprint import PACKAGE
+from kduq.artifacts.files import digest
+from kduq.artifacts.fingerprint import PACKAGE
 from kduq.study.drawn import Drawn, figures_of
 from kduq.study.planned import Job
 
@@ -93,7 +93,7 @@ class Study(Drawn):
                     "captions": captions,
                     "left_out": self.left_out,
                 },
-                ("kduq.report",),
+                ("kduq.report.page",),
                 {
                     "estimates": ["estimates.parquet"],
                     "claims": ["claims.parquet"],

@@ -3,15 +3,15 @@
 from itertools import product
 from pathlib import Path
 
-from kduq.files import digest
-from kduq.fingerprint import PACKAGE
+from kduq.artifacts.files import digest
+from kduq.artifacts.fingerprint import PACKAGE
 from kduq.study.planned import Job
 from kduq.study.runs import Runs
 
 #: Figures of an experiment that has not one of its own name alone.
 _FIGURES = {"student_output": ("student_output", "student_output_responses")}
-#: Modules that draw a figure, other than kduq.figures.
-_DRAWN_BY = {"decomposition": "kduq.figures_decomposition"}
+#: Modules that draw a figure, other than kduq.figures.experiments.
+_DRAWN_BY = {"decomposition": "kduq.figures.decomposition"}
 #: Experiments by how well their students show what one answer a prompt does.
 _GALLERY_ORDER = (
     "student_output",
@@ -20,7 +20,7 @@ _GALLERY_ORDER = (
     "student_init",
     "bootstrap",
 )
-_STYLE = PACKAGE / "data" / "kduq.mplstyle"
+_STYLE = PACKAGE / "figures" / "kduq.mplstyle"
 
 
 def figures_of(experiment: str) -> tuple[str, ...]:
@@ -79,15 +79,15 @@ class Drawn(Runs):
             for figure, suffix in product(figures_of(experiment), ("png", "pdf")):
                 settings = {"figure": figure, "experiment": experiment, **style}
                 path = f"figures/{figure}.{suffix}"
-                module = _DRAWN_BY.get(experiment, "kduq.figures")
+                module = _DRAWN_BY.get(experiment, "kduq.figures.experiments")
                 jobs.append(Job(path, "figures", settings, (module,), drawn))
         for plan, suffix in product(self._plan(), ("png", "pdf")):
             path, drawn = f"figures/plan.{suffix}", {"plan": [plan.path]}
             settings = {"figure": "plan", "plan": plan.settings, **style}
-            jobs.append(Job(path, "figures", settings, ("kduq.figures_plan",), drawn))
+            jobs.append(Job(path, "figures", settings, ("kduq.figures.sample_size",), drawn))
         for figure, suffix in product(self.language_figures, ("png", "pdf")):
             drawn = self._language_sources(figure)
-            modules = ("kduq.figures_text", "kduq.estimates.answers", "kduq.language.corpus")
+            modules = ("kduq.figures.language", "kduq.estimates.answers", "kduq.data.corpus")
             path = f"figures/{figure}.{suffix}"
             jobs.append(Job(path, "figures", {"figure": figure, **style}, modules, drawn))
         return jobs

@@ -7,10 +7,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from kduq import files
-from kduq.artifacts import canonical_json
-from kduq.fingerprint import fingerprint
-from kduq.schemas import SCHEMA_VERSION
+from kduq.artifacts import files
+from kduq.artifacts.fingerprint import fingerprint
+from kduq.artifacts.schemas import SCHEMA_VERSION
+from kduq.artifacts.tables import canonical_json
 
 
 @dataclass(frozen=True)

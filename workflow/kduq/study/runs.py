@@ -3,9 +3,10 @@
 import math
 from typing import Any
 
-from kduq import costs, families, fetched
+from kduq import costs, families
 from kduq.conditions import FACTORS, conditions, in_order, language_conditions
 from kduq.config import Config, Model, Run
+from kduq.data import downloads as fetched
 from kduq.study.planned import Job, source_digest
 
 EXPERIMENTS = (
@@ -144,12 +145,12 @@ class Runs:
                 if chosen["kind"] == "wordnet" and chosen["path"]:
                     chosen |= {"files": source_digest(chosen["path"])}
                 path = f"examples/{dataset}.parquet"
-                jobs.append(Job(path, "examples", chosen, ("kduq.corpora",)))
+                jobs.append(Job(path, "examples", chosen, ("kduq.data.corpora.reading",)))
                 continue
             settings = {"dataset": dataset, **self.config.datasets[dataset].model_dump()}
             settings["task"] = self.config.task_of(dataset)
             jobs.append(
-                Job(f"examples/{dataset}.parquet", "examples", settings, ("kduq.examples",))
+                Job(f"examples/{dataset}.parquet", "examples", settings, ("kduq.examples.tabular",))
             )
         return jobs
 
@@ -181,7 +182,7 @@ class Runs:
                     f"teachers/{name}/{dataset}/teacher.parquet",
                     "teacher",
                     settings,
-                    ("kduq.teacher", families.module(family, task)),
+                    ("kduq.teacher.tabular", families.module(family, task)),
                     {"examples": [f"examples/{dataset}.parquet"]},
                 )
             )
@@ -194,7 +195,7 @@ class Runs:
         made = common | {"family": "lm", "task": "text", "model": model}
         root = f"teachers/{name}/{corpus}"
         examples = [f"examples/{corpus}.parquet"]
-        modules = ("kduq.language.teacher",)
+        modules = ("kduq.teacher.text",)
         return [
             Job(f"{root}/teacher.parquet", "teacher", made, modules, {"examples": examples}),
             Job(
@@ -251,7 +252,7 @@ class Runs:
                     responses,
                     "responses",
                     {**span, "responses": draws, "noisy": noisy},
-                    ("kduq.responses",),
+                    ("kduq.responses.tabular",),
                     {"examples": [examples]},
                     (stop - start) * draws,
                 )
@@ -267,7 +268,11 @@ class Runs:
                         "conditions": cells,
                         "divergence_factor": divergence_factor,
                     },
-                    ("kduq.students", "kduq.teacher", families.module(family, task)),
+                    (
+                        "kduq.students.tabular",
+                        "kduq.teacher.tabular",
+                        families.module(family, task),
+                    ),
                     {"examples": [examples], "teacher": [teacher], "responses": [responses]},
                     (stop - start) * len(cells),
                 )
@@ -283,7 +288,7 @@ class Runs:
                     "confidence": statistics.confidence,
                     "conditions": cells,
                 },
-                (f"kduq.estimates.{task}", "kduq.teacher", families.module(family, task)),
+                (f"kduq.estimates.{task}", "kduq.teacher.tabular", families.module(family, task)),
                 {"examples": [examples], "teacher": [teacher], "students": students},
             )
         )
@@ -317,7 +322,7 @@ class Runs:
             students.append(f"{root}/students/{block}.parquet")
             drawn = {**span, "responses": 1, "noisy": True, "factor": FACTORS[0]}
             examples = {"examples": made_from["examples"]}
-            modules = ("kduq.responses",)
+            modules = ("kduq.responses.tabular",)
             jobs.append(Job(responses, "responses", drawn, modules, examples, stop - start))
             trained = {
                 **span,
@@ -332,7 +337,11 @@ class Runs:
                     students[-1],
                     "students",
                     trained,
-                    ("kduq.crossed", "kduq.teacher", families.module(family, task)),
+                    (
+                        "kduq.students.tabular_factorial",
+                        "kduq.teacher.tabular",
+                        families.module(family, task),
+                    ),
                     {**made_from, "responses": [responses]},
                     (stop - start) * math.prod(inner.values()),
                 )
@@ -349,7 +358,7 @@ class Runs:
                 f"{root}/estimates.parquet",
                 "estimates",
                 estimated,
-                ("kduq.estimates.decomposition", "kduq.teacher"),
+                ("kduq.estimates.decomposition", "kduq.teacher.tabular"),
                 {**made_from, "students": students},
             )
         )
@@ -387,16 +396,16 @@ class Runs:
                         "decoding": self.config.language.decoding.model_dump(),
                         "max_length": length,
                     },
-                    ("kduq.language.responses",),
+                    ("kduq.responses.text",),
                     {"examples": examples, "teacher": [f"{teacher}/teacher.parquet"]},
                 )
             )
             trained = span | {"model": model, "conditions": cells, "ask": self._asked(model)}
-            module = "kduq.language.students"
+            module = "kduq.students.text"
             if levels:
                 # A block does not depend on the number of noise levels.
                 inner = {factor: n for factor, n in levels.items() if factor != FACTORS[0]}
-                trained, module = trained | {"levels": inner}, "kduq.language.crossed"
+                trained, module = trained | {"levels": inner}, "kduq.students.text_factorial"
             for stage, paths in (("students", students), ("losses", losses)):
                 paths.append(f"{root}/{stage}/{block}.parquet")
                 jobs.append(
@@ -417,12 +426,12 @@ class Runs:
         path, made_from = f"{root}/estimates.parquet", {"examples": examples, "students": students}
         if levels:
             estimated |= {"design": experiment, "levels": levels}
-            modules = ("kduq.estimates.decomposition", "kduq.language.corpus")
+            modules = ("kduq.estimates.decomposition", "kduq.data.corpus")
             return [*jobs, Job(path, "estimates", estimated, modules, made_from)]
         shared = self.config.language.embedding_model
         estimated |= {"embedding_model": shared, "embedding_files": source_digest(shared)}
         made_from |= {"teacher": [f"{teacher}/answers.parquet"]}
-        modules = ("kduq.estimates.text", "kduq.language.embeddings")
+        modules = ("kduq.estimates.text", "kduq.families.lm.embeddings")
         return [*jobs, Job(path, "estimates", estimated, modules, made_from)]
 
     def _plan(self) -> list[Job]:
@@ -436,7 +445,7 @@ class Runs:
             "estimates": [f"decomposition/{f}/{d}/estimates.parquet" for f, d in runs],
             "examples": list(dict.fromkeys(f"examples/{d}.parquet" for _, d in runs)),
         }
-        return [Job("plan.parquet", "plan", settings, ("kduq.planner",), made_from)]
+        return [Job("plan.parquet", "plan", settings, ("kduq.sample_size",), made_from)]
 
 
 def _language_settings(model: Model) -> dict[str, Any]:

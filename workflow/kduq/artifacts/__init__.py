@@ -1,0 +1,1 @@
+"""Artifacts: tables, their schemas and provenance, and files that appear whole or not at all."""

@@ -1,0 +1,1 @@
+"""Data sets and corpora: how each is read."""

@@ -1,0 +1,93 @@
+"""A corpus as the stages after ``examples`` see it."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from kduq.families.lm.training import Example
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Prompts with their supported answers; entry i belongs to the prompt of prompt_id i.
+
+    Attributes
+    ----------
+    split : list of str
+        ``train`` or ``test``.
+    prompts : list of str
+        Questions as typed.
+    references : list of list of str
+        Supported answers.
+    probabilities : list of (list of float, or None)
+        Their probabilities, None where the corpus does not know them.
+    """
+
+    split: list[str]
+    prompts: list[str]
+    references: list[list[str]]
+    probabilities: list[list[float] | None]
+
+    @classmethod
+    def of(cls, columns: Mapping[str, Sequence[Any]]) -> "Corpus":
+        """Read the columns of the examples, whose rows are in the order of prompt_id."""
+        return cls(
+            list(columns["split"]),
+            list(columns["prompt"]),
+            list(columns["references"]),
+            list(columns["probabilities"]),
+        )
+
+    @property
+    def training(self) -> np.ndarray:
+        """Identifiers of the training prompts."""
+        return np.flatnonzero(np.array(self.split) == "train")
+
+    @property
+    def knows_support(self) -> bool:
+        """Whether the distribution of every prompt's answers is known."""
+        return all(known is not None for known in self.probabilities)
+
+    def weights(self, prompt: int) -> list[float]:
+        """Probabilities of a prompt's references, equal where they are not known."""
+        known = self.probabilities[prompt]
+        count = len(self.references[prompt])
+        return [1 / count] * count if known is None else known
+
+    def examples(self) -> list[Example]:
+        """What a teacher learns: the training prompts with all their references."""
+        return [
+            Example(self.prompts[i], tuple(self.references[i]), tuple(self.weights(i)))
+            for i in self.training
+        ]
+
+    def texts(self) -> list[str]:
+        """Training prompts and their references: what a tokenizer is made from."""
+        return [text for i in self.training for text in (self.prompts[i], *self.references[i])]
+
+    def evaluated(self, number: int) -> np.ndarray:
+        """Identifiers of the prompts on which models are compared, ascending.
+
+        Parameters
+        ----------
+        number : int
+            How many; at most half of them are test prompts.
+
+        Returns
+        -------
+        ndarray of int
+            Evenly spaced in each split; all prompts if there are no more than ``number``.
+        """
+        test = np.flatnonzero(np.array(self.split) == "test")
+        if len(self.split) <= number:
+            return np.arange(len(self.split))
+        n_test = min(len(test), max(number // 2, number - len(self.training)))
+        return np.sort(
+            np.concatenate([_spaced(test, n_test), _spaced(self.training, number - n_test)])
+        )
+
+
+def _spaced(values: np.ndarray, number: int) -> np.ndarray:
+    return values[(np.arange(number) * len(values)) // max(1, number)]

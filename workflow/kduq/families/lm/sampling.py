@@ -1,0 +1,356 @@
+"""Sampling answers, and the exact probabilities of given ones."""
+
+import hashlib
+import inspect
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+import transformers
+
+from kduq import seeds
+from kduq.families.lm import forward, text
+from kduq.families.lm import packing as rows
+from kduq.families.lm.text import Model, Tokenizer
+
+#: Tokens of prompts and answers held at once while sampling, unless told otherwise.
+TOKENS_PER_PASS = 16_384
+#: Fewer when scoring, where every token of an answer has logits at once.
+SCORED_PER_PASS = 4_096
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A sampled answer.
+
+    Attributes
+    ----------
+    prompt : int
+        Number of its question in the list that was asked.
+    draw : int
+        Number of the draw.
+    text : str
+        Without surrounding white space and without special tokens.
+    n_tokens : int
+        Generated tokens, the end-of-text token included.
+    logprob : float
+        Mean log-probability of the generated tokens in nats, under the model itself: no
+        temperature, penalty or truncation.
+    finish_reason : str
+        ``stop`` after an end-of-text token, ``length`` otherwise.
+    """
+
+    prompt: int
+    draw: int
+    text: str
+    n_tokens: int
+    logprob: float
+    finish_reason: str
+
+
+def answer(
+    model: Model,
+    tokenizer: Tokenizer,
+    questions: Sequence[str],
+    draws: int,
+    decoding: Mapping[str, Any],
+    seed: int,
+    max_length: int,
+    tokens_per_pass: int = TOKENS_PER_PASS,
+) -> list[Answer]:
+    """Sample answers to questions.
+
+    Prompts of equal length are computed together without padding, the draws of a question share
+    its prompt's keys and values, and a draw that has ended leaves the batch. The random numbers of
+    a draw depend on the seed, the question's text and the draw's number alone: the same draw comes
+    back whatever else is asked, and more draws leave the first ones as they are.
+
+    Parameters
+    ----------
+    model : transformers causal language model
+        Any that keeps its past as keys and values.
+    tokenizer : transformers tokenizer
+        The model's.
+    questions : sequence of str
+        Questions, without the template. The same question twice gets the same draws twice.
+    draws : int
+        Answers to each question.
+    decoding : mapping
+        temperature (0: the likeliest token), top_k (0: off), top_p (1: off), repetition_penalty
+        (1: off; as in transformers it counts the prompt's tokens too) and max_new_tokens.
+        Penalty, temperature, top_k and top_p are applied in this order.
+    seed : int
+        Seed of the student or response; its stream is ``decoding``.
+    max_length : int
+        Tokens of a prompt with its answer; an answer ends there.
+    tokens_per_pass : int
+        Tokens of prompts and answers held at once.
+
+    Returns
+    -------
+    list of Answer
+        By question, then by draw.
+
+    Raises
+    ------
+    UserError
+        If a prompt leaves no room for an answer within max_length.
+    """
+    prompts = text.encode_prompts(tokenizer, questions, max_length)
+    found: dict[tuple[int, int], Answer] = {}
+    for members in _groups(prompts, draws, decoding["max_new_tokens"], tokens_per_pass):
+        length = len(prompts[members[0][0]])
+        limit = min(decoding["max_new_tokens"], max_length - length)
+        uniforms = np.stack([_uniforms(seed, questions[i], draw, limit) for i, draw in members])
+        group = _Group(model, text.end_of_text(tokenizer), decoding, limit)
+        with torch.inference_mode():
+            group.run([prompts[i] for i, _ in members], uniforms)
+        texts = tokenizer.batch_decode(group.tokens, skip_special_tokens=True)
+        for (i, draw), tokens, line, total, reason in zip(
+            members, group.tokens, texts, group.totals, group.reasons, strict=True
+        ):
+            mean = float(total) / len(tokens)
+            found[i, draw] = Answer(i, draw, line.strip(), len(tokens), mean, reason)
+    return [found[key] for key in sorted(found)]
+
+
+def _uniforms(seed: int, question: str, draw: int, size: int) -> np.ndarray:
+    """Random numbers of one draw, shape (size,)."""
+    digest = int.from_bytes(hashlib.sha256(question.encode()).digest()[:8], "big")
+    return seeds.generator(seed, "decoding", (digest << 32) | draw).random(size)
+
+
+def _groups(
+    prompts: Sequence[Sequence[int]], draws: int, new_tokens: int, tokens_per_pass: int
+) -> Iterator[list[tuple[int, int]]]:
+    """Questions and draws that are sampled together: prompts of one length."""
+    by_length: dict[int, list[int]] = {}
+    for i, prompt in enumerate(prompts):
+        by_length.setdefault(len(prompt), []).append(i)
+    for length, members in sorted(by_length.items()):
+        every = [(i, draw) for i in members for draw in range(draws)]
+        size = max(1, tokens_per_pass // (length + new_tokens))
+        for start in range(0, len(every), size):
+            yield every[start : start + size]
+
+
+def warp(
+    logits: torch.Tensor, seen: torch.Tensor | None, decoding: Mapping[str, Any]
+) -> torch.Tensor:
+    """Turn a model's logits into those that are sampled from.
+
+    Parameters
+    ----------
+    logits : Tensor of shape (B, V)
+        Of the next token.
+    seen : Tensor of bool of shape (B, V), optional
+        Tokens that the text so far has; needed with a repetition penalty.
+    decoding : mapping
+        See `answer`; the temperature is above zero.
+
+    Returns
+    -------
+    Tensor of shape (B, V)
+        Minus infinity for excluded tokens; at least one is left.
+    """
+    penalty = decoding["repetition_penalty"]
+    if penalty != 1 and seen is not None:
+        penalised = torch.where(logits < 0, logits * penalty, logits / penalty)
+        logits = torch.where(seen, penalised, logits)
+    logits = logits / (decoding["temperature"] or 1.0)
+    top_k = min(decoding["top_k"], logits.shape[1])
+    if top_k:
+        least = torch.topk(logits, top_k).values[:, -1:]
+        logits = logits.masked_fill(logits < least, -torch.inf)
+    if decoding["top_p"] < 1:
+        ordered, order = torch.sort(logits, descending=False)
+        # The smallest set whose probability reaches top_p: drop the tail that holds the rest.
+        drop = ordered.softmax(-1).cumsum(-1) <= 1 - decoding["top_p"]
+        drop[:, -1] = False
+        logits = logits.masked_fill(drop.scatter(1, order, drop), -torch.inf)
+    return logits
+
+
+def _pick(logits: torch.Tensor, uniforms: torch.Tensor) -> torch.Tensor:
+    """Tokens at given quantiles of the distribution, shape (B,)."""
+    cumulative = logits.double().softmax(-1).cumsum(-1)
+    # The last sum is one but for rounding; scaled, no quantile falls behind the last token.
+    wanted = uniforms[:, None] * cumulative[:, -1:]
+    return torch.searchsorted(cumulative, wanted, right=True)[:, 0].clamp_(max=logits.shape[1] - 1)
+
+
+@dataclass
+class _Group:
+    """Draws that are sampled together, from prompts of one length."""
+
+    model: Model
+    end: int
+    decoding: Mapping[str, Any]
+    limit: int
+    tokens: list[list[int]] = field(default_factory=list)
+    totals: np.ndarray = field(default_factory=lambda: np.empty(0))
+    reasons: list[str] = field(default_factory=list)
+
+    def run(self, prompts: Sequence[Sequence[int]], uniforms: np.ndarray) -> None:
+        """Sample one answer a prompt; equal prompts in a row share their first computation."""
+        device = self.model.device
+        distinct = [i for i, p in enumerate(prompts) if i == 0 or p != prompts[i - 1]]
+        repeats = np.diff([*distinct, len(prompts)])
+        copies = torch.from_numpy(np.repeat(np.arange(len(distinct)), repeats)).to(device)
+        given = torch.tensor([prompts[i] for i in distinct], device=device)
+        past = transformers.DynamicCache(config=self.model.config)
+        logits = self._next(given, past)[copies]
+        past.batch_select_indices(copies)
+        greedy = self.decoding["temperature"] == 0
+        seen = None
+        if self.decoding["repetition_penalty"] != 1:
+            seen = torch.zeros_like(logits, dtype=torch.bool)
+            seen.scatter_(1, given[copies], True)
+        quantiles = torch.from_numpy(uniforms).to(device)
+        self.tokens = [[] for _ in prompts]
+        self.totals = np.zeros(len(prompts))
+        self.reasons = ["length"] * len(prompts)
+        running = np.arange(len(prompts))
+        for place in range(self.limit):
+            warped = warp(logits, seen, self.decoding)
+            picked = warped.argmax(-1) if greedy else _pick(warped, quantiles[:, place])
+            plain = torch.log_softmax(logits, -1).gather(1, picked[:, None])[:, 0]
+            self.totals[running] += plain.double().cpu().numpy()
+            for i, token in zip(running, picked.tolist(), strict=True):
+                self.tokens[i].append(token)
+                if token == self.end:
+                    self.reasons[i] = "stop"
+            left = torch.nonzero(picked != self.end)[:, 0]
+            if place == self.limit - 1 or not len(left):
+                break
+            if seen is not None:
+                seen.scatter_(1, picked[:, None], True)
+                seen = seen[left]
+            if len(left) < len(running):
+                running, quantiles = running[left.cpu().numpy()], quantiles[left]
+                past.batch_select_indices(left)
+            logits = self._next(picked[left][:, None], past)
+
+    def _next(self, tokens: torch.Tensor, past: transformers.DynamicCache) -> torch.Tensor:
+        """Logits of the token after the given ones, shape (B, V); the past grows."""
+        accepted = inspect.signature(self.model.forward).parameters
+        # The argument's name changed within version 5 of transformers.
+        arguments: dict[str, Any] = {"cache" if "cache" in accepted else "past_key_values": past}
+        if "logits_to_keep" in accepted:
+            arguments["logits_to_keep"] = 1
+        found = self.model(input_ids=tokens, use_cache=True, **arguments)
+        return found.logits[:, -1].float()
+
+
+def score(
+    model: Model,
+    tokenizer: Tokenizer,
+    questions: Sequence[str],
+    answers: Sequence[Sequence[str]],
+    max_length: int,
+    tokens_per_pass: int = SCORED_PER_PASS,
+) -> list[np.ndarray]:
+    """Log-probabilities of given answers: over a question's support, its exact distribution.
+
+    Parameters
+    ----------
+    model : transformers causal language model
+        The model, at temperature 1.
+    tokenizer : transformers tokenizer
+        The model's. An answer is scored in the tokens that it makes of the answer's text; other
+        tokens that spell the same text are not counted.
+    questions : sequence of str
+        Questions, without the template.
+    answers : sequence of sequence of str
+        Answers to each question.
+    max_length : int
+        Tokens of a prompt with its answer.
+    tokens_per_pass : int
+        Padded tokens computed at once.
+
+    Returns
+    -------
+    list of ndarray of shape (answers,)
+        For each question: sums over each answer's tokens, the end-of-text token included, in nats.
+
+    Raises
+    ------
+    UserError
+        If a prompt with an answer does not fit into max_length.
+    """
+    # The probability of an answer that is cut would be that of all that begin like it.
+    tokens = _token_scores(
+        model, tokenizer, questions, answers, max_length, tokens_per_pass, whole=True
+    )
+    return [np.array([scores.sum() for scores in group]) for group in tokens]
+
+
+def perplexity(
+    model: Model,
+    tokenizer: Tokenizer,
+    questions: Sequence[str],
+    references: Sequence[Sequence[str]],
+    probabilities: Sequence[Sequence[float]],
+    max_length: int,
+    tokens_per_pass: int = SCORED_PER_PASS,
+) -> np.ndarray:
+    """Perplexity of each question's references.
+
+    Parameters
+    ----------
+    model, tokenizer, questions, max_length, tokens_per_pass
+        As in `score`.
+    references : sequence of sequence of str
+        True answers to each question.
+    probabilities : sequence of sequence of float
+        Their probabilities.
+
+    Returns
+    -------
+    ndarray of shape (questions,)
+        exp of the mean negative log-probability per answer token, end-of-text token included,
+        the tokens of a reference weighted by its probability.
+
+    Raises
+    ------
+    UserError
+        If a prompt leaves no room for an answer within max_length.
+    """
+    tokens = _token_scores(model, tokenizer, questions, references, max_length, tokens_per_pass)
+    found = []
+    for group, weights in zip(tokens, probabilities, strict=True):
+        total = sum(w * scores.sum() for w, scores in zip(weights, group, strict=True))
+        count = sum(w * len(scores) for w, scores in zip(weights, group, strict=True))
+        found.append(np.exp(-total / count))
+    return np.array(found)
+
+
+def _token_scores(
+    model: Model,
+    tokenizer: Tokenizer,
+    questions: Sequence[str],
+    answers: Sequence[Sequence[str]],
+    max_length: int,
+    tokens_per_pass: int,
+    whole: bool = False,
+) -> list[list[np.ndarray]]:
+    """Log-probability of every token of every answer."""
+    prompts = text.encode_prompts(tokenizer, questions, max_length)
+    encoded = text.encode_answers(tokenizer, questions, prompts, answers, max_length, whole)
+    laid_out = [
+        row
+        for prompt, group in zip(prompts, encoded, strict=True)
+        for row in rows.chains(prompt, group, [1.0] * len(group))
+    ]
+    scores: list[np.ndarray] = [np.empty(0)] * len(laid_out)
+    with torch.inference_mode():
+        for chosen in rows.passes(laid_out, tokens_per_pass):
+            part = [laid_out[i] for i in chosen]
+            found = forward.target_log_probabilities(model, part).double().cpu().numpy()
+            ends = np.cumsum([len(row.targets) for row in part])[:-1]
+            for i, values in zip(chosen, np.split(found, ends), strict=True):
+                scores[i] = values
+    remaining = iter(scores)
+    return [[next(remaining) for _ in group] for group in encoded]

@@ -1,0 +1,176 @@
+"""Figure of the crossed design, in the visual language of `kduq.figures.drawing`."""
+
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from kduq.figures import drawing
+
+_YELLOW = "#F0E442"
+#: Of the prompts that a bar is about.
+_GROUPS = {"all": "", "train": ", taught prompts", "test": ", held-out prompts"}
+#: Colour and name of every component. An interaction lies between its factors and is hatched.
+_COMPONENTS: dict[str, tuple[str, str, str]] = {
+    "noise": (drawing.BLUE, "", "noise"),
+    "initialisation": (drawing.RED, "", "init"),
+    "bootstrap": (drawing.GREEN, "", "bootstrap"),
+    "noise_initialisation": ("#CC79A7", "////", "noise × init"),
+    "noise_bootstrap": ("#56B4E9", "////", "noise × bootstrap"),
+    "initialisation_bootstrap": ("#E69F00", "////", "init × bootstrap"),
+    "decoding": (_YELLOW, "", "decoding"),
+    "noise_decoding": (_YELLOW, "////", "noise × decoding"),
+    "initialisation_decoding": (_YELLOW, "xxxx", "init × decoding"),
+    "bootstrap_decoding": (_YELLOW, "....", "bootstrap × decoding"),
+    "residual_decoding": (_YELLOW, "\\\\", "residual within"),
+    "residual_between": ("#999999", "....", "residual between"),
+    "residual": ("#999999", "....", "residual"),
+}
+#: Letters of a segment's label need this share of the bar each.
+_LETTER = 0.0105
+
+
+def draw(settings: dict[str, Any], table: pd.DataFrame, made_by: dict[str, Any]) -> list[bytes]:
+    """Draw the shares of the variance between students, a bar a family and data set.
+
+    Parameters
+    ----------
+    settings : dict
+        experiment, style, dpi and confidence.
+    table : pandas.DataFrame
+        Estimates.
+    made_by : dict
+        Provenance, kept in the files' metadata.
+
+    Returns
+    -------
+    list of bytes
+        The PNG and the PDF.
+    """
+    part = table[table["experiment"] == settings["experiment"]]
+    level = round(100 * settings["confidence"])
+    note = (
+        "Bars: shares of the total variance, in squared units of the target (language models: of "
+        "unit-norm embeddings).\n"
+        f"Brackets: {level} % jackknife intervals over the levels of all factors, given the split "
+        "and the teacher."
+    )
+    return drawing.render(settings, lambda: _decomposition(part), note, made_by)
+
+
+def _decomposition(part: pd.DataFrame) -> Figure:
+    part = part[part["metric"].str.startswith("variance_") | (part["metric"] == "diverged_count")]
+    runs = []
+    for keys, cells in part.groupby(["dataset", "family"], sort=False):
+        dataset, family = map(str, keys if isinstance(keys, tuple) else (keys,))
+        groups = [group for group in _GROUPS if (cells["group"] == group).any()]
+        # Taught and held-out prompts differ too much to be shown as one.
+        runs += [(dataset, family, group) for group in (groups[1:] or groups)]
+    runs.sort(key=lambda run: run[1] == "lm")
+    figure, axes = drawing.grid(len(runs), 1, 1.1, sharex=True)
+    end = 1.0
+    for ax, (dataset, family, group) in zip(axes[:, 0], runs, strict=True):
+        run = part[(part["dataset"] == dataset) & (part["family"] == family)]
+        cells = run[run["group"] == group]
+        measured = cells.set_index("metric")[["estimate", "ci_low", "ci_high"]]
+        found = {str(metric): tuple(row) for metric, row in measured.iterrows()}
+        end = max(end, _bar(ax, found))
+        _statement(ax, found)
+        drawing.diverged(ax, run)
+        students = int(cells["n_students"].max())
+        total = found["variance_component_total"]
+        alpha = cells["alpha"].max()
+        shown = f"{drawing.title(dataset)}, {drawing.FAMILIES[family]}{_GROUPS[group]}"
+        ax.set_title(
+            f"{shown}: total {_interval(total)}, "
+            f"{students} students{f', α = {alpha:g}' if np.isfinite(alpha) else ''}",
+            fontsize=7.5,
+        )
+    # A limit of all: beside shares below zero the others add up to more than the whole.
+    axes[0, 0].set_xlim(0, end)
+    drawing.key(figure, axes)
+    return figure
+
+
+def _shares(found: dict[str, Any]) -> dict[str, float]:
+    """Share of every component that a bar shows; of the residual, what has decoding apart."""
+    shares = {
+        name: float(found[f"variance_share_{name}"][0])
+        for name in _COMPONENTS
+        if f"variance_share_{name}" in found
+    }
+    if "variance_share_total_effect_decoding" in found:
+        within = found["variance_share_total_effect_decoding"][0]
+        named = sum(share for name, share in shares.items() if name.endswith("decoding"))
+        shares["residual_decoding"] = within - named
+        shares["residual_between"] = shares.pop("residual") - shares["residual_decoding"]
+    return shares
+
+
+def _bar(ax: Axes, found: dict[str, Any]) -> float:
+    """Stack the shares, to the end given back; one that is estimated below zero has no width."""
+    left, shares = 0.0, _shares(found)
+    for name, (colour, hatch, label) in _COMPONENTS.items():
+        share = shares.get(name, np.nan)
+        if not share > 0:
+            continue
+        with mpl.rc_context({"hatch.linewidth": 0.5}):
+            ax.barh(
+                0,
+                share,
+                left=left,
+                height=0.8,
+                color=colour,
+                hatch=hatch,
+                edgecolor="#ffffff",
+                linewidth=0.8,
+                label=label,
+            )
+        text = f"{label} {100 * share:.0f} %"
+        if share > _LETTER * len(text):
+            ax.text(
+                left + share / 2,
+                0,
+                text,
+                ha="center",
+                va="center",
+                fontsize=6.5,
+                bbox={"facecolor": "#ffffff", "edgecolor": "none", "alpha": 0.85, "pad": 1},
+            )
+        left += share
+    ax.set_ylim(-0.45, 0.45)
+    ax.set_yticks([])
+    ax.xaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
+    ax.grid(visible=False, axis="y")
+    return left
+
+
+def _statement(ax: Axes, found: dict[str, Any]) -> None:
+    """State every share with its interval below the bar."""
+    stated = [
+        f"{label} {_interval(found[f'variance_share_{name}'], percent=True)}"
+        for name, (_, _, label) in _COMPONENTS.items()
+        if f"variance_share_{name}" in found
+    ]
+    lines = [" · ".join(stated[i : i + 4]) for i in range(0, len(stated), 4)]
+    if "variance_share_total_effect_decoding" in found:
+        within = _interval(found["variance_share_total_effect_decoding"], percent=True)
+        lines.append(f"within a student (yellow: all with decoding, of the residual too): {within}")
+    ax.set_xlabel("\n".join(lines), fontsize=6.5, color="#333333", loc="left")
+
+
+def _interval(found: tuple[float, float, float], percent: bool = False) -> str:
+    """An estimate with its interval in brackets."""
+    if not np.isfinite(found[0]):
+        return "not to be had"
+    value, low, high = (f"{round(100 * v, 1) + 0.0:.1f}" if percent else _plain(v) for v in found)
+    return f"{value}{' %' if percent else ''} [{low}, {high}]".replace("-", "\N{MINUS SIGN}")
+
+
+def _plain(value: float) -> str:
+    """Three significant digits, without an exponent."""
+    digits = np.format_float_positional(value, precision=3, fractional=False, trim="-")
+    return f"{round(value)}" if abs(value) >= 1000 else digits

@@ -1,0 +1,127 @@
+"""Figure of the plan, in the visual language of `kduq.figures.drawing`."""
+
+from typing import Any
+
+import numpy as np
+import pandas as pd
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+
+from kduq.figures import drawing
+
+#: Label, colour, marker and side of every curve.
+_PILOT: dict[str, tuple[str, str, str, int]] = {
+    "estimate": ("pilot's estimates", drawing.BLUE, "o", -1),
+    "upper": ("pilot's upper limits", drawing.RED, "s", 1),
+    "theory": ("normal theory", drawing.BLUE, "o", -1),
+}
+
+
+def draw(settings: dict[str, Any], table: pd.DataFrame, made_by: dict[str, Any]) -> list[bytes]:
+    """Draw what an interval costs, a row a family and data set.
+
+    Parameters
+    ----------
+    settings : dict
+        plan (as for `kduq.sample_size.plan`), style and dpi.
+    table : pandas.DataFrame
+        The plan.
+    made_by : dict
+        Provenance, kept in the files' metadata.
+
+    Returns
+    -------
+    list of bytes
+        The PNG and the PDF.
+    """
+    wanted = settings["plan"]
+    what = "mean prediction" if wanted["target"] == "mean" else "variance between students"
+    note = (
+        f"{100 * wanted['confidence']:g} % intervals of the {what}. A student costs "
+        f"{wanted['cost_student']:g}, a response to one input {wanted['cost_response']:g}.\n"
+        "Marked: S students of k responses an input, the least cost of the wanted width."
+    )
+    table = table.assign(best=table["optimum"] & (table["width"] == wanted["width"]))
+    return drawing.render(settings, lambda: _plan(table, wanted), note, made_by)
+
+
+def _plan(table: pd.DataFrame, wanted: dict[str, Any]) -> Figure:
+    runs = list(table.groupby(["family", "dataset"], sort=False))
+    figure, axes = drawing.grid(len(runs), 2, 2.0)
+    for (left, right), ((family, dataset), cells) in zip(axes, runs, strict=True):
+        # A pilot may have no interval, and a width no design.
+        known = cells[cells["cost"].notna()]
+        for pilot, found in known.groupby("pilot", sort=False):
+            at_width = found[found["width"] == wanted["width"]]
+            _curve(left, at_width, "draws" if family == "lm" else "responses", str(pilot))
+            _curve(right, found[found["optimum"]], "width", str(pilot))
+            _name(right, found[found["optimum"]], str(pilot))
+        _designs(left, cells[cells["best"]])
+        name = f"{drawing.title(str(dataset))}, {drawing.FAMILIES[str(family)]}"
+        unit = "norm of an embedding" if family == "lm" else "SD of the target"
+        if wanted["target"] != "mean":
+            unit = "over the variance"
+        left.set_title(f"{name}: width {wanted['width']:g}", fontsize=7.5)
+        right.set_title("Least cost", fontsize=7.5)
+        draws = "Answers drawn per prompt"
+        left.set_xlabel(draws if family == "lm" else "Responses k per input")
+        right.set_xlabel(f"Full width of the interval ({unit})")
+        for ax, top in ((left, 0.4), (right, 0.2)):
+            ax.set_ylabel(f"Cost (a student: {wanted['cost_student']:g})")
+            _scales(ax, top)
+    return figure
+
+
+def _curve(ax: Axes, part: pd.DataFrame, x: str, pilot: str) -> None:
+    """A curve on which the least cost of the wanted width is marked."""
+    _, colour, marker, _ = _PILOT[pilot]
+    part = part.sort_values(x)
+    ax.plot(part[x], part["cost"], color=colour)
+    best = part[part["best"]]
+    ax.plot(best[x], best["cost"], marker, color=colour, markersize=5)
+
+
+def _name(ax: Axes, part: pd.DataFrame, pilot: str) -> None:
+    """Name a curve that falls: the upper one above its start, the lower one below its end."""
+    label, colour, _, side = _PILOT[pilot]
+    part = part.sort_values("width")
+    if part.empty:
+        return
+    place = part.iloc[0 if side > 0 else -1]
+    ax.annotate(
+        label,
+        (place["width"], place["cost"]),
+        (-4 * side, 4 * side),
+        textcoords="offset points",
+        ha="left" if side > 0 else "right",
+        va="bottom" if side > 0 else "top",
+        color=colour,
+        fontsize=6.5,
+    )
+
+
+def _designs(ax: Axes, best: pd.DataFrame) -> None:
+    """State the designs of least cost above the curves, which are lowest in between."""
+    for line, (_, row) in enumerate(best[::-1].iterrows()):
+        label, colour, _, _ = _PILOT[row["pilot"]]
+        found = f"S = {row['students']:.0f}, k = {row['responses']:.0f}"
+        if np.isfinite(row["draws"]):
+            found += f", {row['draws']:.0f} draws"
+        ax.text(
+            0.5,
+            0.99 - 0.09 * line,
+            f"{label}: {found if np.isfinite(row['cost']) else 'no plan'}",
+            transform=ax.transAxes,
+            ha="center",
+            va="top",
+            color=colour,
+            fontsize=6.5,
+        )
+
+
+def _scales(ax: Axes, top: float) -> None:
+    """Logarithmic axes with plain numbers, and room for text as a share of what is drawn."""
+    for name in ("x", "y"):
+        drawing.log_scale(ax, name)
+    low, high = np.log(ax.get_ylim())
+    ax.set_ylim(np.exp(low - 0.15 * (high - low)), np.exp(high + top * (high - low)))

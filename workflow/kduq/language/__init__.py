@@ -1,1 +1,0 @@
-"""Language models: create, train, sample, score and embed; everything between models is text."""

@@ -1,0 +1,281 @@
+"""Stage ``report``: one self-contained page, verdicts first."""
+
+import base64
+import hashlib
+import math
+import re
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import jinja2
+import numpy as np
+import pandas as pd
+import yaml
+
+from kduq.artifacts.schemas import CONDITION
+from kduq.artifacts.tables import canonical_json
+
+_FOLDER = Path(__file__).parents[2] / "report"
+_VERDICTS = ("supported", "contradicted", "inconclusive")
+#: Draw of a teacher that is no draw: its likeliest answer.
+_LIKELIEST = -1
+_PROMPTS_SHOWN = 6
+#: Different answers, references or conditions that one line or prompt has room for.
+_ANSWERS_SHOWN, _CONDITIONS_SHOWN, _STUDENTS_SHOWN = 5, 4, 2
+_LETTERS_SHOWN = 300
+#: Between two sentences of a reason: the point of a number is followed by a digit.
+_SENTENCE_END = re.compile(r"(?<=\.) (?=[A-Z])")
+#: Control characters but tab and newline, which a browser drops, as characters that can be seen.
+_VISIBLE = {
+    **{code: 0x2400 + code for code in range(32) if chr(code) not in "\t\n"},
+    0x7F: 0x2421,
+    **dict.fromkeys(range(0x80, 0xA0), 0xFFFD),
+}
+
+
+def render(
+    settings: dict[str, Any],
+    claims: pd.DataFrame,
+    estimates: pd.DataFrame,
+    figures: dict[str, bytes],
+    made_by: dict[str, Any],
+    samples: Sequence[dict[str, Any]] = (),
+) -> str:
+    """Render the page.
+
+    Parameters
+    ----------
+    settings : dict
+        study: the whole configuration; left_out: data sets that were not downloaded.
+    claims, estimates : pandas.DataFrame
+        The tables of those names.
+    figures : dict of str to bytes
+        PNG files by the names of the figures.
+    made_by : dict
+        Provenance, shown and embedded.
+    samples : sequence of dict
+        Of `sample_answers`; empty for a study without language models.
+
+    Returns
+    -------
+    str
+        HTML that opens from disk without a network.
+    """
+    counts = estimates[estimates["metric"].isin(["diverged_count", "rank_deficient_count"])]
+    keys = ["experiment", "family", "dataset", "metric"]
+    totals = counts.groupby(keys, sort=False, as_index=False)[["estimate", "n_students"]].sum()
+    captions = {
+        name: (_FOLDER / f"{name}.rst").read_text(encoding="utf-8").strip() for name in figures
+    }
+    number = claims.groupby("claim").cumcount() + 1
+    anchors = [f"claim-{c}-{n}" for c, n in zip(claims["claim"], number, strict=True)]
+    return page(
+        "report.html.j2",
+        study=settings["study"],
+        left_out=settings["left_out"],
+        config=yaml.safe_dump(
+            settings["study"],
+            sort_keys=False,
+            default_flow_style=None,
+            width=96,
+            allow_unicode=True,
+        ),
+        claims=claims.assign(anchor=anchors).to_dict("records"),
+        overview=_overview(claims),
+        reasons=_reasons(claims),
+        verdicts=claims["verdict"].value_counts().to_dict(),
+        totals=totals.to_dict("records"),
+        figures={name: base64.b64encode(data).decode() for name, data in figures.items()},
+        captions=captions,
+        samples=samples,
+        made_by=made_by,
+        # "<" would end the script element that holds the text.
+        embedded=canonical_json(made_by).replace("<", "\\u003c"),
+    )
+
+
+def page(template: str, **values: Any) -> str:
+    """Fill a template with values, style and script.
+
+    Parameters
+    ----------
+    template : str
+        Name of a file in ``workflow/report``.
+    **values
+        What it shows.
+
+    Returns
+    -------
+    str
+        HTML.
+    """
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(_FOLDER),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+    )
+    environment.filters["number"] = _number
+    environment.filters["exact"] = _exact
+    environment.filters["shown"] = _shown
+    environment.filters["worded"] = _worded
+    environment.filters["source"] = _source
+    style, script = (
+        (_FOLDER / name).read_text(encoding="utf-8") for name in ("page.css", "page.js")
+    )
+    return environment.get_template(template).render(style=style, script=script, **values)
+
+
+def sample_answers(
+    examples: pd.DataFrame, answers: pd.DataFrame, students: pd.DataFrame
+) -> list[dict[str, Any]]:
+    """Choose prompts of comparison, with what a teacher and some students answer.
+
+    Parameters
+    ----------
+    examples : pandas.DataFrame
+        The corpus.
+    answers : pandas.DataFrame
+        The teacher's answers.
+    students : pandas.DataFrame
+        A block of students of all conditions.
+
+    Returns
+    -------
+    list of dict
+        As the template shows them: up to six prompts, half of them held out where there are
+        as many, evenly spaced; of up to four conditions two students that did not diverge.
+    """
+    examples = examples.set_index("prompt_id")
+    asked = examples.loc[answers["prompt_id"].unique()]
+    taught = asked.index[asked["split"] == "train"].to_numpy()
+    held_out = asked.index[asked["split"] != "train"].to_numpy()
+    number = min(len(held_out), max(_PROMPTS_SHOWN // 2, _PROMPTS_SHOWN - len(taught)))
+    chosen = [*_spaced(taught, _PROMPTS_SHOWN - number), *_spaced(held_out, number)]
+    shown = list(_students(students))
+    found = []
+    for prompt in chosen:
+        row = examples.loc[prompt]
+        references = list(row["references"])
+        known = row["probabilities"]
+        weights = [0.0] * len(references) if known is None else list(known)
+        own = answers[answers["prompt_id"] == prompt]
+        likeliest = own["draw"] == _LIKELIEST
+        texts = [
+            ("Teacher, likeliest", own.loc[likeliest, "text"]),
+            ("Teacher, sampled", own.loc[~likeliest, "text"]),
+            *((who, rows.loc[rows["prompt_id"] == prompt, "text"]) for who, rows in shown),
+        ]
+        order = sorted(range(len(references)), key=lambda place: -weights[place])
+        found.append(
+            {
+                "number": int(prompt),
+                "prompt": row["prompt"],
+                "split": row["split"],
+                "references": [
+                    (references[place], None if known is None else weights[place])
+                    for place in order[:_ANSWERS_SHOWN]
+                ],
+                "further": max(0, len(references) - _ANSWERS_SHOWN),
+                "answers": [(who, _counted(said, references)) for who, said in texts if len(said)],
+            }
+        )
+    return found
+
+
+def _spaced(values: np.ndarray, number: int) -> np.ndarray:
+    """At most a number of values, evenly spaced."""
+    number = min(number, len(values))
+    return values[(np.arange(number) * len(values)) // max(1, number)]
+
+
+def _students(students: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
+    """Some students of a block, named by what tells their conditions apart."""
+    columns = list(CONDITION)
+    conditions = students[columns].drop_duplicates().reset_index(drop=True)
+    telling = [name for name in columns if len(conditions[name].drop_duplicates()) > 1]
+    good = students[~students["diverged"]]
+    found = []
+    for place in _spaced(conditions.index.to_numpy(), _CONDITIONS_SHOWN):
+        condition = conditions.iloc[[place]]
+        rows = good.merge(condition, on=columns)
+        values = condition[telling].iloc[0].dropna()
+        name = ", ".join(f"{str(key).replace('_', ' ')} {_word(v)}" for key, v in values.items())
+        for replicate in sorted(rows["replicate"].unique())[:_STUDENTS_SHOWN]:
+            who = f"Student {replicate}" + (f": {name}" if name else "")
+            found.append((who, rows[rows["replicate"] == replicate]))
+    return found
+
+
+def _word(value: Any) -> str:
+    return value.replace("_", " ") if isinstance(value, str) else f"{value:g}"
+
+
+def _counted(texts: Sequence[str], references: list[str]) -> dict[str, Any]:
+    """Answers with their counts, the most frequent first, equal counts in order of appearance."""
+    ranked = Counter(texts).most_common()
+    return {
+        "shown": ranked[:_ANSWERS_SHOWN],
+        "others": sum(count for _, count in ranked[_ANSWERS_SHOWN:]),
+        "known": references,
+    }
+
+
+def _overview(claims: pd.DataFrame) -> list[dict[str, Any]]:
+    """A line for each number of a claim."""
+    found = []
+    for number, rows in claims.groupby("claim"):
+        counts = rows["verdict"].value_counts()
+        found.append(
+            {
+                "number": number,
+                "section": rows["section"].iloc[0],
+                "statements": list(dict.fromkeys(rows["statement"])),
+                "counts": ", ".join(f"{counts[v]} {v}" for v in _VERDICTS if v in counts),
+            }
+        )
+    return found
+
+
+def _reasons(claims: pd.DataFrame) -> dict[str, list[str]]:
+    """Data sets whose models fail the quality gate, with its sentences, each once.
+
+    Runs of one data set share a teacher, and so what is said of it.
+    """
+    failed = claims[claims["reason"].notna()]
+    found: dict[str, dict[str, None]] = {}
+    for dataset, reason in zip(failed["dataset"], failed["reason"], strict=True):
+        found.setdefault(dataset, {}).update(dict.fromkeys(_SENTENCE_END.split(reason)))
+    return {dataset: list(sentences) for dataset, sentences in found.items()}
+
+
+def _number(value: float) -> str:
+    """Three significant digits; a dash where there is no value."""
+    if math.isnan(value):
+        return "–"
+    return f"{value:.3g}"
+
+
+def _exact(value: float) -> str:
+    """All digits, for sorting; nothing where there is no value."""
+    return "" if math.isnan(value) else repr(float(value))
+
+
+def _worded(statement: str) -> str:
+    """A claim's statement with methods in words, as a sentence begins."""
+    words = statement.replace("variance_weighting_oracle", "variance weighting by the oracle")
+    words = words.replace("variance_weighting", "variance weighting")
+    return words[:1].upper() + words[1:]
+
+
+def _shown(text: str) -> str:
+    """Text of a model: not longer than can be read, and nothing in it that is not seen."""
+    lines = re.sub(r"\n{3,}", "\n\n", text.replace("\r\n", "\n"))
+    cut = lines if len(lines) <= _LETTERS_SHOWN else f"{lines[:_LETTERS_SHOWN]}…"
+    return cut.translate(_VISIBLE)
+
+
+def _source(text: str) -> str:
+    """How a content security policy names an inline style or script."""
+    return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"

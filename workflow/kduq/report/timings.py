@@ -1,0 +1,131 @@
+"""Time and memory of a study's jobs, from the benchmark files that Snakemake writes.
+
+They are no part of the report: they differ from run to run, and equal inputs give the report equal
+bytes.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import pandas as pd
+
+from kduq.errors import UserError
+from kduq.report.page import page
+
+
+def planned(stages: Mapping[str, str]) -> dict[str, str]:
+    """Benchmark files of a study's jobs.
+
+    Parameters
+    ----------
+    stages : mapping of str to str
+        Stage of every artifact, by its path below ``results/{study}``.
+
+    Returns
+    -------
+    dict of str to str
+        Family, empty where the job has none, by the file's path below ``benchmarks``.
+    """
+    found = {}
+    for path, stage in stages.items():
+        parts = PurePosixPath(path).with_suffix("").parts
+        if len(parts) == 1:
+            continue  # one of its kind
+        if parts[0] == "teachers":
+            family, names = "", parts[1:-1]
+        elif parts[0] in ("examples", "figures"):
+            family, names = "", parts[1:]
+        else:  # experiment, family, data set, stage and, of blocks, the block
+            family, names = parts[1], (*parts[:3], *parts[4:])
+        found[f"{stage}/{'_'.join(names)}.tsv"] = family
+    return found
+
+
+def read(folder: Path, families: Mapping[str, str]) -> pd.DataFrame:
+    """Read the benchmark files of a study.
+
+    Parameters
+    ----------
+    folder : Path
+        ``results/{study}/benchmarks``.
+    families : mapping of str to str
+        Of `planned`. Files in subfolders that are not among them are of jobs that are no longer
+        part of the study, and are left out.
+
+    Returns
+    -------
+    pandas.DataFrame
+        A row a job: stage, family (empty where the job has none), wall, cpu (seconds) and memory
+        (megabytes, NaN where the job was too short to be looked at).
+
+    Raises
+    ------
+    UserError
+        If there is none, or one is not a benchmark file.
+    """
+    jobs: list[dict[str, Any]] = []
+    for file in sorted(folder.rglob("*.tsv")):
+        path = file.relative_to(folder)
+        if len(path.parts) > 1 and path.as_posix() not in families:
+            continue
+        try:
+            table = pd.read_csv(file, sep="\t", na_values=["-", "NA"])
+            row = table[["s", "cpu_time", "max_rss"]].astype(float).iloc[-1]
+        except (ValueError, KeyError, IndexError) as error:
+            raise UserError(f"{file}: not a benchmark file; delete it") from error
+        jobs.append(
+            {
+                "stage": path.with_suffix("").parts[0],
+                "family": families.get(path.as_posix(), ""),
+                "wall": row["s"],
+                "cpu": row["cpu_time"],
+                "memory": row["max_rss"],
+            }
+        )
+    if not jobs:
+        raise UserError(f"{folder}: no benchmark files; run the study first")
+    return pd.DataFrame(jobs)
+
+
+def summarise(jobs: pd.DataFrame) -> pd.DataFrame:
+    """Add up the jobs of each stage and family.
+
+    Parameters
+    ----------
+    jobs : pandas.DataFrame
+        Of `read`.
+
+    Returns
+    -------
+    pandas.DataFrame
+        stage, family, jobs, wall, cpu, longest and memory; the longest wall time first.
+    """
+    rows = jobs.groupby(["stage", "family"], as_index=False).agg(
+        jobs=("wall", "size"),
+        wall=("wall", "sum"),
+        cpu=("cpu", "sum"),
+        longest=("wall", "max"),
+        memory=("memory", "max"),
+    )
+    return rows.sort_values(["wall", "stage", "family"], ascending=[False, True, True])
+
+
+def render(study: str, rows: pd.DataFrame) -> str:
+    """Render a page of what `summarise` gives.
+
+    Parameters
+    ----------
+    study : str
+        Name of the study.
+    rows : pandas.DataFrame
+        Of `summarise`.
+
+    Returns
+    -------
+    str
+        HTML that opens from disk without a network.
+    """
+    added = {name: rows[name].sum() for name in ("jobs", "wall", "cpu")}
+    total = added | {name: rows[name].max() for name in ("longest", "memory")}
+    return page("timings.html.j2", study=study, rows=rows.to_dict("records"), total=total)

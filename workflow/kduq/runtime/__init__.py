@@ -1,0 +1,1 @@
+"""The one room that knows Snakemake: scripts, what a run hands to its jobs, and the audit."""

@@ -1,0 +1,215 @@
+"""Components of variance of a balanced crossed design with random levels.
+
+Every combination of the levels of all factors is there once. A value is the grand mean plus one
+random effect for each factor, each pair of factors, and so on up to all of them; the component of
+a term is the variance of its effect. With three factors or more everything beyond the pairs is
+called residual: the interactions of three and more, and whatever the factors do not explain, which
+a design without repeats cannot tell from the highest of them. With two factors the interaction of
+both takes that place under its own name.
+
+References: Searle, Casella & McCulloch (1992), Variance Components, ch. 4; Owen (2007), The
+pigeonhole bootstrap, Annals of Applied Statistics 1, 386-411.
+"""
+
+import itertools
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from scipy import stats
+
+from kduq.statistics.estimators import Estimate
+
+#: A term of the model: the numbers of its factors, ascending.
+Term = tuple[int, ...]
+
+
+def terms(n_factors: int) -> list[Term]:
+    """Terms of the model: main effects, then interactions of two, and so on."""
+    return [t for r in range(1, n_factors + 1) for t in itertools.combinations(range(n_factors), r)]
+
+
+def names(factors: Sequence[str]) -> list[str]:
+    """What is reported: factors, pairs of them, and residual for all terms of more than two."""
+    named = ["_".join(factors[f] for f in term) for term in terms(len(factors)) if len(term) < 3]
+    return [*named, "residual"] if len(factors) > 2 else named
+
+
+def mean_squares(values: np.ndarray) -> np.ndarray:
+    """Mean square of every term, averaged over inputs.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_1, ..., n_F, X)
+        One value a combination of levels and an input; every n_f at least 2.
+
+    Returns
+    -------
+    ndarray of shape (2^F - 1,)
+        In the order of `terms`: sum of squares of the term over its degrees of freedom,
+        Π (n_f - 1) over its factors.
+    """
+    levels = values.shape[:-1]
+    every = range(len(levels))
+    centred = values - values.mean(axis=tuple(every))
+    # Squared norm of the means over all other factors; less those of the terms within.
+    sums: dict[Term, float] = {(): 0.0}
+    found = []
+    for term in terms(len(levels)):
+        others = tuple(f for f in every if f not in term)
+        squared = (centred.mean(axis=others) ** 2).mean(axis=-1).sum()
+        sums[term] = float(squared) * math.prod(levels[f] for f in others)
+        sums[term] -= sum(value for inner, value in sums.items() if set(inner) < set(term))
+        found.append(sums[term] / math.prod(levels[f] - 1 for f in term))
+    return np.array(found)
+
+
+def expected_mean_squares(levels: Sequence[int]) -> np.ndarray:
+    """What each component adds to each expected mean square.
+
+    Parameters
+    ----------
+    levels : sequence of int
+        Number of levels of each factor.
+
+    Returns
+    -------
+    ndarray of shape (2^F - 1, 2^F - 1)
+        Row: mean square; column: component; both in the order of `terms`. A component counts in
+        the mean squares of the terms within it, as often as the levels of all other factors say.
+    """
+    found = terms(len(levels))
+    return np.array(
+        [
+            [
+                math.prod(n for f, n in enumerate(levels) if f not in outer)
+                if set(term) <= set(outer)
+                else 0
+                for outer in found
+            ]
+            for term in found
+        ],
+        dtype=float,
+    )
+
+
+def components(values: np.ndarray) -> np.ndarray:
+    """Components of variance by the method of moments, averaged over inputs.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_1, ..., n_F, X)
+        As for `mean_squares`.
+
+    Returns
+    -------
+    ndarray of shape (2^F - 1,)
+        In the order of `terms`, in squared units of the values. Unbiased whatever the
+        distribution of the effects, so one near zero may come out negative.
+    """
+    return np.linalg.solve(expected_mean_squares(values.shape[:-1]), mean_squares(values))
+
+
+def _statistics(values: np.ndarray) -> np.ndarray:
+    """Components as `decompose` names them, then their shares of the total, which is the last."""
+    found = components(values)
+    every = terms(values.ndim - 1)
+    total = found.sum()
+    n_named = sum(len(term) < 3 for term in every)
+    parts = found[:n_named]
+    if n_named < len(found):
+        parts = np.append(parts, found[n_named:].sum())
+    effects = [
+        sum(value for value, term in zip(found, every, strict=True) if factor in term)
+        for factor in range(values.ndim - 1)
+    ]
+    parts = np.concatenate([parts, effects, total - np.array(effects), [total]])
+    return np.concatenate([parts, parts[:-1] / (total if total > 0 else np.nan)])
+
+
+def decompose(
+    values: np.ndarray, factors: Sequence[str], confidence: float
+) -> tuple[dict[str, Estimate], dict[str, Estimate]]:
+    """Components of variance and their shares of the total, with intervals.
+
+    The interval is a jackknife over levels: one level of one factor is left out in turn, the
+    variances (n - 1)/n · Σ (left_out - mean)² of all factors add up, and limits come from
+    Student's t with the degrees of freedom of Welch and Satterthwaite for that sum. Like the
+    pigeonhole bootstrap it needs no distribution of the effects and counts what an interaction
+    adds to the variance once a factor, so it is conservative for interactions. Where every
+    leave-one-out value is above zero, the upper limit is the outer one of that and of the limit on
+    the scale of standard deviations, on which an estimate from a few levels is less skewed; nearer
+    to zero that scale is not smooth. Chi-square intervals from the mean squares are narrower, but
+    wrong here: effects of bootstrap samples scale those of the noise, and mean squares are then
+    neither chi-square nor independent.
+
+    Parameters
+    ----------
+    values : ndarray of shape (n_1, ..., n_F, X)
+        As for `mean_squares`.
+    factors : sequence of str
+        Names of the F factors.
+    confidence : float
+        Coverage of the intervals.
+
+    Returns
+    -------
+    components : dict of str to Estimate
+        By the names of `names`; then, for every factor, ``total_effect_…``, the sum of all
+        components in which it takes part (Homma & Saltelli, 1996, Reliability Engineering & System
+        Safety 52, 1-17); ``without_…``, the sum of all others; and total.
+    shares : dict of str to Estimate
+        Each of these over the total; NaN without a total above zero.
+
+    Notes
+    -----
+    An interval is NaN where a factor has fewer than three levels.
+    Over 500 simulated studies of 8 × 8 × 8 students 95 % intervals cover: where inputs vary in four
+    independent ways, 95 to 97 % for main effects and total, 99 % for interactions; in the worst
+    case, in which the effects at all inputs are proportional, 92 to 94 % and 99 %, 90 to 91 % for
+    total effects, and 89 % for a total that is mostly one main effect (with four levels, 87 % for a
+    main effect). For least squares on bootstrap samples, 12 × 12: 96 to 99 %.
+    """
+    levels = values.shape[:-1]
+    sums = [f"{kind}_{factor}" for kind in ("total_effect", "without") for factor in factors]
+    labels = [*names(factors), *sums]
+    n = math.prod(levels)
+    usable = min(levels, default=0) > 1
+    point = _statistics(values) if usable else np.full(2 * len(labels) + 1, np.nan)
+    se = low = high = np.full_like(point, np.nan)
+    if usable and min(levels) > 2:
+        left_out = [
+            np.array([_statistics(np.delete(values, i, axis=f)) for i in range(levels[f])])
+            for f in range(len(levels))
+        ]
+        se = np.sqrt(np.sum([_jackknife_variance(v) for v in left_out], axis=0))
+        plain = _half_width(left_out, confidence)
+        low, high = point - plain, point + plain
+        positive = np.min([v.min(axis=0) for v in left_out], axis=0) > 0
+        roots = [np.sqrt(np.where(positive, v, 0)) for v in left_out]
+        upper = (np.sqrt(np.where(positive, point, 0)) + _half_width(roots, confidence)) ** 2
+        high = np.where(positive, np.fmax(high, upper), high)
+    rows = np.stack([point, se, low, high], axis=1).tolist()
+    found = [Estimate(value, error, lower, upper, n) for value, error, lower, upper in rows]
+    split = len(labels) + 1
+    return (
+        dict(zip([*labels, "total"], found[:split], strict=True)),
+        dict(zip(labels, found[split:], strict=True)),
+    )
+
+
+def _half_width(left_out: list[np.ndarray], confidence: float) -> np.ndarray:
+    """Half the width of intervals from the leave-one-out values of every factor."""
+    variances = np.array([_jackknife_variance(v) for v in left_out])
+    own = np.array([len(v) - 1 for v in left_out])[:, None]
+    total = variances.sum(axis=0)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        freedom = total**2 / (variances**2 / own).sum(axis=0)
+    half: np.ndarray = stats.t.ppf(0.5 + confidence / 2, freedom) * np.sqrt(total)
+    return half
+
+
+def _jackknife_variance(left_out: np.ndarray) -> np.ndarray:
+    n = len(left_out)
+    variance: np.ndarray = (n - 1) / n * ((left_out - left_out.mean(axis=0)) ** 2).sum(axis=0)
+    return variance

@@ -1,0 +1,313 @@
+"""Stage ``students`` of language models: distilled, asked and embedded."""
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import torch
+
+from kduq import seeds
+from kduq.data.corpus import Corpus
+from kduq.families.lm import embeddings, models, sampling, training
+from kduq.families.lm.text import Model, Tokenizer
+from kduq.teacher import text as teacher
+
+Condition = dict[str, Any]
+
+
+class Responses:
+    """The teacher's answers of one replicate at one temperature, by prompt.
+
+    Parameters
+    ----------
+    prompts : ndarray of shape (n,)
+        Identifiers of the prompts.
+    texts : list of list of str
+        Answers to each prompt, by number of the response.
+    """
+
+    def __init__(self, prompts: np.ndarray, texts: list[list[str]]) -> None:
+        self.prompts, self.texts = prompts, texts
+
+    @classmethod
+    def of(cls, columns: dict[str, Any], replicate: int, temperature: float) -> "Responses":
+        """Select from the columns of the artifact ``responses``."""
+        here = (columns["replicate"] == replicate) & (columns["temperature"] == temperature)
+        rows = np.flatnonzero(here)
+        rows = rows[np.lexsort((columns["response"][rows], columns["prompt_id"][rows]))]
+        prompts = np.unique(columns["prompt_id"][rows])
+        grouped: dict[int, list[str]] = {int(prompt): [] for prompt in prompts}
+        for row in rows:
+            grouped[int(columns["prompt_id"][row])].append(columns["text"][row])
+        return cls(prompts, list(grouped.values()))
+
+
+def nearest(centroids: np.ndarray, embedded: np.ndarray) -> np.ndarray:
+    """Number of the response nearest to each prompt's centroid.
+
+    Parameters
+    ----------
+    centroids : ndarray of shape (n, D)
+        Targets in embedding space.
+    embedded : ndarray of shape (n, k, D)
+        Responses.
+
+    Returns
+    -------
+    ndarray of shape (n,)
+        The first of those at the least Euclidean distance, to rounding.
+    """
+    squared = ((embedded - centroids[:, None]) ** 2).sum(axis=2)
+    # Equal texts are equally far; rounding must not choose between them.
+    return np.argmin(np.round(squared, 6), axis=1)
+
+
+def weighted_centroids(responses: np.ndarray, own: np.ndarray) -> np.ndarray:
+    """Inverse-variance mix of the teacher's centroid and the student's own (PROTOCOL, section 7).
+
+    Parameters
+    ----------
+    responses : ndarray of shape (n, k, D)
+        The teacher's responses to each prompt, k at least 2.
+    own : ndarray of shape (n, k, D)
+        Answers that a pilot student samples to each.
+
+    Returns
+    -------
+    ndarray of shape (n, D)
+        (T/v_T + S/v_S)/(1/v_T + 1/v_S) a prompt, with the means T and S and, as variance of a mean
+        of k, v = trace of the unbiased covariance over k (PROTOCOL, correction 2). Where neither
+        varies the two are weighted alike.
+    """
+    means, variances = [], []
+    for draws in (responses, own):
+        means.append(draws.mean(axis=1))
+        variances.append(draws.var(axis=1, ddof=1).sum(axis=1) / draws.shape[1])
+    total = variances[0] + variances[1]
+    share = np.divide(variances[1], total, out=np.full(len(total), 0.5), where=total > 0)
+    return share[:, None] * means[0] + (1 - share)[:, None] * means[1]
+
+
+class _Replicate:
+    """Trains the students of one replicate; what conditions share is made once."""
+
+    def __init__(
+        self,
+        settings: dict[str, Any],
+        corpus: Corpus,
+        start: tuple[Model, Tokenizer],
+        columns: dict[str, Any],
+        replicate: int,
+    ) -> None:
+        self._settings, self._corpus, self._columns = settings, corpus, columns
+        self._start, self._tokenizer = start
+        self._replicate = replicate
+        path = (settings["experiment"], settings["family"], settings["dataset"])
+        self.seed = seeds.replicate_seed(settings["seed"], path, replicate)
+        self._pilot_seed = seeds.replicate_seed(settings["seed"], (*path, "pilot"), replicate)
+        self._responses: dict[float, Responses] = {}
+        self._embedded: dict[float, np.ndarray] = {}
+        self._pilots: dict[float, np.ndarray] = {}
+        self._trained: dict[tuple[Any, ...], tuple[dict[str, Any], training.Losses]] = {}
+
+    def student(self, condition: Condition) -> tuple[dict[str, Any], training.Losses]:
+        """Answers of the student of a condition, and its loss curve."""
+        # Methods that choose the same text, as all do at k = 1, share one student.
+        pairs = self._pairs(condition)
+        key = (tuple(pairs), condition["init_noise"])
+        if key not in self._trained:
+            model, losses = self._train(pairs, condition["init_noise"])
+            asked = self._settings["ask"]
+            answers = teacher.ask(model, self._tokenizer, asked, self._corpus, self.seed)
+            self._trained[key] = answers, losses
+        return self._trained[key]
+
+    def _train(
+        self, pairs: list[tuple[str, str]], init_noise: float | None
+    ) -> tuple[Model, training.Losses]:
+        model = copy.deepcopy(self._start)
+        if init_noise:
+            draw = seeds.generator(self.seed, "init_noise").integers(2**63)
+            models.perturb(model, init_noise, torch.Generator().manual_seed(int(draw)))
+        losses = training.train(
+            model,
+            self._tokenizer,
+            training.examples_of(pairs),
+            self._settings["model"],
+            self.seed,
+        )
+        return model, losses
+
+    def _given(self, temperature: float) -> Responses:
+        if temperature not in self._responses:
+            self._responses[temperature] = Responses.of(self._columns, self._replicate, temperature)
+        return self._responses[temperature]
+
+    def _pairs(self, condition: Condition) -> list[tuple[str, str]]:
+        """Questions and answers that the method makes of the first k responses."""
+        temperature = answer_temperature(condition)
+        given, k, method = self._given(temperature), condition["k"], condition["method"]
+        questions = [self._corpus.prompts[i] for i in given.prompts]
+        first = [texts[:k] for texts in given.texts]
+        if method == "multi_response" or k == 1:
+            return [(q, a) for q, texts in zip(questions, first, strict=True) for a in texts]
+        embedded = self._response_embeddings(temperature)[:, :k]
+        if method == "averaging":
+            centroids = embedded.mean(axis=1)
+        else:
+            own = self._pilot_embeddings(temperature)[:, :k]
+            centroids = weighted_centroids(embedded, own)
+        chosen = nearest(centroids, embedded)
+        return [(q, texts[c]) for q, texts, c in zip(questions, first, chosen, strict=True)]
+
+    def _response_embeddings(self, temperature: float) -> np.ndarray:
+        """Embeddings of all responses, shape (n, k, D)."""
+        if temperature not in self._embedded:
+            texts = self._given(temperature).texts
+            self._embedded[temperature] = self._embed(texts)
+        return self._embedded[temperature]
+
+    def _pilot_embeddings(self, temperature: float) -> np.ndarray:
+        """As many answers of the pilot student, which learnt the first response alone."""
+        if temperature not in self._pilots:
+            given = self._given(temperature)
+            questions = [self._corpus.prompts[i] for i in given.prompts]
+            pairs = [(q, texts[0]) for q, texts in zip(questions, given.texts, strict=True)]
+            model, _ = self._train(pairs, None)
+            asked = self._settings["ask"]
+            decoding = asked["decoding"] | {"temperature": 1.0}
+            number = len(given.texts[0])
+            found = sampling.answer(
+                model,
+                self._tokenizer,
+                questions,
+                number,
+                decoding,
+                self._pilot_seed,
+                asked["max_length"],
+            )
+            texts = [a.text for a in found]
+            grouped = [texts[i : i + number] for i in range(0, len(texts), number)]
+            self._pilots[temperature] = self._embed(grouped)
+        return self._pilots[temperature]
+
+    def _embed(self, texts: list[list[str]]) -> np.ndarray:
+        flat = [text for group in texts for text in group]
+        found = embeddings.embed(flat, self._settings["ask"]["embedding_model"])
+        return found.reshape(len(texts), -1, found.shape[1]).astype(np.float64)
+
+
+def answer_temperature(condition: Condition) -> float:
+    """Temperature of the teacher's answers under a condition; 0 for the likeliest."""
+    if condition["label_source"] == "greedy":
+        return 0.0
+    return 1.0 if condition["temperature"] is None else float(condition["temperature"])
+
+
+def train(
+    settings: dict[str, Any],
+    corpus: Corpus,
+    responses: dict[str, Any],
+    progress: Callable[[int], object],
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Train the students of one block, and let each answer the prompts of comparison.
+
+    All students of a run start at the same weights, as the paper's all start at DistilGPT-2; each
+    sees the prompts in an order of its own. Whatever the method, a student is trained for the
+    same number of steps on batches of as many prompts, so k answers a prompt are not k times the
+    training: a prompt's answers share its visits, weighted by how often each was given.
+
+    Parameters
+    ----------
+    settings : dict
+        experiment, family, dataset, seed, model, start and stop (range of replicates), conditions
+        (list of `Condition`) and ask (see `teacher.ask`).
+    corpus : Corpus
+        The prompts.
+    responses : dict of str to array or list
+        Columns of the block's responses.
+    progress : callable
+        Told 1 after every student.
+
+    Returns
+    -------
+    students, losses : dict of str to array or list
+        The columns of the artifacts ``students``, by condition, replicate, prompt and draw, and
+        ``losses``. A student has diverged if its last loss is not finite.
+    """
+    path = (settings["experiment"], settings["family"], settings["dataset"], "shared_init")
+    shared = seeds.replicate_seed(settings["seed"], path, 0)
+    start = teacher.build(settings["model"], corpus, shared)
+    teacher.check_room(start[1], settings["ask"], corpus)  # before anything is trained
+    parts: dict[tuple[int, int], tuple[dict[str, Any], dict[str, Any]]] = {}
+    conditions: list[Condition] = settings["conditions"]
+    for number in range(settings["start"], settings["stop"]):
+        replicate = _Replicate(settings, corpus, start, responses, number)
+        for place, condition in enumerate(conditions):
+            answers, losses = replicate.student(condition)
+            parts[place, number] = rows_of_student(
+                condition, number, replicate.seed, answers, losses
+            )
+            progress(1)
+    ordered = [parts[key] for key in sorted(parts)]
+    return stack([rows for rows, _ in ordered]), stack([rows for _, rows in ordered])
+
+
+def rows_of_student(
+    condition: Condition,
+    number: int,
+    seed: int | None,
+    answers: dict[str, Any],
+    losses: training.Losses,
+) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Rows of one student in the artifacts ``students`` and ``losses``.
+
+    Parameters
+    ----------
+    condition : dict
+        Under which it was trained.
+    number : int
+        Of its replicate.
+    seed : int, optional
+        Its own; none where it has several.
+    answers : dict of str to array or list
+        From `teacher.ask`.
+    losses : Losses
+        Its loss curve.
+
+    Returns
+    -------
+    students, losses : dict of str to array or list
+        A row an answer, and a row a point of the curve.
+    """
+    size, last = len(answers["text"]), float(losses.loss[-1])
+    return (
+        {name: [value] * size for name, value in condition.items()}
+        | {
+            "replicate": np.full(size, number, np.int32),
+            "seed": [seed] * size,
+            "diverged": np.full(size, not np.isfinite(last)),
+            "train_loss": np.full(size, last),
+        }
+        | answers,
+        {name: [value] * len(losses.step) for name, value in condition.items()}
+        | {
+            "replicate": np.full(len(losses.step), number, np.int32),
+            "step": losses.step.astype(np.int32),
+            "loss": losses.loss,
+            "learning_rate": losses.learning_rate,
+        },
+    )
+
+
+def stack(parts: list[dict[str, Any]]) -> dict[str, Any]:
+    """Columns of several tables one below the other."""
+    stacked: dict[str, Any] = {}
+    for name, first in parts[0].items():
+        values = [part[name] for part in parts]
+        if isinstance(first, np.ndarray):
+            stacked[name] = np.concatenate(values)
+        else:
+            stacked[name] = [value for part in values for value in part]
+    return stacked
