@@ -6,7 +6,7 @@ from kduq.conditions import CONDITION_KEYS
 from kduq.estimates import classification
 from kduq.families import Problem
 from kduq.statistics import calibration
-from kduq.statistics import estimators as statistics
+from kduq import statistics
 
 STUDIES = 500
 

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from kduq.claims import verdicts
-from kduq.statistics import estimators as statistics
+from kduq import statistics
 
 STUDIES = 500
 

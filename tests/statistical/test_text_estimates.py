@@ -6,7 +6,7 @@ from kduq.conditions import CONDITION_KEYS
 from kduq.data.corpus import Corpus
 from kduq.estimates import text
 from kduq.estimates.answers import Answers, answers_from
-from kduq.statistics import estimators as statistics
+from kduq import statistics
 
 STUDIES = 500
 #: Inter- and intra-student covariances of the simulated vectors; D = 3.

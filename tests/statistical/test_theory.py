@@ -5,7 +5,7 @@ import pytest
 from kduq.conditions import CONDITION_KEYS
 from kduq.families.linear import Linear
 from kduq.responses import tabular as responses
-from kduq.statistics import estimators as statistics
+from kduq import statistics
 from kduq.students import tabular as students
 
 REPLICATES = 2000

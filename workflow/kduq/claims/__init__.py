@@ -1,43 +1,37 @@
-"""Stage ``claims``: what the paper says, judged by intervals."""
+"""Claims of the paper: the registry, one file per claim."""
 
-from typing import Any
+from kduq.claims import (
+    averaging,
+    bootstrap_of_teacher_labels,
+    entropy_is_kept,
+    networks_amplify,
+    noise_is_proportional,
+    remedies_on_text,
+    robust_to_initialisation,
+    sensitive_to_initialisation,
+    suppression,
+    variance_weighting,
+)
+from kduq.claims.protocol import Claim, Margin
+from kduq.registry import Registry
 
-import pandas as pd
+CLAIMS: Registry[Claim] = Registry(
+    "claim",
+    (
+        noise_is_proportional.CLAIM,
+        networks_amplify.CLAIM,
+        averaging.CLAIM,
+        variance_weighting.CLAIM,
+        robust_to_initialisation.CLAIM,
+        bootstrap_of_teacher_labels.CLAIM,
+        entropy_is_kept.CLAIM,
+        sensitive_to_initialisation.CLAIM,
+        suppression.CLAIM,
+        remedies_on_text.CLAIM,
+    ),
+)
 
-from kduq.artifacts.schemas import columns
-from kduq.claims import language, tables, verdicts
 
-
-def judge(
-    settings: dict[str, Any],
-    estimates: pd.DataFrame,
-    keys: list[tables.RunKey],
-    students: tables.Students,
-    losses: dict[tables.RunKey, pd.DataFrame],
-) -> dict[str, list[Any]]:
-    """Judge every claim that the study has evidence for.
-
-    Parameters
-    ----------
-    settings : dict
-        confidence, bootstrap_draws, seed, the thresholds and gate.
-    estimates : pandas.DataFrame
-        The gathered estimates.
-    keys : list of tuple
-        Experiment, family and data set of every run on tables of examples.
-    students : callable
-        Reads the students of such a run.
-    losses : dict of tuple to pandas.DataFrame
-        Loss curves of the students of every run of language models.
-
-    Returns
-    -------
-    dict of str to list
-        The columns of the artifact.
-    """
-    tests = [
-        *tables.tests(settings, estimates, keys, students),
-        *language.tests(settings, estimates, losses),
-    ]
-    rows = verdicts.judge(tests, settings["confidence"])
-    return {name: [row[name] for row in rows] for name in columns("claims")}
+def margins() -> dict[str, Margin]:
+    """Margins of all claims by their key in the configuration."""
+    return {key: margin for claim in CLAIMS.values() for key, margin in claim.margins.items()}

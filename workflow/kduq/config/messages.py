@@ -1,9 +1,18 @@
-"""What a user is told of a mistake in the configuration: one line, with the way to mend it."""
+"""What a user is told of a mistake in the configuration: one line, with the way to correct it."""
 
 import difflib
 import re
 from collections.abc import Mapping
 from typing import Any
+
+
+#: Keys that had another name before version 0.2.
+RENAMED = {
+    "block": "shard",
+    "if_fetched": "optional_datasets",
+    "plan": "sample_size",
+    "tokens_per_pass": "tokens_per_microbatch",
+}
 
 
 def alternatives(names: Any) -> str:
@@ -70,16 +79,15 @@ def line(error: Mapping[str, Any], schema: dict[str, Any]) -> str:
         Without a newline.
     """
     location = tuple(error["loc"])
-    tags = {"linear", "softmax", "mlp", "lm"}
-    shown = tuple(
-        part
-        for i, part in enumerate(location)
-        if not (part in tags and i == 2 and location[0] in ("teachers", "students"))
-    )
+    # Of a model's place, the third part is the tag of the union: its family.
+    tagged = len(location) > 3 and location[0] in ("teachers", "students")
+    shown = location[:2] + location[3:] if tagged else location
     if shown and shown[-1] == "[key]":
         shown = shown[:-1]
     path = ".".join(map(str, shown))
     found, kind, context = error["input"], error["type"], error.get("ctx", {})
+    if kind == "extra_forbidden" and location[-1] in RENAMED:
+        return f"{path}: renamed; write it as {RENAMED[str(location[-1])]}"
     if kind == "extra_forbidden":
         allowed = _fields_at(location[:-1], schema)
         return (
@@ -96,7 +104,7 @@ def line(error: Mapping[str, Any], schema: dict[str, Any]) -> str:
             f"{suggestion(str(context['tag']), re.findall(r'[a-z]+', context['expected_tags']))}"
         )
     if kind == "union_tag_not_found":
-        return f"{path}.family: missing; allowed: linear, softmax, mlp, lm"
+        return f"{path}.family: missing; config.yaml shows the families"
     if kind == "literal_error":
         allowed = re.findall(r"'([^']*)'", context["expected"])
         return (

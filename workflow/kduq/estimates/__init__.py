@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from kduq.statistics.estimators import Estimate
+from kduq.statistics import Estimate
 
 #: Columns of a table of estimates that hold the estimate itself.
 _MEASURED = ("estimate", "se", "ci_low", "ci_high", "n_students")

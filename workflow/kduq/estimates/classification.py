@@ -8,8 +8,8 @@ import numpy as np
 from kduq import families
 from kduq.estimates import Table, exact
 from kduq.statistics import calibration
-from kduq.statistics import estimators as statistics
-from kduq.statistics.estimators import Estimate
+from kduq import statistics
+from kduq.statistics import Estimate
 
 #: Groups of test inputs, by whether whoever answers them answers the true class.
 GROUPS = ("all", "correct", "incorrect")

@@ -10,7 +10,7 @@ from kduq import families
 from kduq.conditions import DRAW_COLUMN, LEVEL_COLUMNS, in_order
 from kduq.estimates import Table, exact
 from kduq.statistics import components as variance_components
-from kduq.statistics.estimators import Estimate
+from kduq.statistics import Estimate
 
 
 def summarise(

@@ -6,8 +6,8 @@ import numpy as np
 
 from kduq import families
 from kduq.estimates import Table, exact
-from kduq.statistics import estimators as statistics
-from kduq.statistics.estimators import Estimate
+from kduq import statistics
+from kduq.statistics import Estimate
 
 
 def summarise(

@@ -14,8 +14,8 @@ import numpy as np
 
 from kduq.estimates import Table, exact
 from kduq.estimates.answers import Answers
-from kduq.statistics import estimators as statistics
-from kduq.statistics.estimators import Estimate
+from kduq import statistics
+from kduq.statistics import Estimate
 
 if TYPE_CHECKING:
     # For its type alone: at run time it would load the language models' libraries.

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 import numpy as np
 from scipy import stats
 
-from kduq.statistics.estimators import Estimate
+from kduq.statistics import Estimate
 
 #: A term of the model: the numbers of its factors, ascending.
 Term = tuple[int, ...]

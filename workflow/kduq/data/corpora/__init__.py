@@ -1,1 +1,38 @@
-"""Kinds of corpora."""
+"""Kinds of corpora: the registry, one file per kind."""
+
+from kduq.config.data import CorpusSettings
+from kduq.data.corpora import ambiguous_facts, bioasq, chatterbot, file, wordnet
+from kduq.data.corpora.protocol import CorpusKind
+from kduq.registry import Registry
+
+CORPUS_KINDS: Registry[CorpusKind] = Registry(
+    "kind of corpus",
+    (ambiguous_facts.KIND, chatterbot.KIND, wordnet.KIND, bioasq.KIND, file.KIND),
+)
+
+
+def kind_of(name: str, settings: CorpusSettings) -> CorpusKind:
+    """The kind that reads a corpus: the one it names, else that of its own name, else file.
+
+    Parameters
+    ----------
+    name : str
+        Of the corpus.
+    settings : CorpusSettings
+        Its table of the configuration.
+
+    Returns
+    -------
+    CorpusKind
+
+    Raises
+    ------
+    UserError
+        If it names a kind that is not known.
+    """
+    return CORPUS_KINDS[settings.kind or (name if name in CORPUS_KINDS else file.KIND.name)]
+
+
+def label(corpus: str) -> str:
+    """What figures call a corpus; a user's own by its name."""
+    return CORPUS_KINDS[corpus].label if corpus in CORPUS_KINDS else corpus

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from kduq import seeds
+from kduq.config.data import CorpusSettings
+from kduq.data.corpora.protocol import CorpusKind, Entry
 from kduq.errors import UserError
 
 #: Questions a topic asks, each about another invented thing.
@@ -301,12 +303,8 @@ def generate(seed: int, questions: int | None, wordings: int) -> list[Question]:
     Raises
     ------
     UserError
-        If there are not so many questions or wordings.
+        If there are not so many questions.
     """
-    if not 2 <= wordings <= WORDINGS:
-        raise UserError(
-            f"wordings: {wordings} found; allowed are 2 to {WORDINGS} for ambiguous_facts"
-        )
     count = QUESTIONS if questions is None else questions
     if not 1 <= count <= QUESTIONS:
         raise UserError(
@@ -348,3 +346,27 @@ def _probabilities(rng: np.random.Generator) -> tuple[float, ...]:
         return (1 / count,) * count
     weights = np.arange(1, rng.integers(3, 7) + 1) ** -rng.choice(_LONG_TAIL_EXPONENTS)
     return tuple((weights / weights.sum()).tolist())
+
+
+def _read(name: str, settings: CorpusSettings) -> list[Entry]:
+    try:
+        facts = generate(settings.seed, settings.questions, settings.wordings)
+    except UserError as error:
+        raise UserError(f"corpora.{name}.{error}") from error
+    # Evenly spaced over questions that are in random order: unlike a drawn share, whether a
+    # question is held out does not depend on how many follow it.
+    held_out = np.diff(np.floor(np.arange(len(facts) + 1) * settings.test_fraction)) > 0
+    return [
+        Entry(
+            wording,
+            list(fact.answers),
+            list(fact.probabilities),
+            number,
+            bool(held_out[number]) and wording == fact.wordings[-1],
+        )
+        for number, fact in enumerate(facts)
+        for wording in fact.wordings
+    ]
+
+
+KIND = CorpusKind("ambiguous_facts", "Ambiguous facts", _read)

@@ -1,14 +1,14 @@
-"""Verdicts: what an interval says of a claim."""
+"""Tests of hypotheses, and the verdicts that follow from them."""
 
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy import stats
+import scipy
 
 
 @dataclass(frozen=True)
-class Test:
+class HypothesisTest:
     """One row of the verdict table.
 
     Attributes
@@ -66,7 +66,7 @@ class Test:
         threshold: float,
         n_students: int,
         **options: Any,
-    ) -> "Test":
+    ) -> "HypothesisTest":
         """A test whose standard errors are those of ``draws``, shape (D, C), of a bootstrap."""
         with np.errstate(invalid="ignore"):
             errors = draws.std(axis=0, ddof=1)
@@ -97,8 +97,8 @@ class Test:
         error = np.maximum(self.errors, 1e-300)
         distance = (sign * self.threshold - size) / error
         factor = 2 * len(self.points)
-        below = factor * stats.t.sf(distance, self.degrees).max()
-        beyond = factor * stats.t.sf(-distance, self.degrees).min()
+        below = factor * scipy.stats.t.sf(distance, self.degrees).max()
+        beyond = factor * scipy.stats.t.sf(-distance, self.degrees).min()
         return float(min(1.0, below, beyond))
 
     def row(self, confidence: float) -> dict[str, Any]:
@@ -115,7 +115,7 @@ class Test:
             A row of the artifact.
         """
         level = 1 - (1 - confidence) / (2 * len(self.points))
-        half = stats.t.ppf(level, self.degrees) * self.errors
+        half = scipy.stats.t.ppf(level, self.degrees) * self.errors
         points, low, high = self.points, self.points - half, self.points + half
         if self.absolute:
             low, high = np.maximum(0, np.maximum(low, -high)), np.maximum(abs(low), abs(high))
@@ -155,7 +155,7 @@ def holm_levels(p_values: np.ndarray, alpha: float) -> np.ndarray:
     Parameters
     ----------
     p_values : ndarray of shape (m,)
-        One a test.
+        One per test.
     alpha : float
         Family-wise error rate.
 
@@ -177,7 +177,7 @@ def holm_levels(p_values: np.ndarray, alpha: float) -> np.ndarray:
     return levels
 
 
-def judge(tests: list[Test], confidence: float) -> list[dict[str, Any]]:
+def judge(tests: list[HypothesisTest], confidence: float) -> list[dict[str, Any]]:
     """Rows of the verdict table, levels Holm-adjusted within a claim.
 
     A claim is supported when all of its interval lies on its side of the threshold, contradicted
@@ -186,7 +186,7 @@ def judge(tests: list[Test], confidence: float) -> list[dict[str, Any]]:
 
     Parameters
     ----------
-    tests : list of Test
+    tests : list of HypothesisTest
         Of all claims.
     confidence : float
         Family-wise coverage of the intervals of a claim.

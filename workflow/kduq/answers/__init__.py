@@ -1,0 +1,1 @@
+"""Stage ``answers``: what a language model answers to the evaluated prompts."""

@@ -1,0 +1,29 @@
+"""Settings of stage ``answers``, and of how any language model is evaluated."""
+
+from kduq.config.fields import StrictModel
+from kduq.families.lm.settings import Decoding
+from kduq.teacher.settings import TeacherSettings
+
+
+class Evaluation(StrictModel):
+    """How a language model is asked the evaluated prompts."""
+
+    prompts: int
+    """Number of the prompts."""
+    draws: int
+    """Answers that it samples to each of them."""
+    embedding_model: str | None
+    """Folder or hub name of a sentence-transformers model; None for all-MiniLM-L6-v2."""
+    embedding_files: str | None
+    """Digest of what lies in that folder; None for no folder."""
+    decoding: Decoding
+    """How answers are sampled."""
+    max_length: int
+    """Tokens of a prompt with its answer."""
+
+
+class TextSettings(TeacherSettings):
+    """What decides a teacher's own answers."""
+
+    evaluation: Evaluation
+    """How it is asked."""

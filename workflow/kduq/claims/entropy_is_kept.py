@@ -1,0 +1,63 @@
+"""Claim 7: students of hard labels keep the teacher's predictive entropy."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from kduq.claims.evidence import Evidence, log_pair
+from kduq.claims.hypothesis import HypothesisTest
+from kduq.claims.protocol import Claim, Margin
+
+
+def _tests(evidence: Evidence) -> Iterator[HypothesisTest]:
+    for run in evidence.tabular("student_output"):
+        if "hard" not in run.grid("label_source"):
+            continue
+        cell = [{"label_source": "hard"}]
+        point, draws = run.curve("entropy/all", cell)
+        # A teacher that is certain of everything leaves nothing to be a share of.
+        own = run.teacher("predictive_entropy") or np.nan
+        used = run.take_used()
+        common = run.names
+        yield HypothesisTest.resampled(
+            7,
+            "6",
+            "Students of hard labels keep the teacher's predictive entropy",
+            *common,
+            "ratio of mean predictive entropy to the teacher's, or its inverse if larger",
+            *log_pair((point / own, draws / own)),
+            float(np.log(evidence.margins["entropy_margin"])),
+            used,
+            absolute=True,
+            ratio=True,
+        )
+        wrong, right = (run.curve(f"entropy/{group}", cell) for group in ("incorrect", "correct"))
+        with np.errstate(invalid="ignore", divide="ignore"):
+            ratio = wrong[0] / right[0], wrong[1] / right[1]
+        yield HypothesisTest.resampled(
+            7,
+            "6",
+            "Students of hard labels are less certain where they are wrong",
+            *common,
+            "ratio of mean predictive entropy where incorrect to where correct",
+            *log_pair(ratio),
+            0.0,
+            used,
+            above=True,
+            ratio=True,
+        )
+
+
+CLAIM = Claim(
+    "entropy_is_kept",
+    7,
+    "6",
+    ("student_output",),
+    _tests,
+    {
+        "entropy_margin": Margin(
+            "A ratio of entropies between 1/margin and margin counts as kept.",
+            above=1.0,
+        )
+    },
+)

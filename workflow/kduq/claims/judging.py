@@ -1,0 +1,66 @@
+"""Stage ``claims``: what the paper says, judged by intervals."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from kduq import artifacts
+from kduq.artifacts import schemas
+from kduq.claims import CLAIMS, hypothesis
+from kduq.claims.evidence import Evidence
+from kduq.claims.settings import ClaimsSettings as Settings
+from kduq.stage import Inputs, Outputs
+from kduq.study.paths import RunKey, run_of
+
+__all__ = ["Settings", "judge", "run"]
+
+
+def run(settings: Settings, inputs: Inputs, outputs: Outputs) -> None:
+    """Write the verdicts; see `kduq.stage.Stage`."""
+    estimates = inputs.read("estimates").table.to_pandas()
+    examples = {Path(path).stem: path for path in inputs.paths.get("examples", ())}
+    files = _by_run(inputs.paths.get("students", ()))
+
+    def students(key: RunKey) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
+        table = artifacts.read_all(files[key], "students")
+        columns = {name: table.column(name) for name in ("diverged", "test_mse", "prediction")}
+        truth = artifacts.read(examples[key.dataset], "examples")
+        columns["classes"] = truth.column("y")[truth.column("split") == "test"]
+        return table.table.select(list(schemas.CONDITION)).to_pandas(), columns
+
+    losses = {
+        key: artifacts.read_all(paths, "losses").table.to_pandas()
+        for key, paths in _by_run(inputs.paths.get("losses", ())).items()
+    }
+    evidence = Evidence(settings, estimates, list(files), students, losses)
+    outputs.write("claims", judge(evidence, settings.confidence))
+
+
+def _by_run(paths: Sequence[str]) -> dict[RunKey, list[str]]:
+    files: dict[RunKey, list[str]] = {}
+    for path in paths:
+        files.setdefault(run_of(path), []).append(path)
+    return files
+
+
+def judge(evidence: Evidence, confidence: float) -> dict[str, list[Any]]:
+    """Judge every claim that the study has evidence for.
+
+    Parameters
+    ----------
+    evidence : Evidence
+        What was measured.
+    confidence : float
+        Family-wise coverage of the intervals of a claim.
+
+    Returns
+    -------
+    dict of str to list
+        The columns of the artifact.
+    """
+    tests = [test for claim in CLAIMS.values() for test in claim.tests(evidence)]
+    rows = hypothesis.judge(tests, confidence)
+    return {name: [row[name] for row in rows] for name in schemas.columns("claims")}

@@ -1,0 +1,37 @@
+"""Claim 5: language models are not robust to noise on their initial parameters."""
+
+from collections.abc import Iterator
+
+from kduq.claims.evidence import Evidence
+from kduq.claims.hypothesis import HypothesisTest
+from kduq.claims.protocol import Claim, Margin
+
+
+def _tests(evidence: Evidence) -> Iterator[HypothesisTest]:
+    for run in evidence.text("student_init"):
+        scales = run.grid("init_noise")
+        if len(scales) < 2:
+            continue
+        # On prompts that were taught, students of one answer agree whatever they started from, and
+        # a change relative to no variance is no number; on held-out wordings they can differ.
+        yield run.test(
+            (5, "5", "Language models are not robust to noise on their initial parameters"),
+            f"relative change of inter-student variance from s = {scales[0]:g} to {scales[-1]:g}, "
+            "all prompts",
+            "inter_student_variance_change",
+            evidence.margins["robust_change"],
+            {"init_noise": scales[-1]},
+            group="all",
+            above=True,
+            absolute=True,
+        )
+
+
+CLAIM = Claim(
+    "sensitive_to_initialisation",
+    5,
+    "5",
+    ("student_init",),
+    _tests,
+    {"robust_change": Margin("A relative change below this counts as robust.", below=1.0)},
+)

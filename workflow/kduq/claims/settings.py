@@ -1,0 +1,38 @@
+"""Settings of stage ``claims``."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from kduq.config.fields import Positive, Share, StrictModel
+from kduq.stage import StageSettings
+
+
+class Gate(StrictModel):
+    """When a language-model study is worth a verdict."""
+
+    hallucination: Share
+    """Largest share of the teacher's answers outside the support, where that is known."""
+    entropy: Positive
+    """Largest relative distance of the teacher's entropy from the truth's."""
+    similarity: Share
+    """Least similarity of greedy answers to the references, on other corpora."""
+    convergence: Positive
+    """Largest change of a student's loss from one tenth of training to the last, nats per token."""
+    converged: Share
+    """Least share of a run's students that change by less."""
+
+
+class ClaimsSettings(StageSettings):
+    """What decides the verdicts."""
+
+    confidence: float
+    """Family-wise coverage of the intervals of a claim."""
+    bootstrap_draws: Annotated[int, Field(ge=2)]
+    """Bootstrap samples of replicates."""
+    seed: int
+    """The study's seed."""
+    margins: dict[str, float]
+    """Margins of the verdicts by their key in the configuration."""
+    gate: Gate
+    """When a language-model study is worth a verdict."""

@@ -1,0 +1,394 @@
+"""The whole configuration: a study."""
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+from pydantic import Field, ValidationError, create_model, model_validator
+
+from kduq.config.data import CorpusSettings, DatasetSettings
+from kduq.config.fields import Count, Name, NonNegative, Positive, Real, Share, StrictModel
+from kduq.config.messages import alternatives, line, unknown
+from kduq.data.corpora import CORPUS_KINDS, kind_of
+from kduq.data.corpora.protocol import CorpusKind
+from kduq.data.datasets import DATASETS, DOWNLOADS
+from kduq.errors import UserError
+from kduq.experiments import EXPERIMENTS
+from kduq.experiments.protocol import ExperimentSettings, FamilyRun, runs_of
+from kduq.families import FAMILIES, AnyModelSettings
+from kduq.families.lm.settings import Decoding
+from kduq.families.protocol import ModelSettings
+
+SCHEMA_FILE = Path(__file__).parents[2] / "config.schema.json"
+
+
+class Language(StrictModel):
+    """What all language-model runs share."""
+
+    prompts: Annotated[int, Field(ge=2, strict=True)]
+    """Prompts on which models are evaluated, at most half of them held out."""
+    draws: Annotated[int, Field(ge=2, strict=True)]
+    """Answers that every model samples to each of them."""
+    embedding_model: str | None = None
+    """Folder or hub name of a sentence-transformers model; none for all-MiniLM-L6-v2."""
+    decoding: Decoding
+    """How answers are sampled."""
+
+
+if TYPE_CHECKING:
+    Experiments = StrictModel
+else:
+    Experiments = create_model(
+        "Experiments",
+        __base__=StrictModel,
+        __doc__="The grids; null switches an experiment off.",
+        **{
+            name: (
+                experiment.table() | None,
+                Field(
+                    default=None,
+                    description=f"Section {experiment.section}."
+                    if experiment.section
+                    else "Beyond the paper.",
+                ),
+            )
+            for name, experiment in EXPERIMENTS.items()
+        },
+    )
+
+
+class Gate(StrictModel):
+    """When a language-model study is worth a verdict."""
+
+    hallucination: Share
+    """Largest share of the teacher's answers outside the support, where that is known."""
+    entropy: Positive
+    """Largest relative distance of the teacher's entropy from the truth's."""
+    similarity: Share
+    """Least similarity of greedy answers to the references, on other corpora."""
+    convergence: Positive
+    """Largest change of a student's loss from one tenth of training to the last, nats per token."""
+    converged: Share
+    """Least share of a run's students that change by less."""
+
+
+class Statistics(StrictModel):
+    """How estimates are made."""
+
+    confidence: Annotated[Real, Field(gt=0.5, lt=1)]
+    """Coverage of every interval."""
+    divergence_factor: Annotated[Real, Field(gt=1)]
+    """A student has diverged above this many times Var(y_train) of training error; a classifier
+    above 1.5 times the error of answering the frequencies of the classes."""
+    bootstrap_draws: Annotated[int, Field(ge=200, strict=True)]
+    """Bootstrap samples of replicates behind slopes, ratios and differences."""
+
+
+class Claims(StrictModel):
+    """Thresholds of the verdicts: practical equivalence, chosen before any result was seen."""
+
+    slope_margin: Positive
+    """A log-log slope within this of its value in theory supports the claim."""
+    ratio_margin: Annotated[Real, Field(gt=1)]
+    """A ratio between 1/margin and margin counts as 1."""
+    robust_change: Annotated[Real, Field(gt=0, lt=1)]
+    """A relative change below this counts as robust."""
+    entropy_margin: Annotated[Real, Field(gt=1)]
+    """A ratio of entropies between 1/margin and margin counts as entropy that is kept."""
+
+
+class SampleSize(StrictModel):
+    """An interval that is wanted, and what students and responses cost (in any one currency)."""
+
+    target: Literal["mean", "variance"]
+    """What the interval is of: the mean prediction of students, or the variance between them."""
+    width: Annotated[Real, Field(gt=0, le=1000)]
+    """Its full width: in standard deviations of the training targets, of a variance over itself;
+    on text in units of the embedding, whose norm is 1."""
+    cost_student: NonNegative
+    """Cost of training one student."""
+    cost_response: Positive
+    """Cost of one response of the teacher to one training input."""
+    cost_draw: Positive
+    """Cost of one more answer of a student to every input, where its answers are drawn."""
+
+
+class Figures(StrictModel):
+    """Style of the figures."""
+
+    style: str
+    """A matplotlib style, or a file of one, on top of the project's own; default for none."""
+    dpi: Annotated[int, Field(ge=50, le=600, strict=True)]
+    """Dots per inch of the PNG files."""
+
+
+class Config(StrictModel):
+    """A study."""
+
+    study: Name
+    """Name of the study and of its folder under results/."""
+    seed: Annotated[int, Field(ge=0, strict=True)]
+    """Root of the tree of seeds."""
+    data_cache: str | None = None
+    """Folder of scikit-learn's downloads (mnist, covtype); none for scikit-learn's own."""
+    job_minutes: Positive = 2.0
+    """Time that a job of students is to take, from which its number of replicates follows."""
+    datasets: Annotated[dict[Name, DatasetSettings], Field(min_length=1)]
+    """Data sets by name."""
+    corpora: dict[Name, CorpusSettings]
+    """Corpora by name."""
+    language: Language
+    """What all language-model runs share."""
+    teachers: Annotated[dict[Name, AnyModelSettings], Field(min_length=1)]
+    """Teachers by name."""
+    students: Annotated[dict[Name, AnyModelSettings], Field(min_length=1)]
+    """Students by name."""
+    experiments: Experiments
+    """What to run."""
+    statistics: Statistics
+    """How to estimate."""
+    claims: Claims
+    """How to judge."""
+    gate: Gate
+    """When a language-model study is worth a verdict."""
+    sample_size: SampleSize
+    """What an interval is to cost."""
+    figures: Figures
+    """How to draw."""
+
+    @model_validator(mode="after")
+    def _references(self) -> "Config":
+        problems = [
+            *self._dataset_problems(),
+            *self._corpus_problems(),
+            *self._run_problems(),
+            *self._style_problems(),
+        ]
+        if problems:
+            raise ValueError("\n".join(problems))
+        return self
+
+    def experiment(self, name: str) -> ExperimentSettings | None:
+        """The table of an experiment; None where it is switched off."""
+        table: ExperimentSettings | None = getattr(self.experiments, name)
+        return table
+
+    def runs(self, name: str) -> dict[str, FamilyRun]:
+        """Families that take part in an experiment, with their settings."""
+        table = self.experiment(name)
+        return {} if table is None else runs_of(table)
+
+    def task_of(self, dataset: str) -> str:
+        """What is to be predicted: regression, classification or text."""
+        if dataset in self.corpora:
+            return "text"
+        if dataset in DATASETS:
+            return DATASETS[dataset].task
+        return self.datasets[dataset].task or "regression"
+
+    def kind_of(self, corpus: str) -> CorpusKind:
+        """How a corpus is read."""
+        return kind_of(corpus, self.corpora[corpus])
+
+    def _style_problems(self) -> list[str]:
+        name = self.figures.style
+        if name == "default":
+            return []
+        import matplotlib.style as known  # noqa: PLC0415 (half a second of every job)
+
+        try:
+            with known.context(name):
+                return []
+        except (OSError, ValueError) as error:
+            reason = str(error).strip().splitlines()[0]
+            return [
+                f"figures.style: found {name!r} ({reason}); allowed are default, a file ending in "
+                f".mplstyle, {', '.join(known.available)}"
+            ]
+
+    def _dataset_problems(self) -> list[str]:
+        problems = []
+        for name, dataset in self.datasets.items():
+            built_in = DATASETS[name] if name in DATASETS else None
+            given = [key for key in ("path", "target") if getattr(dataset, key) is not None]
+            if built_in and not built_in.download and given:
+                problems.append(
+                    f"datasets.{name}.{given[0]}: found a value, but {name} is built in; "
+                    "remove the key or give your data set another name"
+                )
+            if built_in and dataset.task not in (None, built_in.task):
+                problems.append(
+                    f"datasets.{name}.task: found '{dataset.task}'; {name} is for "
+                    f"{built_in.task}; remove the key"
+                )
+            needed = not built_in or (built_in.download and given)
+            if needed and len(given) < 2:
+                lacking = "target" if "path" in given else "path"
+                problems.append(
+                    f"datasets.{name}.{lacking}: missing; a data set other than "
+                    f"{alternatives(DATASETS)}, or a file in place of one, needs a path and a "
+                    "target"
+                )
+        return problems
+
+    def _corpus_problems(self) -> list[str]:
+        problems = []
+        for name, corpus in self.corpora.items():
+            try:
+                kind = self.kind_of(name)
+            except UserError:
+                path = f"corpora.{name}.kind"
+                problems.append(unknown(path, corpus.kind, CORPUS_KINDS, "kinds of corpora"))
+                continue
+            if name in self.datasets:
+                problems.append(f"corpora.{name}: datasets has that name too; rename one of them")
+            if kind.needs == "file" and corpus.path is None:
+                others = [n for n, other in CORPUS_KINDS.items() if other.needs != "file"]
+                problems.append(
+                    f"corpora.{name}.path: missing; a corpus of kind {kind.name} needs a file; "
+                    f"kinds that need none: {alternatives(others)}"
+                )
+            if kind.needs == "nothing" and corpus.path is not None:
+                problems.append(
+                    f"corpora.{name}.path: found a value, but {kind.name} is built in; remove the "
+                    "key"
+                )
+            if not kind.has_columns and (corpus.prompt or corpus.references):
+                key = "prompt" if corpus.prompt else "references"
+                readers = [n for n, other in CORPUS_KINDS.items() if other.has_columns]
+                problems.append(
+                    f"corpora.{name}.{key}: found a value, but only kind {alternatives(readers)} "
+                    "has columns; remove the key"
+                )
+        return problems
+
+    def _name_problems(self, path: str, name: str, task: str) -> list[str]:
+        """What is wrong with a data set's name in an experiment of a task."""
+        if name not in self.datasets:
+            return [unknown(path, name, self.datasets, "datasets")]
+        if self.task_of(name) != task:
+            return [
+                f"{path}: found '{name}', which is for {self.task_of(name)}; this experiment "
+                f"needs a data set for {task}"
+            ]
+        return []
+
+    def _run_problems(self) -> list[str]:
+        problems: list[str] = []
+        for name, experiment in EXPERIMENTS.items():
+            table = self.experiment(name)
+            if table is None:
+                continue
+            key = f"experiments.{name}"
+            for place, dataset in enumerate(table.datasets):
+                path = f"{key}.datasets.{place}"
+                problems.extend(self._name_problems(path, dataset, experiment.task))
+            problems.extend(self._optional_problems(key, table, experiment.task))
+            for family, run in runs_of(table).items():
+                path = f"{key}.families.{family}"
+                for place, corpus in enumerate(getattr(run, "corpora", ())):
+                    if corpus not in self.corpora:
+                        place_path = f"{path}.corpora.{place}"
+                        problems.append(unknown(place_path, corpus, self.corpora, "corpora"))
+                if not experiment.cells(table, run):
+                    problems.append(
+                        f"{path}: the grid has no cell: single needs k = 1 and, on text, the "
+                        "remedies k above 1; correct method or k"
+                    )
+                task = "text" if FAMILIES[family].lane == "text" else experiment.task
+                for role in ("teacher", "student"):
+                    problems.extend(self._model_problems(path, role, run, family, task))
+                problems.extend(self._factorial_problems(path, run, experiment.factorial))
+        if not any(self.runs(name) for name in EXPERIMENTS):
+            problems.append(
+                "experiments: nothing is switched on; give at least one of "
+                f"{alternatives(EXPERIMENTS)} a family"
+            )
+        return problems
+
+    def _optional_problems(self, key: str, table: ExperimentSettings, task: str) -> Iterator[str]:
+        """What is wrong with an experiment's data sets that may be missing."""
+        for place, name in enumerate(table.optional_datasets):
+            path = f"{key}.optional_datasets.{place}"
+            yield from self._name_problems(path, name, task)
+            if name in self.datasets and name not in DOWNLOADS:
+                yield (
+                    f"{path}: found '{name}', which is not downloaded; allowed: "
+                    f"{alternatives(DOWNLOADS)}; name it in {key}.datasets"
+                )
+            elif name in table.datasets:
+                yield f"{path}: found '{name}', which is in {key}.datasets too; name it once"
+
+    def _model_problems(
+        self, path: str, role: str, run: FamilyRun, family: str, task: str
+    ) -> list[str]:
+        """What is wrong with the teacher or the student of a run."""
+        models: dict[str, ModelSettings] = getattr(self, f"{role}s")
+        name: str = getattr(run, role)
+        path = f"{path}.{role}"
+        if name not in models:
+            return [unknown(path, name, models, f"{role}s")]
+        model = models[name]
+        if model.family != family:
+            return [
+                f"{path}: found '{name}', which is of family {model.family}; name a {role} of "
+                f"family {family}"
+            ]
+        if role == "student" and getattr(model, "steps", 1) == 0:
+            return [f"students.{name}.steps: found 0, but {path} trains it; give at least 1"]
+        if task != "regression":
+            return []
+        return [
+            f"{role}s.{name}.{option}: found a value, but {path} uses it for regression, where "
+            "every step takes all rows; remove the key"
+            for option in ("batch_size", "max_steps")
+            if getattr(model, option, None) is not None
+        ]
+
+    def _factorial_problems(self, path: str, run: FamilyRun, factorial: bool) -> list[str]:
+        """What is wrong with a student whose initialisation is to vary."""
+        student = self.students.get(run.student)
+        if not factorial or not getattr(student, "shared_init", False):
+            return []
+        return [
+            f"students.{run.student}.shared_init: found true, but {path}.student varies the "
+            "initialisation; name a student without it"
+        ]
+
+
+def check(raw: Mapping[str, Any]) -> Config:
+    """Check a configuration.
+
+    Parameters
+    ----------
+    raw : mapping
+        What was read from config.yaml and its overlays.
+
+    Returns
+    -------
+    Config
+        The study.
+
+    Raises
+    ------
+    UserError
+        With one line for each problem: the key's path, what was found and what is allowed.
+    """
+    try:
+        return Config.model_validate(dict(raw))
+    except ValidationError as error:
+        lines: list[str] = []
+        for problem in error.errors():
+            if problem["loc"]:
+                lines.append(line(problem, Config.model_json_schema()))
+            elif problem["type"] == "extra_forbidden" or problem["type"] != "value_error":
+                lines.append(f"config: {problem['msg']}")
+            else:
+                lines.extend(problem["msg"].removeprefix("Value error, ").splitlines())
+        raise UserError("\n".join(lines)) from error
+
+
+def schema() -> str:
+    """JSON schema of config.yaml, as text."""
+    return json.dumps(Config.model_json_schema(), indent=1, ensure_ascii=False) + "\n"

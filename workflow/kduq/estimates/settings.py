@@ -1,0 +1,62 @@
+"""Settings of stage ``estimates``."""
+
+from kduq.conditions import Condition, in_order
+from kduq.config.data import Task
+from kduq.stage import RunSettings, StageSettings
+
+
+class GatherSettings(StageSettings):
+    """Nothing but the runs decides the table of all estimates."""
+
+
+class EstimatesSettings(RunSettings):
+    """What decides the estimates of a run, whatever its lane."""
+
+    confidence: float
+    """Coverage of every interval."""
+    conditions: list[Condition]
+    """What varies between students."""
+
+
+class TabularSettings(EstimatesSettings):
+    """What decides the estimates of a run on a table."""
+
+    task: Task
+    """Whether students predict a number or a class."""
+
+
+class TabularFactorialSettings(TabularSettings):
+    """What decides the estimates of a factorial design on a table."""
+
+    levels: dict[str, int]
+    """Levels of each factor."""
+
+    @property
+    def levels_in_order(self) -> dict[str, int]:
+        """Levels in the order of the layout."""
+        return in_order(self.levels)
+
+
+class TextFactorialSettings(EstimatesSettings):
+    """What decides the estimates of a factorial design on a corpus."""
+
+    levels: dict[str, int]
+    """Levels of each factor."""
+    prompts: int
+    """Number of the evaluated prompts."""
+
+    @property
+    def levels_in_order(self) -> dict[str, int]:
+        """Levels in the order of the layout."""
+        return in_order(self.levels)
+
+
+class TextSettings(EstimatesSettings):
+    """What decides the estimates of a run on a corpus."""
+
+    prompts: int
+    """Number of the evaluated prompts."""
+    embedding_model: str | None
+    """Folder or hub name of a sentence-transformers model; None for all-MiniLM-L6-v2."""
+    embedding_files: str | None
+    """Digest of what lies in that folder; None for no folder."""

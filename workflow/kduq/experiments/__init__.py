@@ -1,0 +1,24 @@
+"""Experiments: the registry, one file per experiment."""
+
+from kduq.experiments import (
+    bootstrap,
+    decomposition,
+    student_init,
+    student_output,
+    teacher_noise,
+    variance_aware,
+)
+from kduq.experiments.protocol import Experiment
+from kduq.registry import Registry
+
+EXPERIMENTS: Registry[Experiment] = Registry(
+    "experiment",
+    (
+        teacher_noise.EXPERIMENT,
+        student_init.EXPERIMENT,
+        bootstrap.EXPERIMENT,
+        student_output.EXPERIMENT,
+        variance_aware.EXPERIMENT,
+        decomposition.EXPERIMENT,
+    ),
+)

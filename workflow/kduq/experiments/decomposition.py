@@ -1,0 +1,38 @@
+"""Decomposition (beyond the paper): where the variance between students comes from."""
+
+from kduq.conditions import Condition
+from kduq.config.fields import Positive
+from kduq.experiments.protocol import Experiment, ExperimentSettings, FactorialRun
+
+
+class Settings(ExperimentSettings):
+    """Where the variance between students comes from: a factorial design (beyond the paper)."""
+
+    alpha: Positive
+    """Noise variance of one response over Var(y_train)."""
+
+
+def _conditions(settings: Settings) -> list[Condition]:
+    return [Condition(alpha=settings.alpha)]  # what varies are the levels of its factors
+
+
+def _text_conditions(run: FactorialRun) -> list[Condition]:
+    del run
+    return [Condition(method="single", k=1, label_source="sampled", temperature=1.0)]
+
+
+EXPERIMENT = Experiment(
+    "decomposition",
+    "Where does the variance between students come from?",
+    "",
+    Settings,
+    _conditions,
+    text_conditions=_text_conditions,
+    factors=("noise", "bootstrap"),
+    factorial=True,
+    noisy=True,
+    # Levels are few, and each has many students.
+    largest_shard=4,
+    largest_text_shard=1,
+    figures=("decomposition",),
+)

@@ -1,0 +1,179 @@
+"""What all stages share: settings that are passed on as they are, inputs by role, and outputs."""
+
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+from tqdm import tqdm
+
+from kduq import artifacts
+from kduq.artifacts import files
+from kduq.config.fields import StrictModel
+
+
+class StageSettings(StrictModel):
+    """Exactly the settings that change what a stage writes."""
+
+
+class RunSettings(StageSettings):
+    """Settings of a stage of one run: a family on a data set in an experiment."""
+
+    experiment: str
+    """Name of the experiment."""
+    family: str
+    """Name of the family."""
+    dataset: str
+    """Name of the data set or corpus."""
+    seed: int
+    """The study's seed."""
+
+    @property
+    def path(self) -> tuple[str, str, str]:
+        """Names on the way from the root of the tree of seeds to the run; see `kduq.seeds`."""
+        return self.experiment, self.family, self.dataset
+
+
+class ShardSettings(RunSettings):
+    """Settings of a stage whose work is cut into shards of replicates."""
+
+    start: int
+    """First replicate, or level of the sharded factor."""
+    stop: int
+    """First one that is no longer part of the shard."""
+
+    @property
+    def replicates(self) -> range:
+        """Replicates, or levels of the sharded factor, of the shard."""
+        return range(self.start, self.stop)
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """Artifacts that a stage reads, by role.
+
+    Attributes
+    ----------
+    paths : mapping of str to sequence of str
+        Files of each role; a role has the name of the stage that made it, unless said otherwise.
+    """
+
+    paths: Mapping[str, Sequence[str]]
+
+    def read(self, role: str, stage: str | None = None) -> artifacts.Artifact:
+        """The one artifact of a role; see `kduq.artifacts.read`."""
+        (path,) = self.paths[role]
+        return artifacts.read(path, stage or role)
+
+    def read_all(self, role: str, stage: str | None = None) -> artifacts.Artifact:
+        """All artifacts of a role, stacked; see `kduq.artifacts.read_all`."""
+        return artifacts.read_all(self.paths[role], stage or role)
+
+    def __contains__(self, role: object) -> bool:
+        return bool(self.paths.get(str(role)))
+
+
+@dataclass(frozen=True)
+class Outputs:
+    """Where a stage writes, and with which provenance.
+
+    Attributes
+    ----------
+    paths : mapping of str to str
+        Files, and folders, by name.
+    provenance : mapping
+        Of all of them; see `kduq.artifacts.provenance`.
+    check : callable
+        Called before anything is written; see `kduq.runtime.script.Parameters.check_inputs`.
+    """
+
+    paths: Mapping[str, str]
+    provenance: Mapping[str, Any]
+    files: dict[str, str] = field(default_factory=dict)
+
+    def write(self, stage: str, columns: Mapping[str, Any], name: str | None = None) -> None:
+        """Write a table.
+
+        Parameters
+        ----------
+        stage : str
+            Whose table it is.
+        columns : mapping of str to array_like
+            See `kduq.artifacts.write`.
+        name : str, optional
+            Of the output; the stage's if left out.
+        """
+        provenance = {**self.provenance, "stage": stage}
+        if self.files and (name or stage) == self.provenance["stage"]:
+            provenance["files"] = self.files
+        artifacts.write(self.paths[name or stage], stage, columns, provenance)
+
+    def write_bytes(self, name: str, data: bytes) -> None:
+        """Write a file that is no table and carries its provenance itself."""
+        with files.atomic(self.paths[name]) as temporary:
+            temporary.write_bytes(data)
+
+    @contextmanager
+    def folder(self, name: str) -> Iterator[Path]:
+        """Give a folder to fill; the stage's own table, written later, lists its files."""
+        path = Path(self.paths[name])
+        with files.atomic_folder(path) as folder:
+            yield folder
+        self.files.update(files.digests_below(path))
+
+
+@contextmanager
+def progress(total: int, unit: str) -> Iterator[Any]:
+    """A bar in the job's log.
+
+    Parameters
+    ----------
+    total : int
+        Units of work.
+    unit : str
+        What they are, in the singular.
+
+    Yields
+    ------
+    callable
+        To be told how many units have been done since the last call.
+    """
+    with tqdm(total=total, unit=unit, file=sys.stderr, mininterval=5) as bar:
+        yield bar.update
+
+
+class Stage(Protocol):
+    """What the module of a stage offers: one lane's way along this piece of the road.
+
+    Tables and text are two lanes with the same stages under the same names: ``kduq.students.tabular``
+    and ``kduq.students.text``. The plan says which module makes an artifact, and the stage's entry
+    script calls it.
+
+    Attributes
+    ----------
+    Settings : type of StageSettings
+        Exactly the settings that change what the stage writes.
+    """
+
+    Settings: type[StageSettings]
+
+    def run(self, settings: Any, inputs: Inputs, outputs: Outputs) -> None:
+        """Read the inputs, do the work and write the outputs.
+
+        Parameters
+        ----------
+        settings : StageSettings
+            Of the module's own type.
+        inputs : Inputs
+            Artifacts by role.
+        outputs : Outputs
+            Where to write.
+
+        Raises
+        ------
+        UserError
+            If a user's mistake stands in the way.
+        """
+        ...

@@ -1,0 +1,93 @@
+"""Bootstrap over replicates, in which all cells of a run share their weights."""
+
+import numpy as np
+
+
+def replicate_weights(n_replicates: int, draws: int, generator: np.random.Generator) -> np.ndarray:
+    """Weights of a bootstrap over replicates.
+
+    Parameters
+    ----------
+    n_replicates : int
+        Number of replicates of a run.
+    draws : int
+        Number of bootstrap samples.
+    generator : numpy.random.Generator
+        Source of the resampling.
+
+    Returns
+    -------
+    ndarray of shape (draws, n_replicates)
+        How often each replicate is in each sample. One set of weights serves all cells of a run,
+        so that what replicates share across cells stays together.
+    """
+    share = np.full(n_replicates, 1 / n_replicates)
+    return generator.multinomial(n_replicates, share, size=draws).astype(np.float64)
+
+
+def weighted_variance(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Variance across replicates in each bootstrap sample, averaged over inputs.
+
+    Parameters
+    ----------
+    values : ndarray of shape (R, X)
+        One row a replicate. A row that is not finite takes no part.
+    weights : ndarray of shape (D, R)
+        From `replicate_weights`.
+
+    Returns
+    -------
+    ndarray of shape (D,)
+        mean_x Σ_r w_r (f_rx - f̄_x)² / (Σ_r w_r - 1), times m/(m - 1) with m replicates: a
+        bootstrap sample of m rows is drawn from m, and its expected variance is (m-1)/m of the
+        sample's own.
+    """
+    good = np.isfinite(values).all(axis=1)
+    values, weights = values[good], weights[:, good]
+    values = values - values.mean(axis=0)
+    total = weights.sum(axis=1)
+    second = weights @ (values**2).mean(axis=1)
+    first = ((weights @ values) ** 2).mean(axis=1)
+    n = good.sum()
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return (second - first / total) / (total - 1) * n / (n - 1)
+
+
+def weighted_mean(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Mean over replicates in each bootstrap sample.
+
+    Parameters
+    ----------
+    values : ndarray of shape (R,)
+        One value a replicate; one that is not finite takes no part.
+    weights : ndarray of shape (D, R)
+        From `replicate_weights`.
+
+    Returns
+    -------
+    ndarray of shape (D,)
+        The means.
+    """
+    good = np.isfinite(values)
+    return weights[:, good] @ values[good] / weights[:, good].sum(axis=1)
+
+
+def log_log_slope(x: np.ndarray, y: np.ndarray) -> np.ndarray:
+    """Least-squares slope of log y on log x.
+
+    Parameters
+    ----------
+    x : ndarray of shape (C,)
+        Positive abscissae.
+    y : ndarray of shape (..., C)
+        Positive ordinates; where one is not positive the slope is NaN.
+
+    Returns
+    -------
+    ndarray of shape (...)
+        The slopes.
+    """
+    log_x = np.log(x)
+    centred = log_x - log_x.mean()
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.log(y) @ centred / (centred @ centred)

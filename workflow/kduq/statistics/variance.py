@@ -1,0 +1,168 @@
+"""Variance between and within students: one-way random effects, unbiased for few draws."""
+
+import numpy as np
+
+from kduq.statistics.intervals import Estimate, from_leave_one_out
+
+
+def variance(values: np.ndarray, confidence: float) -> Estimate:
+    """Unbiased variance over students of one value each.
+
+    Parameters
+    ----------
+    values : ndarray of shape (S,)
+        One value a student.
+    confidence : float
+        Coverage of the interval.
+
+    Returns
+    -------
+    Estimate
+        The variance with ddof = 1.
+    """
+    return inter_student_variance(values[:, None, None], confidence)
+
+
+def inter_student_variance(draws: np.ndarray, confidence: float) -> Estimate:
+    """Inter-student variance, corrected for the finite number of draws a student.
+
+    Parameters
+    ----------
+    draws : ndarray of shape (S, J, X)
+        Draw j of student s at input x; J = 1 for a student that answers without randomness.
+    confidence : float
+        Coverage of the interval.
+
+    Returns
+    -------
+    Estimate
+        (between - within) / J averaged over inputs, in squared units of f. Unbiased, so it may
+        come out negative when students do not differ.
+    """
+    n, n_draws, _ = draws.shape
+    if n < 2:
+        return Estimate(np.nan, np.nan, np.nan, np.nan, n)
+    centred = draws - draws.mean(axis=(0, 1))
+    squared = (centred.mean(axis=1) ** 2).mean(axis=1)
+    within = centred.var(axis=1, ddof=1).mean(axis=1) if n_draws > 1 else np.zeros(n)
+    return _between_less_within(squared, within, n_draws, confidence)
+
+
+def _between_less_within(
+    squared: np.ndarray, within: np.ndarray, n_draws: int, confidence: float
+) -> Estimate:
+    """Inter-student variance from each student's share of it.
+
+    Parameters
+    ----------
+    squared, within : ndarray of shape (S,)
+        Squared deviation of a student's mean from the mean over students, and the variance of its
+        own draws; S at least 2.
+    n_draws : int
+        Draws a student.
+    confidence : float
+        Coverage of the interval.
+
+    Returns
+    -------
+    Estimate
+        Σ squared / (S-1) - mean(within) / J.
+    """
+    n = len(squared)
+    value = squared.sum() / (n - 1) - within.mean() / n_draws
+    if n < 3:
+        return Estimate(float(value), np.nan, np.nan, np.nan, n)
+    # Leaving student s out of a sum of squares around the mean takes n/(n-1) times its own
+    # squared deviation from the full mean with it.
+    left_out = (squared.sum() - n / (n - 1) * squared) / (n - 2)
+    left_out -= (within.sum() - within) / (n - 1) / n_draws
+    return from_leave_one_out(float(value), left_out, confidence)
+
+
+def moments(draws: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Mean and total variance of each student's draws of a vector.
+
+    Parameters
+    ----------
+    draws : ndarray of shape (S, X, J, D)
+        Draw j of student s at input x, a vector.
+
+    Returns
+    -------
+    means : ndarray of float64 of shape (S, X, D)
+        Mean over draws.
+    within : ndarray of float64 of shape (S, X)
+        Trace of the covariance of the draws, with ddof = 1; NaN for J < 2.
+    """
+    n_draws = draws.shape[2]
+    means = draws.sum(axis=2, dtype=np.float64) / max(n_draws, 1)
+    within = np.full(draws.shape[:2], np.nan)
+    if n_draws > 1:
+        # Student by student: in double precision all draws at once may not fit into memory.
+        for s, centre in enumerate(means):
+            within[s] = ((draws[s] - centre[:, None]) ** 2).sum(axis=(1, 2)) / (n_draws - 1)
+    return means, within
+
+
+def inter_student_trace(
+    means: np.ndarray, within: np.ndarray, n_draws: int, confidence: float
+) -> Estimate:
+    """Inter-student variance of vectors: the trace of the covariance, averaged over inputs.
+
+    Parameters
+    ----------
+    means, within : ndarray of shape (S, X, D) and (S, X)
+        From `moments`.
+    n_draws : int
+        Draws J behind each mean.
+    confidence : float
+        Coverage of the interval.
+
+    Returns
+    -------
+    Estimate
+        `inter_student_variance` with squared distances in place of squares. For J = 1 the
+        variance within is unknown and stays part of it.
+    """
+    n, n_inputs, _ = means.shape
+    if n < 2 or n_inputs == 0:
+        return Estimate(np.nan, np.nan, np.nan, np.nan, n if n_inputs else 0)
+    squared = ((means - means.mean(axis=0)) ** 2).sum(axis=2).mean(axis=1)
+    own = within.mean(axis=1) if n_draws > 1 else np.zeros(n)
+    return _between_less_within(squared, own, n_draws, confidence)
+
+
+def systematic_noise(means: np.ndarray, target: np.ndarray, confidence: float) -> Estimate:
+    """Squared distance of what students expect from a fixed target, free of sampling variance.
+
+    Parameters
+    ----------
+    means : ndarray of shape (S, X, D)
+        Mean over draws of student s at input x, a vector.
+    target : ndarray of shape (X, D)
+        What the mean over students is held against.
+    confidence : float
+        Coverage of the interval.
+
+    Returns
+    -------
+    Estimate
+        |mean_s d_s|² - MS_between / (S·J), averaged over inputs, with d = means - target: the
+        variance of a mean of S students is estimated by that of their means, MS_between / J, over
+        S. As MS_between / J = Σ |d_s - mean d|² / (S-1), this is the mean of d_s·d_t over pairs of
+        different students, a U-statistic (Hoeffding 1948). Unbiased, so it may come out negative
+        where students are right on average; there its jackknife interval is too wide.
+    """
+    n, n_inputs, _ = means.shape
+    if n < 2 or n_inputs == 0:
+        return Estimate(np.nan, np.nan, np.nan, np.nan, n if n_inputs else 0)
+    away = means - target
+    total = away.sum(axis=0)
+    own = (away**2).sum(axis=2).mean(axis=1)
+    across = float((total**2).sum(axis=1).mean())
+    value = (across - own.sum()) / (n * (n - 1))
+    if n < 3:
+        return Estimate(float(value), np.nan, np.nan, np.nan, n)
+    rest = ((total - away) ** 2).sum(axis=2).mean(axis=1)
+    left_out = (rest - (own.sum() - own)) / ((n - 1) * (n - 2))
+    return from_leave_one_out(float(value), left_out, confidence)

@@ -1,0 +1,78 @@
+"""The one grammar of paths below ``results/{study}/``."""
+
+from pathlib import Path, PurePosixPath
+from typing import NamedTuple
+
+#: Tables that a study has once.
+ESTIMATES, CLAIMS, SAMPLE_SIZE, REPORT = (
+    "estimates.parquet",
+    "claims.parquet",
+    "plan.parquet",
+    "report.html",
+)
+
+
+class RunKey(NamedTuple):
+    """A run: a family on a data set, or corpus, in an experiment."""
+
+    experiment: str
+    family: str
+    dataset: str
+
+    def file(self, stage: str, shard: tuple[int, int] | None = None) -> str:
+        """Path of an artifact of the run: of one shard of replicates, or its estimates."""
+        name = stage if shard is None else f"{stage}/{shard[0]:06d}-{shard[1]:06d}"
+        return f"{self.experiment}/{self.family}/{self.dataset}/{name}.parquet"
+
+
+def examples(dataset: str) -> str:
+    """Path of a data set's, or a corpus's, examples."""
+    return f"examples/{dataset}.parquet"
+
+
+def teacher(name: str, dataset: str, table: str = "teacher") -> str:
+    """Path of a teacher's table: teacher or, of a language model, losses or answers."""
+    return f"teachers/{name}/{dataset}/{table}.parquet"
+
+
+def figure(name: str, suffix: str = "png") -> str:
+    """Path of a figure."""
+    return f"figures/{name}.{suffix}"
+
+
+def run_of(path: str) -> RunKey:
+    """The run that a path below ``results/{study}/``, or such a path itself, belongs to."""
+    parts = Path(path).parts
+    below = parts[parts.index("results") + 2 :] if "results" in parts else parts
+    return RunKey(*below[:3])
+
+
+def study_root(path: str) -> str:
+    """Folder ``results/{study}`` of a path below it."""
+    parts = Path(path).parts
+    return str(Path(*parts[: parts.index("results") + 2]))
+
+
+def benchmark(path: str, stage: str) -> tuple[str, str] | None:
+    """Benchmark file of the job that makes an artifact, below ``benchmarks``, and its family.
+
+    Parameters
+    ----------
+    path : str
+        Of the artifact.
+    stage : str
+        That makes it.
+
+    Returns
+    -------
+    tuple of str, optional
+        The file and the family, empty where the job has none; None for what a study has once.
+    """
+    parts = PurePosixPath(path).with_suffix("").parts
+    if len(parts) == 1:
+        return None
+    if parts[0] == "teachers":
+        return f"{stage}/{'_'.join(parts[1:-1])}.tsv", ""
+    if parts[0] in ("examples", "figures"):
+        return f"{stage}/{'_'.join(parts[1:])}.tsv", ""
+    return f"{stage}/{'_'.join((*parts[:3], *parts[4:]))}.tsv", parts[1]

@@ -1,0 +1,139 @@
+"""A run of a study: a family on a data set in an experiment, and how its work is cut."""
+
+import math
+from dataclasses import dataclass
+
+from kduq.conditions import LEVEL_COLUMNS, SHARDED_FACTOR, Condition
+from kduq.config.study import Config
+from kduq.data.datasets import DATASETS
+from kduq.experiments.protocol import Experiment, FactorialRun, FamilyRun, trainings
+from kduq.families.protocol import Family, Workload
+from kduq.study.paths import RunKey
+
+#: Training rows, columns and numbers predicted of a user's own file, which is not opened to plan.
+_OWN_FILE = (1000, 20, 500)
+#: Bytes of predictions that a job keeps, and how often each is held at its peak.
+_MEMORY, _COPIES = 1e9, 72
+
+
+@dataclass(frozen=True)
+class Run:
+    """A family on a data set, or corpus, in an experiment.
+
+    Attributes
+    ----------
+    key : RunKey
+        Its names.
+    experiment : Experiment
+        What varies.
+    family : Family
+        Of teacher and students.
+    task : str
+        regression, classification or text.
+    settings : FamilyRun
+        Its table of the configuration.
+    conditions : list of Condition
+        What varies between students, the slowest key first.
+    shards : list of tuple of int
+        First replicate of each job, and the first one that is no longer part of it.
+    """
+
+    key: RunKey
+    experiment: Experiment
+    family: Family
+    task: str
+    settings: FamilyRun
+    conditions: list[Condition]
+    shards: list[tuple[int, int]]
+
+    @property
+    def lane(self) -> str:
+        """tabular or text."""
+        return self.family.lane
+
+    @property
+    def levels(self) -> dict[str, int]:
+        """Levels by factor of a factorial design, in the order of its layout; else none."""
+        return self.settings.levels_by_factor if isinstance(self.settings, FactorialRun) else {}
+
+    @property
+    def inner_levels(self) -> dict[str, int]:
+        """Levels of the factors but the one that shards cut."""
+        return {factor: n for factor, n in self.levels.items() if factor != SHARDED_FACTOR}
+
+    @property
+    def estimates(self) -> str:
+        """Path of its estimates."""
+        return self.key.file("estimates")
+
+    def files(self, stage: str) -> list[str]:
+        """Paths of its artifacts of a stage, one per shard."""
+        return [self.key.file(stage, shard) for shard in self.shards]
+
+
+def plan_run(
+    config: Config, experiment: Experiment, family: Family, dataset: str, settings: FamilyRun
+) -> Run:
+    """Work out the conditions and the shards of a run.
+
+    Parameters
+    ----------
+    config : Config
+        The study's.
+    experiment, family : Experiment, Family
+        What is run.
+    dataset : str
+        On what.
+    settings : FamilyRun
+        The family's table in the experiment.
+
+    Returns
+    -------
+    Run
+    """
+    table = config.experiment(experiment.name)
+    assert table is not None  # a run has settings
+    conditions = experiment.cells(table, settings)
+    students = trainings(conditions)
+    if isinstance(settings, FactorialRun):
+        # Levels of decoding are draws of one student.
+        trained = {f: n for f, n in settings.levels_by_factor.items() if f in LEVEL_COLUMNS}
+        students = math.prod(n for f, n in trained.items() if f != SHARDED_FACTOR)
+    size = settings.shard_size or _shard(config, experiment, family, dataset, settings, students)
+    starts = range(0, settings.total, size)
+    return Run(
+        RunKey(experiment.name, family.name, dataset),
+        experiment,
+        family,
+        config.task_of(dataset),
+        settings,
+        conditions,
+        [(start, min(start + size, settings.total)) for start in starts],
+    )
+
+
+def _shard(
+    config: Config,
+    experiment: Experiment,
+    family: Family,
+    dataset: str,
+    settings: FamilyRun,
+    students: int,
+) -> int:
+    """Replicates per job: of a few round sizes, whatever the number of replicates.
+
+    The largest size whose jobs take no longer than the configuration says and keep no more
+    predictions than fit one gigabyte, or the least. Since it does not depend on the number of
+    replicates, further ones leave the shards that are there as they are.
+    """
+    on_text = family.lane == "text"
+    rows, columns, predicted = DATASETS[dataset].shape if dataset in DATASETS else _OWN_FILE
+    workload = Workload(rows, columns, predicted, config.language.prompts, config.language.draws)
+    seconds = family.seconds(config.students[settings.student], workload)
+    fitting = 60 * config.job_minutes / (students * seconds)
+    largest = experiment.largest_text_shard if on_text else experiment.largest_shard
+    if not on_text:
+        fitting = min(fitting, _MEMORY / (_COPIES * students * predicted))
+    if largest is not None:
+        fitting = min(fitting, largest)
+    return max((size for size in family.sizes if size <= fitting), default=family.sizes[0])

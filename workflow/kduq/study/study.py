@@ -1,0 +1,278 @@
+"""The plan of a study: every artifact, the settings that decide its content, and its inputs.
+
+Rules and the audit read the same plan, so what Snakemake reruns and what the audit calls stale
+follow from one list.
+"""
+
+from functools import cached_property
+from pathlib import Path
+
+from kduq.artifacts.files import digest
+from kduq.artifacts.fingerprint import PACKAGE
+from kduq.claims import CLAIMS
+from kduq.claims.settings import ClaimsSettings
+from kduq.config.study import Config
+from kduq.data.datasets import DATASETS
+from kduq.estimates.settings import GatherSettings
+from kduq.experiments import EXPERIMENTS
+from kduq.families import FAMILIES
+from kduq.figures import FIGURES
+from kduq.figures.protocol import STYLE, Figure
+from kduq.figures.settings import FigureSettings
+from kduq.report.settings import ReportSettings
+from kduq.sample_size.settings import SampleSizeSettings
+from kduq.study import paths, tabular, text
+from kduq.study.run import Run, plan_run
+from kduq.study.target import Target
+
+_CAPTIONS = PACKAGE.parent / "report"
+_TEMPLATES = ("report.html.j2", "page.html.j2", "macros.html.j2", "page.css", "page.js")
+_LANES = {"tabular": tabular, "text": text}
+
+
+class Study:
+    """All targets of a study.
+
+    Parameters
+    ----------
+    config : Config
+        The checked configuration.
+
+    Attributes
+    ----------
+    skipped : list of str
+        Data sets that take part only where they have been downloaded, and have not been.
+    runs : list of Run
+        In the order of the registries of experiments and families.
+    experiments, absent : list of str
+        Names of the experiments that have a run, and of those that have none.
+    """
+
+    def __init__(self, config: Config) -> None:
+        self.config = config
+        self.skipped = [d for d in self._optional() if self._lacks(d)]
+        self.runs: list[Run] = []
+        for name, experiment in EXPERIMENTS.items():
+            table = config.experiment(name)
+            if table is None:
+                continue
+            tables = [d for d in (*table.datasets, *table.optional_datasets)]
+            for family, settings in config.runs(name).items():
+                for dataset in getattr(settings, "corpora", tables):
+                    if dataset not in self.skipped:
+                        found = plan_run(config, experiment, FAMILIES[family], dataset, settings)
+                        self.runs.append(found)
+        self.experiments = list(dict.fromkeys(run.key.experiment for run in self.runs))
+        self.absent = [name for name in EXPERIMENTS if name not in self.experiments]
+
+    def _optional(self) -> list[str]:
+        tables = [self.config.experiment(name) for name in EXPERIMENTS]
+        return list(dict.fromkeys(d for t in tables if t is not None for d in t.optional_datasets))
+
+    def _lacks(self, dataset: str) -> bool:
+        download = DATASETS[dataset].download
+        own = self.config.datasets[dataset].path is not None
+        return not own and download is not None and not download.is_cached()
+
+    def runs_of(self, *experiments: str, lane: str | None = None) -> list[Run]:
+        """Runs of some experiments, or of all if none is named, and of one lane, or of both."""
+        return [
+            run
+            for run in self.runs
+            if (not experiments or run.key.experiment in experiments) and lane in (None, run.lane)
+        ]
+
+    @property
+    def datasets(self) -> list[str]:
+        """Data sets and corpora that the study uses."""
+        used = {run.key.dataset for run in self.runs}
+        return [d for d in (*self.config.datasets, *self.config.corpora) if d in used]
+
+    @property
+    def corpora(self) -> list[str]:
+        """Corpora that the study uses."""
+        return [d for d in self.datasets if d in self.config.corpora]
+
+    @property
+    def downloads(self) -> list[str]:
+        """Data sets of the configuration that are downloaded."""
+        return [
+            name
+            for name, settings in self.config.datasets.items()
+            if name in DATASETS and DATASETS[name].download and settings.path is None
+        ]
+
+    def key_of(self, dataset: str) -> str:
+        """Where the configuration describes a data set or corpus."""
+        table = "corpora" if dataset in self.config.corpora else "datasets"
+        return f"{table}.{dataset}"
+
+    def data_file(self, dataset: str) -> list[str]:
+        """The user's file behind a data set or corpus, as a list of at most one."""
+        if dataset in self.config.corpora:
+            path = self.config.corpora[dataset].path
+            # A folder is no file to depend on; its content is part of the settings.
+            return [] if path is None or self.config.kind_of(dataset).needs == "folder" else [path]
+        path = self.config.datasets[dataset].path
+        return [] if path is None else [path]
+
+    def user_files(self, target: Target) -> list[str]:
+        """Paths of the user's files that a target is made from."""
+        if target.stage != "examples":
+            return []
+        return self.data_file(str(target.config["dataset"]))
+
+    @cached_property
+    def targets(self) -> dict[str, Target]:
+        """Every target of the study by its path, in the order of the road."""
+        targets: list[Target] = []
+        for dataset in self.datasets:
+            targets += self._lane_of(dataset).examples(self.config, dataset)
+        teachers = dict.fromkeys((run.settings.teacher, run.key.dataset) for run in self.runs)
+        for name, dataset in teachers:
+            targets += self._lane_of(dataset).teacher(self.config, name, dataset)
+        for run in self.runs:
+            lane = _LANES[run.lane]
+            for shard in run.shards:
+                targets += lane.responses(self.config, run, shard)
+                targets += lane.students(self.config, run, shard)
+            targets += lane.estimates(self.config, run)
+        targets += [self._gathered(), self._claims(), *self._sample_size(), *self._figures()]
+        targets.append(self._report())
+        return {target.path: target for target in targets}
+
+    def _lane_of(self, dataset: str) -> "type[tabular] | type[text]":
+        return _LANES["text" if dataset in self.config.corpora else "tabular"]
+
+    def _gathered(self) -> Target:
+        inputs = {"estimates": [run.estimates for run in self.runs]}
+        modules = ("kduq.estimates.gather",)
+        return Target(
+            paths.ESTIMATES, "estimates", GatherSettings(), modules, inputs, script="gather"
+        )
+
+    def _claims(self) -> Target:
+        """The verdicts; without evidence there is no claim to judge."""
+        settings = ClaimsSettings(
+            **self.config.claims.model_dump(),
+            confidence=self.config.statistics.confidence,
+            bootstrap_draws=self.config.statistics.bootstrap_draws,
+            seed=self.config.seed,
+            gate=self.config.gate,
+        )
+        evidence: dict[str, list[str]] = {"estimates": [paths.ESTIMATES]}
+        needed = {name for claim in CLAIMS.values() for name in claim.experiments}
+        for run in self.runs_of(*needed):
+            if run.lane == "text":
+                roles = {"losses": run.files("losses")}
+            else:
+                roles = {
+                    "students": run.files("students"),
+                    "examples": [paths.examples(run.key.dataset)],
+                }
+            for role, files in roles.items():
+                evidence[role] = list(dict.fromkeys([*evidence.get(role, []), *files]))
+        rows = None if len(evidence) > 1 else 0
+        return Target(paths.CLAIMS, "claims", settings, ("kduq.claims.judging",), evidence, rows)
+
+    def _sample_size(self) -> list[Target]:
+        """What the factorial design says of further students, where there is one."""
+        runs = [run for run in self.runs if run.levels]
+        if not runs:
+            return []
+        settings = SampleSizeSettings(
+            **self.config.sample_size.model_dump(), confidence=self.config.statistics.confidence
+        )
+        inputs = {
+            "estimates": [run.estimates for run in runs],
+            "examples": list(dict.fromkeys(paths.examples(run.key.dataset) for run in runs)),
+        }
+        modules = ("kduq.sample_size.planning",)
+        return [Target(paths.SAMPLE_SIZE, "plan", settings, modules, inputs)]
+
+    @cached_property
+    def figures(self) -> dict[str, Figure]:
+        """Figures that the study has something to draw for, by name."""
+        return {name: figure for name, figure in FIGURES.items() if figure.sources(self)}
+
+    def _figures(self) -> list[Target]:
+        own = Path(self.config.figures.style)
+        settings = FigureSettings(
+            **self.config.figures.model_dump(),
+            style_file=digest(own) if own.is_file() else None,
+            project_style=digest(STYLE),
+            confidence=self.config.statistics.confidence,
+            sample_size=self.config.sample_size,
+            figure="",
+        )
+        return [
+            Target(
+                paths.figure(name, suffix),
+                "figures",
+                settings.model_copy(
+                    update={"figure": name}
+                    | ({} if figure.uses_sample_size else {"sample_size": None})
+                ),
+                (figure.module,),
+                figure.sources(self),
+            )
+            for name, figure in self.figures.items()
+            for suffix in ("png", "pdf")
+        ]
+
+    def _report(self) -> Target:
+        settings = ReportSettings(
+            study=self.config,
+            templates={name: digest(_CAPTIONS / name) for name in _TEMPLATES},
+            captions={name: digest(_CAPTIONS / f"{name}.rst") for name in self.figures},
+            skipped=self.skipped,
+        )
+        inputs = {
+            "estimates": [paths.ESTIMATES],
+            "claims": [paths.CLAIMS],
+            "figures": [paths.figure(name) for name in self.figures],
+            **self._samples(),
+        }
+        return Target(paths.REPORT, "report", settings, ("kduq.report.page",), inputs)
+
+    def _samples(self) -> dict[str, list[str]]:
+        """What sample answers are shown from: one shard of students of the run that shows most."""
+        run = self.exemplary_text_run
+        if run is None:
+            return {}
+        return {
+            "examples": [paths.examples(run.key.dataset)],
+            "answers": [paths.teacher(run.settings.teacher, run.key.dataset, "answers")],
+            "students": run.files("students")[:1],
+        }
+
+    @property
+    def exemplary_text_run(self) -> Run | None:
+        """The run on text whose students show best what one answer per prompt does; or None."""
+        runs = [run for run in self.runs_of(lane="text") if not run.levels]
+        order = ["sampled", "greedy"]
+
+        def rank(run: Run) -> tuple[int, int]:
+            sampled = [c for c in run.conditions if c.label_source == "sampled"]
+            plain = [c for c in sampled if c.method == "single" and (c.temperature or 1) == 1]
+            del order
+            return (-len(plain), len(run.conditions))
+
+        return min(runs, key=rank, default=None)
+
+    @property
+    def sample_size_artifacts(self) -> list[str]:
+        """Paths of the sample-size table and its figure; none without a factorial design."""
+        names = (paths.SAMPLE_SIZE, *(paths.figure("plan", s) for s in ("png", "pdf")))
+        return [name for name in names if name in self.targets]
+
+    def artifacts_of(self, experiment: str) -> list[str]:
+        """Paths to make for one experiment: its estimates, and the figures of it alone."""
+        shared = (f"{experiment}/", "examples/", "teachers/")
+        figures = [
+            path
+            for path, target in self.targets.items()
+            if target.stage == "figures"
+            and all(source.startswith(shared) for source in target.sources)
+        ]
+        return [*(run.estimates for run in self.runs_of(experiment)), *figures]

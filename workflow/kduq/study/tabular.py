@@ -1,0 +1,123 @@
+"""Targets of the lane of tables: one function per stage, of the same names as for text."""
+
+import math
+
+from kduq.conditions import SHARDED_FACTOR
+from kduq.config.study import Config
+from kduq.estimates import settings as estimates_settings
+from kduq.examples import settings as examples_settings
+from kduq.families import FAMILIES
+from kduq.responses import settings as responses_settings
+from kduq.students import settings as students_settings
+from kduq.study import paths
+from kduq.study.run import Run
+from kduq.study.target import Target
+from kduq.teacher import settings as teacher_settings
+
+
+def examples(config: Config, dataset: str) -> list[Target]:
+    """The examples of a data set."""
+    settings = examples_settings.TabularSettings(
+        **config.datasets[dataset].model_dump(exclude={"task"}),
+        dataset=dataset,
+        task=config.task_of(dataset),
+    )
+    return [Target(paths.examples(dataset), "examples", settings, ("kduq.examples.tabular",))]
+
+
+def teacher(config: Config, name: str, dataset: str) -> list[Target]:
+    """A teacher."""
+    model, task = config.teachers[name], config.task_of(dataset)
+    settings = teacher_settings.TabularSettings(
+        teacher=name,
+        dataset=dataset,
+        seed=config.seed,
+        task=task,
+        family=model.family,
+        model=model.alone(),
+    )
+    modules = ("kduq.teacher.tabular", *FAMILIES[model.family].modules(task))
+    inputs = {"examples": [paths.examples(dataset)]}
+    return [Target(paths.teacher(name, dataset), "teacher", settings, modules, inputs)]
+
+
+def responses(config: Config, run: Run, shard: tuple[int, int]) -> list[Target]:
+    """The teacher's responses that the students of a shard learn from."""
+    number = 1 if run.levels else max(cell.k or 1 for cell in run.conditions)
+    settings = responses_settings.TabularSettings(
+        **_of_shard(config, run, shard),
+        responses=number,
+        noisy=run.experiment.noisy,
+        factor=SHARDED_FACTOR if run.levels else None,
+    )
+    return [
+        Target(
+            run.key.file("responses", shard),
+            "responses",
+            settings,
+            ("kduq.responses.tabular",),
+            {"examples": [paths.examples(run.key.dataset)]},
+            (shard[1] - shard[0]) * number,
+        )
+    ]
+
+
+def students(config: Config, run: Run, shard: tuple[int, int]) -> list[Target]:
+    """The students of a shard."""
+    model = config.students[run.settings.student]
+    common = _of_shard(config, run, shard) | {
+        "task": run.task,
+        "conditions": run.conditions,
+        "divergence_factor": config.statistics.divergence_factor,
+    }
+    if run.levels:
+        module, per_replicate = "tabular_factorial", math.prod(run.inner_levels.values())
+        settings = students_settings.TabularFactorialSettings(
+            **common, model=model.alone(), levels=run.inner_levels
+        )
+    else:
+        module, per_replicate = "tabular", len(run.conditions)
+        settings = students_settings.TabularSettings(**common, model=model)
+    return [
+        Target(
+            run.key.file("students", shard),
+            "students",
+            settings,
+            (f"kduq.students.{module}", *run.family.modules(run.task)),
+            {**_taught(run), "responses": [run.key.file("responses", shard)]},
+            (shard[1] - shard[0]) * per_replicate,
+        )
+    ]
+
+
+def estimates(config: Config, run: Run) -> list[Target]:
+    """The estimates of a run."""
+    common = _of_run(config, run) | {
+        "confidence": config.statistics.confidence,
+        "conditions": run.conditions,
+        "task": run.task,
+    }
+    if run.levels:
+        modules: tuple[str, ...] = ("kduq.estimates.tabular_factorial",)
+        settings = estimates_settings.TabularFactorialSettings(**common, levels=run.levels)
+    else:
+        modules = (f"kduq.estimates.{run.task}", *run.family.modules(run.task))
+        settings = estimates_settings.TabularSettings(**common)
+    inputs = {**_taught(run), "students": run.files("students")}
+    return [Target(run.estimates, "estimates", settings, modules, inputs)]
+
+
+def _of_run(config: Config, run: Run) -> dict[str, object]:
+    return {**run.key._asdict(), "seed": config.seed}
+
+
+def _of_shard(config: Config, run: Run, shard: tuple[int, int]) -> dict[str, object]:
+    return _of_run(config, run) | {"start": shard[0], "stop": shard[1]}
+
+
+def _taught(run: Run) -> dict[str, list[str]]:
+    """Examples and teacher of a run."""
+    return {
+        "examples": [paths.examples(run.key.dataset)],
+        "teacher": [paths.teacher(run.settings.teacher, run.key.dataset)],
+    }
