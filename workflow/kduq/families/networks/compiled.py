@@ -1,7 +1,7 @@
 """Training of one network in compiled C++ (compiled.cpp), where a compiler is at hand.
 
-Torch calls a dozen kernels a step, and each passes over all activations; compiled, most of that is
-done while they are in registers.
+Torch calls a dozen kernels per step, and each reads all activations; compiled code does most of that
+work while they are in registers.
 """
 
 import ctypes
@@ -12,17 +12,18 @@ from typing import Any
 
 import numpy as np
 
-from kduq.families import native, network
+from kduq.families import native
+from kduq.families.networks import layers
 
 
 @dataclass(frozen=True)
 class Training:
-    """What the students of a chunk have in common.
+    """What the students of an ensemble have in common.
 
     Attributes
     ----------
     x : ndarray of shape (n, width)
-        Inputs, single precision; see `network.design`.
+        Inputs, single precision; see `layers.design`.
     inputs : int
         Columns that count, the last of them ones.
     hidden : int
@@ -100,7 +101,7 @@ class Training:
 
 def available() -> bool:
     """Whether networks train in compiled code: on the processor, with a compiler at hand."""
-    return network.device().type == "cpu" and _library() is not None
+    return layers.device().type == "cpu" and _library() is not None
 
 
 @functools.cache
