@@ -1,6 +1,6 @@
 """Linear regression in closed form: one factorisation serves all noise draws of a run.
 
-Students on bootstrap samples are fitted in compiled C++ (least_squares.cpp), where a compiler is at hand.
+Compiled C++ (least_squares.cpp) fits students on bootstrap samples, where a compiler is at hand.
 """
 
 import ctypes
@@ -16,17 +16,18 @@ from kduq.families import native
 from kduq.families.linear import LinearSettings
 from kduq.families.protocol import Batch, Model, Problem, Trained
 
-#: Numbers held at once in a table of products or of normal equations.
-_HELD = 1 << 20
+#: Numbers of a table of products or of normal equations, at most.
+_TABLE = 1 << 20
 #: Numbers of a table of products for compiled code, about; with it a core's own cache is half full.
 _PANEL = 1 << 17
 #: Beyond so many coefficients LAPACK is faster, one student at a time.
 _WIDEST = 100
-#: Rows of a tile and numbers of a row of the table: whole vectors in either precision (least_squares.cpp).
+#: Rows per tile and numbers per row of the table (least_squares.cpp): whole vectors in either
+#: precision.
 _TILE, _VECTOR = 64, 16
-#: tr(G)·|U⁻¹|² over p², 1 where all eigenvalues are equal, up to which single precision will do.
-#: The ratio of the largest to the least is then below (0.42p + 2)², which it nears where all others
-#: are the geometric mean of these two.
+#: tr(G)·|U⁻¹|² over p², up to which single precision is enough; it is 1 where all eigenvalues are
+#: equal. The ratio of the largest eigenvalue to the least is then below (0.42p + 2)². It nears this
+#: bound where all others are the geometric mean of these two.
 _EVEN = 2.0
 
 
@@ -41,7 +42,7 @@ class Linear(Model):
     problem : Problem
         Inputs and truth.
     settings : LinearSettings, optional
-        Least squares has no setting that matters here.
+        They change nothing: least squares has no keys of its own.
     """
 
     ensemble = 200
@@ -50,8 +51,8 @@ class Linear(Model):
         del settings
         self._train_x = _with_intercept(problem.train_x)
         self._test_x = _with_intercept(problem.test_x)
-        # A column that others determine, but for the rounding of inputs in single precision, lacks
-        # rank; by the normal equations no finer cut can be made. The cut on singular values.
+        # The cut on singular values. A column that others determine, but for the rounding of inputs
+        # in single precision, lacks rank; the normal equations allow no finer cut.
         self._relative_cut = np.sqrt(self._train_x.shape[1] * 100 * np.finfo(float).eps)
         u, values, v = np.linalg.svd(self._train_x, full_matrices=False)
         self._rank = int((values > self._relative_cut * values[0]).sum())
@@ -59,14 +60,14 @@ class Linear(Model):
         to_orthonormal = v[kept].T / values[kept]
         self._pseudo_inverse = to_orthonormal @ u[:, kept].T
         self._location, self._scale = problem.train_y.mean(), problem.train_y.std() or 1.0
-        # For bootstrap samples columns are made orthogonal over all training rows, each of mean
-        # square 1, if they can be: normal equations then square little.
+        # For bootstrap samples the columns are made orthogonal over all training rows, each of mean
+        # square 1, where rank allows it: the normal equations then square little.
         self._inputs = self._train_x, self._test_x
         self._single = self._rank == self._train_x.shape[1]
         if self._single:
             turn = to_orthonormal * np.sqrt(len(self._train_x))
             self._inputs = self._train_x @ turn, self._test_x @ turn
-            # A training row is no longer than this. Beyond it, rounding would be multiplied.
+            # No training row is longer than this. Longer test rows would multiply the rounding.
             lengths = (self._inputs[1] ** 2).sum(axis=1)
             self._single = bool((lengths <= len(self._train_x)).all())
 
@@ -99,23 +100,23 @@ class Linear(Model):
         smallest, trace = np.full((2, students), np.nan)
         if p <= _WIDEST:
             gram = self._gram(counts)
-            # What is not drawn says nothing, not even a label that is no number.
+            # A row that is not drawn counts for nothing, even where its label is not a number.
             moments = (counts * np.where(counts, labels, 0)) @ x
-            held = max(1, _HELD // (2 * p * p))
-            for start in range(0, students, held):
-                part = slice(start, start + held)
-                found = _eliminate(gram[:, part], moments[part])
-                coefficients[part], smallest[part], trace[part] = found
-        coefficients[self._unsolved(smallest, trace)] = 0  # which may be no numbers
+            size = max(1, _TABLE // (2 * p * p))
+            for start in range(0, students, size):
+                part = slice(start, start + size)
+                solutions = _eliminate(gram[:, part], moments[part])
+                coefficients[part], smallest[part], trace[part] = solutions
+        coefficients[self._unsolved(smallest, trace)] = 0  # which may not be numbers
         train, test = coefficients @ x.T, coefficients @ test_x.T
         deficient = self._solve_rest(labels, counts, smallest, trace, train, test)
         return Trained(train, test, deficient)
 
     def _fit_compiled(self, labels: np.ndarray, counts: np.ndarray) -> Trained:
-        """The same in compiled code, within rounding of single precision.
+        """Fit as `_fit` does, in compiled code and within rounding of single precision.
 
-        Samples that are uneven are fitted again, in double precision. All predictions are single,
-        as they are kept.
+        Uneven samples are fitted again in double precision. All predictions are single, as they are
+        stored.
         """
         students, p = len(labels), self._train_x.shape[1]
         if self._single:
@@ -149,7 +150,7 @@ class Linear(Model):
         train: np.ndarray,
         test: np.ndarray,
     ) -> np.ndarray:
-        """Predict again for students whose samples may lack rank; whether they do, for all."""
+        """Predict again where samples may lack rank; return whether each student's does, (S,)."""
         deficient = np.zeros(len(labels), bool)
         for i in self._unsolved(smallest, trace):
             coefficients, deficient[i] = self._minimum_norm(labels[i], counts[i])
@@ -157,7 +158,7 @@ class Linear(Model):
         return deficient
 
     def _unsolved(self, smallest: np.ndarray, trace: np.ndarray) -> np.ndarray:
-        """Students whose samples may lack rank; a bound that is no number says that they may."""
+        """Students whose samples may lack rank; a bound that is not a number counts as one."""
         return np.flatnonzero(~(smallest > self._relative_cut**2 * trace))
 
     def _minimum_norm(self, labels: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, bool]:
@@ -176,7 +177,7 @@ class Linear(Model):
         columns = np.ascontiguousarray(self._inputs[0].T)
         i, j = np.triu_indices(len(columns))
         gram = np.zeros((len(i), len(counts)))
-        rows = max(1, _HELD // len(i))
+        rows = max(1, _TABLE // len(i))
         for start in range(0, columns.shape[1], rows):
             part = slice(start, start + rows)
             gram += (columns[i, part] * columns[j, part]) @ counts[:, part].T
@@ -186,13 +187,13 @@ class Linear(Model):
     def theoretical_variance(
         cls, problem: Problem, method: str | None, noise_variance: float, k: int
     ) -> float | None:
-        """Inter-student variance averaged over test rows, in closed form.
+        """Inter-student variance in closed form, averaged over test rows.
 
         Parameters
         ----------
         problem : Problem
             Inputs of both splits.
-        method : str
+        method : str, optional
             How the k responses are combined.
         noise_variance : float
             Variance s² of the noise of one response.
@@ -239,7 +240,7 @@ class _Design:
     train_x, test_x : ndarray of shape (n, p) and (m, p)
         Inputs of both splits, the intercept among them.
     location, scale : float
-        What is taken off labels, and the unit of what is left.
+        What is subtracted from labels, and the unit of the rest.
     """
 
     def __init__(
@@ -270,7 +271,7 @@ class _Design:
         Parameters
         ----------
         labels, counts : ndarray of shape (S, n), float64 and uint16
-            Of each student, side by side in memory.
+            Of each student, contiguous in memory.
 
         Returns
         -------
@@ -281,12 +282,12 @@ class _Design:
         students, p, stride = len(labels), self._p, self._stride
         sums, bounds = np.empty((students, stride + p)), np.empty((2, students))
         train, test = (np.empty((students, k), self._tiles.dtype) for k in (self._n, self._m))
-        given = counts.ctypes.data, labels.ctypes.data, *self._unit, students
-        made = [a.ctypes.data for a in (sums, bounds, train, test)]
+        samples = counts.ctypes.data, labels.ctypes.data, *self._unit, students
+        results = [a.ctypes.data for a in (sums, bounds, train, test)]
         for start in range(0, self._n, self._panel):
             table = self._products(start) if self._whole is None else self._whole
             panel = table.ctypes.data, stride, start, len(table), p
-            self._function(*panel, *self._tiles_at, *given, *made)
+            self._function(*panel, *self._tiles_at, *samples, *results)
         return bounds, train, test
 
     def _products(self, start: int) -> np.ndarray:
@@ -303,17 +304,17 @@ def _tiled(x: np.ndarray) -> np.ndarray:
     tiles = -(-len(x) // _TILE)
     padded = np.zeros((tiles * _TILE, x.shape[1]), x.dtype)
     padded[: len(x)] = x
-    made = _aligned((tiles, x.shape[1], _TILE), x.dtype)
-    made[:] = padded.reshape(tiles, _TILE, x.shape[1]).swapaxes(1, 2)
-    return made
+    tiled = _aligned((tiles, x.shape[1], _TILE), x.dtype)
+    tiled[:] = padded.reshape(tiles, _TILE, x.shape[1]).swapaxes(1, 2)
+    return tiled
 
 
 def _aligned(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
-    """Zeros from the boundary of a cache's line on, across which vectors are read slowly."""
+    """Zeros that start at a cache line: vectors across two lines are read slowly."""
     line, size = 64, math.prod(shape) * np.dtype(dtype).itemsize
-    held = np.zeros(size + line, np.uint8)
-    start = -held.ctypes.data % line
-    return held[start : start + size].view(dtype).reshape(shape)
+    block = np.zeros(size + line, np.uint8)
+    start = -block.ctypes.data % line
+    return block[start : start + size].view(dtype).reshape(shape)
 
 
 @functools.cache
@@ -327,11 +328,11 @@ def _function(precision: str) -> Any:
     array, whole, real = ctypes.c_void_p, ctypes.c_int64, ctypes.c_double
     panel = (array, whole, whole, whole, whole)  # table, stride, first, rows, p
     tiles = (array, whole, array, whole)  # tiles, n, test tiles, m
-    given = (array, array, real, real, whole)  # counts, labels, location, scale, students
-    made = (array, array, array, array)  # sums, bounds, train, test
+    samples = (array, array, real, real, whole)  # counts, labels, location, scale, students
+    results = (array, array, array, array)  # sums, bounds, train, test
     function = getattr(_library(), f"kduq_least_squares_{precision}")
     function.restype = None
-    function.argtypes = [*panel, *tiles, *given, *made]
+    function.argtypes = [*panel, *tiles, *samples, *results]
     return function
 
 
@@ -340,7 +341,7 @@ def _eliminate(gram: np.ndarray, moments: np.ndarray) -> tuple[np.ndarray, np.nd
 
     Cholesky's elimination of [G, m, 1], every operation for all students: G = UᵀU leaves
     [U, U⁻ᵀm, U⁻ᵀ]. The least eigenvalue of G is 1/|G⁻¹|, and |G⁻¹| at most the squared Frobenius
-    norm of U⁻¹. A matrix that is not positive definite has no number for it.
+    norm of U⁻¹. For a matrix that is not positive definite the bound is not a number.
     """
     p, students = moments.shape[1], len(moments)
     table = np.zeros((p, 2 * p + 1, students))

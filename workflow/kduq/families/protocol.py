@@ -144,8 +144,8 @@ class Model(Protocol):
     ...         return Trained(*(np.repeat(mean, rows, axis=1) for rows in self.rows))
     >>> problem = Problem(np.zeros((4, 1)), np.zeros((2, 1)), np.arange(4.0))
     >>> model = Mean(problem, ModelSettings(family="mean"))
-    >>> model.fit(Batch(np.stack([problem.train_y, -problem.train_y]), np.arange(2)))
-    ...     .test_prediction.tolist()
+    >>> labels = np.stack([problem.train_y, -problem.train_y])
+    >>> model.fit(Batch(labels, seeds=np.arange(2))).test_prediction.tolist()
     [[1.5, 1.5], [-1.5, -1.5]]
     """
 
@@ -242,10 +242,10 @@ class Family:
     >>> def seconds(settings: TreeSettings, workload: Workload) -> float:
     ...     return 1e-7 * settings.depth * workload.rows * workload.columns
     >>> tree = Family("tree", "regression tree", "tabular", TreeSettings,
-    ...               {"regression": "fractions:Fraction"}, seconds, (2, 10, 100),
+    ...               {"regression": "trees:Tree"}, seconds, (2, 10, 100),
     ...               ("noise", "bootstrap"), "#CC79A7", "v")
-    >>> tree.tasks, tree.has_initialisation, tree.model("regression").__name__
-    (('regression',), False, 'Fraction')
+    >>> tree.tasks, tree.has_initialisation, tree.modules("regression")
+    (('regression',), False, ('trees',))
     """
 
     name: str

@@ -1,6 +1,6 @@
 """Training of one network in compiled C++ (compiled.cpp), where a compiler is at hand.
 
-Torch calls a dozen kernels per step, and each reads all activations; compiled code does most of that
+Torch calls a dozen kernels per step, and each reads all activations. Compiled code does most of the
 work while they are in registers.
 """
 
@@ -25,7 +25,7 @@ class Training:
     x : ndarray of shape (n, width)
         Inputs, single precision; see `layers.design`.
     inputs : int
-        Columns that count, the last of them ones.
+        Columns of the inputs without padding, the last of them ones.
     hidden : int
         Hidden units, 0 for none.
     outputs : int
@@ -56,7 +56,7 @@ class Training:
         weights: np.ndarray,
         order: np.ndarray | None = None,
     ) -> np.ndarray:
-        """Train one student; `available` must have said that this can be done.
+        """Train one student, where code is `available`.
 
         Parameters
         ----------
@@ -67,7 +67,7 @@ class Training:
             Targets.
         weights : ndarray of shape (n,)
             Weight of each row in the sum that is the loss.
-        order : ndarray of shape (steps, rows of a step), optional
+        order : ndarray of shape (steps, rows per step), optional
             Rows of each step; None for all in every step.
 
         Returns
@@ -106,7 +106,7 @@ def available() -> bool:
 
 @functools.cache
 def _library() -> Any:
-    """The compiled function, None where it cannot be had."""
+    """The compiled function, None where it cannot be compiled."""
     library = native.library(Path(__file__).with_suffix(".cpp"))
     if library is None:
         return None

@@ -85,15 +85,15 @@ class Ensemble:
     def _forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         """Outputs, and the hidden layer (B, H, rows); inputs may be each network's own."""
         if x.dim() == 2:
-            rows = torch.mm(self._first.view(-1, self._first.shape[2]), x.T)
-            hidden = rows.view(self._size, self._units, -1)
+            flat = torch.mm(self._first.view(-1, self._first.shape[2]), x.T)
+            hidden = flat.view(self._size, self._units, -1)
         else:
             hidden = torch.bmm(self._first, x.transpose(1, 2))
         if not self._hidden:
             return hidden, hidden
         hidden.clamp_(min=0)
         bias = self._bias[:, :, None]
-        if self._outputs == 1:  # a matrix-vector product has no room for the bias
+        if self._outputs == 1:  # torch adds the bias apart from a matrix-vector product
             return torch.bmm(self._last, hidden).add_(bias), hidden
         return torch.baddbmm(bias, self._last, hidden), hidden
 
@@ -229,10 +229,27 @@ class Ensemble:
         prediction = outputs if squared else torch.softmax(outputs, 1)
         error = prediction.sub_(targets).mul_(weights[:, None])
         if self._hidden:
-            torch.bmm(error, hidden.transpose(1, 2), out=last)
             torch.sum(error, 2, out=bias)
+        if self._hidden and self._outputs == 1:
+            # With G = Σ mask · error · xᵀ over rows, the gradient of the first layer W is last · G
+            # and that of the last weights, Σ error · relu(Wx), the row sum of W∘G: one pass over
+            # the hidden layer instead of three.
+            torch.ops.aten.threshold_backward.grad_input(
+                error.expand_as(hidden), hidden, 0, grad_input=hidden
+            )
+            self._multiply_rows(hidden, x, out=first)
+            torch.sum(self._first * first, 2, out=last[:, 0])
+            first.mul_(self._last.transpose(1, 2))
+            return
+        if self._hidden:
+            torch.bmm(error, hidden.transpose(1, 2), out=last)
             error = torch.bmm(self._last.transpose(1, 2), error).mul_(hidden > 0)
+        self._multiply_rows(error, x, out=first)
+
+    @staticmethod
+    def _multiply_rows(values: torch.Tensor, x: torch.Tensor, out: torch.Tensor) -> None:
+        """Products (B, U, width) of (B, U, rows) with shared (rows, width) or own inputs."""
         if x.dim() == 2:
-            torch.mm(error.view(-1, len(x)), x, out=first.view(-1, x.shape[1]))
+            torch.mm(values.view(-1, len(x)), x, out=out.view(-1, x.shape[1]))
         else:
-            torch.bmm(error, x, out=first)
+            torch.bmm(values, x, out=out)
