@@ -4,19 +4,11 @@ import numpy as np
 import pytest
 import torch
 from kduq import seeds
-from kduq.families import Batch, Problem
-from kduq.families.classifier import Mlp, Softmax
+from kduq.families import Batch, Problem, family
+from kduq.families.networks.models import Classifier
 
-SETTINGS = {
-    "epochs": 30,
-    "learning_rate": 0.02,
-    "initialisation": "uniform",
-    "shared_init": None,
-    "record_every": 10,
-    "batch_size": None,
-    "max_steps": None,
-}
-FAMILIES = {"softmax": (Softmax, {}), "mlp": (Mlp, {"hidden": 16})}
+SETTINGS = {"epochs": 30, "learning_rate": 0.02, "record_every": 10}
+FAMILIES = {"softmax": {}, "mlp": {"hidden": 16}}
 ROWS, CLASSES = 45, 3
 
 
@@ -28,14 +20,14 @@ def classes():
     return Problem(x[:ROWS], x[ROWS:], np.eye(CLASSES)[label[:ROWS]])
 
 
-def built(problem, family, **changed):
-    kind, own = FAMILIES[family]
-    return kind(problem, SETTINGS | own | changed)
+def built(problem, name, **changed):
+    settings = family(name).settings(family=name, **(SETTINGS | FAMILIES[name] | changed))
+    return Classifier(problem, settings)
 
 
 def drawn(model, rng):
     """Soft labels, since one-hot ones are a special case."""
-    return rng.dirichlet(np.ones(CLASSES), size=(model.chunk, ROWS))
+    return rng.dirichlet(np.ones(CLASSES), size=(model.ensemble, ROWS))
 
 
 def textbook(problem, layers, labels, weights, order, size, steps):
@@ -61,44 +53,44 @@ def textbook(problem, layers, labels, weights, order, size, steps):
         return torch.softmax(net(torch.from_numpy(problem.test_x).double()), 1).numpy()
 
 
-@pytest.mark.parametrize("family", FAMILIES)
+@pytest.mark.parametrize("name", FAMILIES)
 @pytest.mark.parametrize("bootstrap", [False, True])
-def test_students_follow_textbook_adam_on_all_rows(classes, family, bootstrap):
-    model = built(classes, family)
+def test_students_follow_textbook_adam_on_all_rows(classes, name, bootstrap):
+    model = built(classes, name)
     rng = np.random.default_rng(3)
     labels = drawn(model, rng)
-    counts = rng.multinomial(ROWS, np.full(ROWS, 1 / ROWS), size=model.chunk).astype(float)
-    found = model.train(Batch(labels, np.arange(model.chunk), counts if bootstrap else None, 0.2))
+    counts = rng.multinomial(ROWS, np.full(ROWS, 1 / ROWS), size=model.ensemble).astype(float)
+    found = model.fit(Batch(labels, np.arange(model.ensemble), counts if bootstrap else None, 0.2))
     weights = counts if bootstrap else np.ones_like(counts)
-    for i in range(model.chunk):
-        start = model.initial_parameters(i, 0.2, None)
+    for i in range(model.ensemble):
+        start = model.initial_layers(i, 0.2)
         expected = textbook(
             classes, start, labels[i], weights[i], lambda n: np.arange(ROWS), None, 30
         )
         # Single precision against double over 30 steps.
         np.testing.assert_allclose(found.test_prediction[i], expected, atol=1e-4)
-    assert found.trajectory.shape == (model.chunk, 4)
+    assert found.trajectory.shape == (model.ensemble, 4)
     np.testing.assert_allclose(found.test_prediction.sum(axis=2), 1, rtol=1e-5)
 
 
-@pytest.mark.parametrize("family", FAMILIES)
-def test_mini_batches_walk_through_an_order_of_each_students_own(classes, family):
-    model = built(classes, family, batch_size=20, epochs=9, max_steps=11)
+@pytest.mark.parametrize("name", FAMILIES)
+def test_mini_batches_walk_through_an_order_of_each_students_own(classes, name):
+    model = built(classes, name, batch_size=20, epochs=9, max_steps=11)
     labels = drawn(model, np.random.default_rng(4))
-    found = model.train(Batch(labels, np.arange(model.chunk)))
-    for i in range(model.chunk):
+    found = model.fit(Batch(labels, np.arange(model.ensemble)))
+    for i in range(model.ensemble):
         stream = seeds.generator(i, "batches")
         pieces = []
 
         def order(size, stream=stream, pieces=pieces):
             if not pieces:
                 rows = stream.permutation(ROWS)
-                pieces.extend([rows[20:40], rows[:20]])  # five rows sit the epoch out
+                pieces.extend([rows[20:40], rows[:20]])  # five rows are skipped
             return pieces.pop()
 
         expected = textbook(
             classes,
-            model.initial_parameters(i, None, None),
+            model.initial_layers(i),
             labels[i],
             np.ones(ROWS),
             order,
@@ -111,23 +103,21 @@ def test_mini_batches_walk_through_an_order_of_each_students_own(classes, family
 def test_an_epoch_of_mini_batches_is_as_many_steps_as_fit(classes):
     labels = drawn(built(classes, "softmax"), np.random.default_rng(5))
     batch = Batch(labels, np.arange(10))
-    three = built(classes, "softmax", batch_size=20, epochs=3).train(batch)
-    six = built(classes, "softmax", batch_size=20, epochs=99, max_steps=6).train(batch)
+    three = built(classes, "softmax", batch_size=20, epochs=3).fit(batch)
+    six = built(classes, "softmax", batch_size=20, epochs=99, max_steps=6).fit(batch)
     np.testing.assert_array_equal(three.test_prediction, six.test_prediction)
-    whole = built(classes, "softmax", batch_size=ROWS, epochs=3).train(batch)
-    all_rows = built(classes, "softmax", epochs=3).train(batch)
+    whole = built(classes, "softmax", batch_size=ROWS, epochs=3).fit(batch)
+    all_rows = built(classes, "softmax", epochs=3).fit(batch)
     np.testing.assert_array_equal(whole.test_prediction, all_rows.test_prediction)
 
 
 def test_softmax_regression_has_no_hidden_layer(classes):
-    assert [
-        layer.shape for layer in built(classes, "softmax").initial_parameters(0, None, None)
-    ] == [(CLASSES, 5)]
-    shapes = [layer.shape for layer in built(classes, "mlp").initial_parameters(0, None, None)]
+    assert [layer.shape for layer in built(classes, "softmax").initial_layers(0)] == [(CLASSES, 5)]
+    shapes = [layer.shape for layer in built(classes, "mlp").initial_layers(0)]
     assert shapes == [(16, 5), (CLASSES, 17)]
 
 
 def test_a_teachers_training_is_that_of_a_pair(classes):
     labels = np.broadcast_to(classes.train_y, (2, ROWS, CLASSES))
-    pair = built(classes, "mlp").train(Batch(labels, np.full(2, 7))).test_prediction
+    pair = built(classes, "mlp").fit(Batch(labels, np.full(2, 7))).test_prediction
     np.testing.assert_allclose(pair[0], pair[1], atol=1e-5)  # single precision

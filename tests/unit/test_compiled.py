@@ -8,28 +8,29 @@ from pathlib import Path
 import numpy as np
 import pytest
 from kduq.artifacts.fingerprint import PACKAGE
-from kduq.families import Batch, Problem, classifier, compiled, mlp
+from kduq.families import Batch, Problem, family
+from kduq.families.networks import compiled
 
-SETTINGS = {
-    "epochs": 60,
-    "learning_rate": 0.01,
-    "initialisation": "he_normal",
-    "shared_init": None,
-    "record_every": 7,
-}
-CLASSES = SETTINGS | {"batch_size": None, "max_steps": None}
+SETTINGS = {"epochs": 60, "learning_rate": 0.01, "initialisation": "he_normal", "record_every": 7}
 KINDS = {
     # Numbers of units that leave a remainder in every loop.
-    "mlp": (mlp.Mlp, SETTINGS | {"hidden": 37}),
-    "one unit": (mlp.Mlp, SETTINGS | {"hidden": 1}),
-    "softmax": (classifier.Softmax, CLASSES),
-    "classifier": (classifier.Mlp, CLASSES | {"hidden": 18}),
-    "mini-batches": (classifier.Mlp, CLASSES | {"hidden": 7, "batch_size": 19}),
+    "mlp": ("mlp", "regression", {"hidden": 37}),
+    "one unit": ("mlp", "regression", {"hidden": 1}),
+    "softmax": ("softmax", "classification", {}),
+    "classifier": ("mlp", "classification", {"hidden": 18}),
+    "mini-batches": ("mlp", "classification", {"hidden": 7, "batch_size": 19}),
 }
 needs_compiler = pytest.mark.skipif(not compiled.available(), reason="no C++ compiler")
 
 
-def made(features, outputs):
+def built(kind, features):
+    name, task, own = KINDS[kind]
+    data = problem(features, 1 if task == "regression" else 4)
+    settings = family(name).settings(family=name, **(SETTINGS | own))
+    return family(name).model(task)(data, settings), data
+
+
+def problem(features, outputs):
     rng = np.random.default_rng(5)
     x = rng.normal(size=(150, features)).astype(np.float32)
     scores = x @ rng.normal(size=(features, outputs)) + 0.3 * rng.normal(size=(150, outputs))
@@ -44,15 +45,14 @@ def made(features, outputs):
 def test_students_are_those_of_torch_within_single_precision(
     kind, features, bootstrap, monkeypatch
 ):
-    problem = made(features, 1 if KINDS[kind][0] is mlp.Mlp else 4)
-    model = KINDS[kind][0](problem, KINDS[kind][1])
+    model, data = built(kind, features)
     rng = np.random.default_rng(3)
-    labels = np.stack([problem.train_y[rng.permutation(101)] for _ in range(model.chunk)])
-    counts = rng.multinomial(101, np.full(101, 1 / 101), size=model.chunk).astype(float)
-    batch = Batch(labels, np.arange(model.chunk), counts if bootstrap else None, init_noise=0.1)
-    found = model.train(batch)
+    labels = np.stack([data.train_y[rng.permutation(101)] for _ in range(model.ensemble)])
+    counts = rng.multinomial(101, np.full(101, 1 / 101), size=model.ensemble).astype(float)
+    batch = Batch(labels, np.arange(model.ensemble), counts if bootstrap else None, init_noise=0.1)
+    found = model.fit(batch)
     monkeypatch.setattr(compiled, "available", lambda: False)
-    expected = model.train(batch)
+    expected = model.fit(batch)
     for name in ("train_prediction", "test_prediction", "trajectory", "distance_after"):
         ours, theirs = getattr(found, name), getattr(expected, name)
         # Rounding grows along training: by far less than a student differs from another.
@@ -63,24 +63,24 @@ def test_students_are_those_of_torch_within_single_precision(
 
 @needs_compiler
 def test_a_student_does_not_depend_on_who_is_trained_beside_it():
-    problem = made(5, 1)
-    model = mlp.Mlp(problem, SETTINGS | {"hidden": 37})
-    labels = np.random.default_rng(1).normal(size=(model.chunk, 101))
-    many = model.train(Batch(labels, np.arange(model.chunk)))
-    few = model.train(Batch(labels[2:4], np.arange(2, 4)))
+    model, _ = built("mlp", 5)
+    labels = np.random.default_rng(1).normal(size=(model.ensemble, 101))
+    many = model.fit(Batch(labels, np.arange(model.ensemble)))
+    few = model.fit(Batch(labels[2:4], np.arange(2, 4)))
     np.testing.assert_array_equal(many.trajectory[2:4], few.trajectory)
     np.testing.assert_array_equal(many.distance_after[2:4], few.distance_after)
 
 
 SCRIPT = """
 import numpy as np
-from kduq.families import Batch, Problem, compiled, mlp
+from kduq.families import Batch, Problem
+from kduq.families.mlp import MlpSettings
+from kduq.families.networks import compiled, models
 x = np.random.default_rng(0).normal(size=(50, 3)).astype(np.float32)
 problem = Problem(x, x, x[:, 0].astype(float))
-settings = dict(hidden=8, epochs=30, learning_rate=0.01, initialisation="uniform",
-                shared_init=None, record_every=0)
+settings = MlpSettings(family="mlp", hidden=8, epochs=30, learning_rate=0.01)
 for _ in range(2):
-    found = mlp.Mlp(problem, settings).train(Batch(np.tile(x[:, 0], (2, 1)), np.arange(2)))
+    found = models.Regression(problem, settings).fit(Batch(np.tile(x[:, 0], (2, 1)), np.arange(2)))
 print(compiled.available(), *found.test_prediction[0, :3].round(3))
 """
 

@@ -10,19 +10,6 @@ NETWORK = {"family": "mlp", "hidden": 16, "epochs": 200}
 ASKED = {"prompts": 60, "draws": 20}
 
 
-def test_costs_follow_the_work():
-    one = costs.seconds(NETWORK, "boston_housing", ASKED)
-    assert costs.seconds(NETWORK | {"epochs": 400}, "boston_housing", ASKED) == pytest.approx(
-        2 * one
-    )
-    assert costs.seconds(NETWORK, "diabetes", ASKED) < one
-    many = NETWORK | {"batch_size": 512, "max_steps": 300}
-    assert costs.seconds(many, "mnist", ASKED) == costs.seconds(many, "mnist_5k", ASKED)
-    small = {"family": "lm", "source": None, "layers": 1, "width": 64, "vocabulary": 2048}
-    small |= {"steps": 400, "batch_size": 32}
-    assert costs.seconds(small, "faq", ASKED) < costs.seconds(small | {"source": "x"}, "faq", ASKED)
-
-
 @pytest.mark.parametrize("minutes", [0.01, 0.5, 5, 1000])
 def test_a_job_takes_no_longer_than_it_should_and_keeps_no_more_than_fits(minutes):
     for students in (1, 15, 200):

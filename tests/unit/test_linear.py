@@ -1,17 +1,21 @@
 import numpy as np
 import pytest
-from kduq.families import Batch, Problem, linear
-from kduq.families.linear import Linear
-from kduq.students import tabular as students
+from kduq.families import Batch, Problem, least_squares
+from kduq.families.least_squares import Linear
 
 
 @pytest.fixture(params=["compiled", "numpy"])
 def way(request, monkeypatch):
     """Students on bootstrap samples are fitted either way."""
     if request.param == "numpy":
-        monkeypatch.setattr(linear, "_library", lambda: None)
-    elif linear._library() is None:
+        monkeypatch.setattr(least_squares, "_library", lambda: None)
+    elif least_squares._library() is None:
         pytest.skip("no C++ compiler")
+
+
+def bootstrap_counts(seed, n, fraction):
+    rows = np.random.default_rng(seed).integers(0, n, size=round(fraction * n))
+    return np.bincount(rows, minlength=n).astype(np.uint16)
 
 
 def with_intercept(x):
@@ -19,8 +23,8 @@ def with_intercept(x):
 
 
 def test_students_are_least_squares(problem):
-    labels = np.random.default_rng(1).normal(size=(Linear.chunk, 45))
-    found = Linear(problem, {}).train(Batch(labels, np.zeros(Linear.chunk, int)))
+    labels = np.random.default_rng(1).normal(size=(Linear.ensemble, 45))
+    found = Linear(problem).fit(Batch(labels, np.zeros(Linear.ensemble, int)))
     exact = np.linalg.lstsq(with_intercept(problem.train_x), labels.T, rcond=None)[0]
     expected = (with_intercept(problem.test_x) @ exact).T
     np.testing.assert_allclose(found.test_prediction, expected, atol=1e-10)
@@ -29,12 +33,12 @@ def test_students_are_least_squares(problem):
 
 @pytest.mark.usefixtures("way")
 def test_bootstrap_samples_equal_lstsq_also_where_rank_is_lacking(problem):
-    chunk = Linear.chunk
-    labels = np.random.default_rng(1).normal(size=(chunk, 45))
-    counts = np.stack([students.bootstrap_counts(seed, 45, 0.12) for seed in range(chunk)])
-    found = Linear(problem, {}).train(Batch(labels, np.zeros(chunk, int), counts))
+    size = Linear.ensemble
+    labels = np.random.default_rng(1).normal(size=(size, 45))
+    counts = np.stack([bootstrap_counts(seed, 45, 0.12) for seed in range(size)])
+    found = Linear(problem).fit(Batch(labels, np.zeros(size, int), counts))
     deficient = 0
-    for i in range(chunk):
+    for i in range(size):
         rows = np.repeat(np.arange(45), counts[i].astype(int))
         design = with_intercept(problem.train_x[rows])
         exact, _, rank, _ = np.linalg.lstsq(design, labels[i, rows], rcond=None)
@@ -43,12 +47,12 @@ def test_bootstrap_samples_equal_lstsq_also_where_rank_is_lacking(problem):
         np.testing.assert_allclose(
             found.test_prediction[i], with_intercept(problem.test_x) @ exact, rtol=1e-5, atol=1e-6
         )
-    assert 0 < deficient < chunk
+    assert 0 < deficient < size
 
 
 @pytest.mark.usefixtures("way")
 @pytest.mark.parametrize(
-    ("columns", "held"), [(6, 300), (linear._WIDEST + 1, 1 << 20), (120, 1 << 10)]
+    ("columns", "held"), [(6, 300), (least_squares._WIDEST + 1, 1 << 20), (120, 1 << 10)]
 )
 def test_wide_designs_and_many_rows_give_the_same_students(monkeypatch, columns, held):
     """Tables are cut where they would not fit, and many columns go another way."""
@@ -56,14 +60,14 @@ def test_wide_designs_and_many_rows_give_the_same_students(monkeypatch, columns,
     x = rng.normal(size=(150, columns)).astype(np.float32)
     x[:, 5] = x[:, 4]
     x[:40, 5] += 1e-3
-    labels = rng.normal(size=(Linear.chunk, 150))
-    counts = np.ones((Linear.chunk, 150))
+    labels = rng.normal(size=(Linear.ensemble, 150))
+    counts = np.ones((Linear.ensemble, 150))
     counts[::2, :40] = 0  # in every second sample two columns are equal
-    batch = Batch(labels, np.zeros(Linear.chunk, int), counts)
-    monkeypatch.setattr(linear, "_HELD", held)
-    monkeypatch.setattr(linear, "_PANEL", held)
-    found = Linear(Problem(x, x[:9], labels[0]), {}).train(batch)
-    assert (found.rank_deficient == (np.arange(Linear.chunk) % 2 == 0)).all()
+    batch = Batch(labels, np.zeros(Linear.ensemble, int), counts)
+    monkeypatch.setattr(least_squares, "_TABLE", held)
+    monkeypatch.setattr(least_squares, "_PANEL", held)
+    found = Linear(Problem(x, x[:9], labels[0])).fit(batch)
+    assert (found.rank_deficient == (np.arange(Linear.ensemble) % 2 == 0)).all()
     for i in range(4):
         rows = np.flatnonzero(counts[i])
         exact = np.linalg.lstsq(with_intercept(x[rows]), labels[i, rows], rcond=None)[0]
@@ -71,22 +75,22 @@ def test_wide_designs_and_many_rows_give_the_same_students(monkeypatch, columns,
         np.testing.assert_allclose(found.test_prediction[i], expected, rtol=1e-4, atol=1e-6)
 
 
-@pytest.mark.skipif(linear._library() is None, reason="no C++ compiler")
+@pytest.mark.skipif(least_squares._library() is None, reason="no C++ compiler")
 @pytest.mark.parametrize("n", [3, 64, 405])
-@pytest.mark.parametrize("columns", [1, 2, 10, 13, 40, linear._WIDEST - 1])
+@pytest.mark.parametrize("columns", [1, 2, 10, 13, 40, least_squares._WIDEST - 1])
 def test_compiled_students_are_those_of_numpy_within_rounding(columns, n, monkeypatch):
     """Widths and row numbers that leave a remainder in every loop."""
     rng = np.random.default_rng(6)
     x = rng.normal(size=(n + 101, columns)).astype(np.float32)
-    monkeypatch.setattr(linear, "_PANEL", 1 << 14)
-    model = Linear(Problem(x[:n], x[n:], x[:n, 0]), {})
-    counts = rng.multinomial(n, np.full(n, 1 / n), size=Linear.chunk).astype(np.uint16)
+    monkeypatch.setattr(least_squares, "_PANEL", 1 << 14)
+    model = Linear(Problem(x[:n], x[n:], x[:n, 0]))
+    counts = rng.multinomial(n, np.full(n, 1 / n), size=Linear.ensemble).astype(np.uint16)
     labels = rng.normal(size=counts.shape)
-    batch = Batch(labels, np.zeros(Linear.chunk, int), counts)
-    found = model.train(batch)
+    batch = Batch(labels, np.zeros(Linear.ensemble, int), counts)
+    found = model.fit(batch)
     _, *plain = model._in_double.fit(labels, counts)
-    monkeypatch.setattr(linear, "_library", lambda: None)
-    expected = model.train(batch)
+    monkeypatch.setattr(least_squares, "_library", lambda: None)
+    expected = model.fit(batch)
     np.testing.assert_array_equal(found.rank_deficient, expected.rank_deficient)
     full = ~expected.rank_deficient
     assert full.any() or n <= columns + 1
@@ -120,7 +124,7 @@ def nearly_lacking():
 def departure(nearly_lacking):
     """Of predictions on rows like the sample's, the largest distance from `numpy.linalg.lstsq`."""
     problem, labels, counts = nearly_lacking
-    found = Linear(problem, {}).train(Batch(labels, np.arange(3), counts))
+    found = Linear(problem).fit(Batch(labels, np.arange(3), counts))
     distances = []
     for i in range(3):
         rows = np.repeat(np.arange(400), counts[i])
@@ -135,26 +139,26 @@ def test_a_sample_that_nearly_lacks_rank_is_fitted_in_double_precision(nearly_la
     assert (departure(nearly_lacking) < [1e-5, 1e-5, 1e-5]).all()
 
 
-@pytest.mark.skipif(linear._library() is None, reason="no C++ compiler")
+@pytest.mark.skipif(least_squares._library() is None, reason="no C++ compiler")
 def test_such_a_sample_needs_double_precision(nearly_lacking, monkeypatch):
-    monkeypatch.setattr(linear, "_EVEN", np.inf)
+    monkeypatch.setattr(least_squares, "_EVEN", np.inf)
     uneven, even, _ = departure(nearly_lacking)
     assert even < 1e-5 < uneven
 
 
-@pytest.mark.skipif(linear._library() is None, reason="no C++ compiler")
+@pytest.mark.skipif(least_squares._library() is None, reason="no C++ compiler")
 @pytest.mark.parametrize("fraction", [0.3, 5.0])
 def test_a_compiled_student_does_not_depend_on_who_is_trained_beside_it(problem, fraction):
     """Not on whether others need double precision either."""
-    size = Linear.chunk
-    counts = np.stack([students.bootstrap_counts(seed, 45, fraction) for seed in range(size)])
+    size = Linear.ensemble
+    counts = np.stack([bootstrap_counts(seed, 45, fraction) for seed in range(size)])
     counts[6] = 0
     counts[6, :3] = 9
     labels = np.random.default_rng(1).normal(size=counts.shape)
-    model = Linear(problem, {})
-    many = model.train(Batch(labels, np.zeros(size, int), counts))
+    model = Linear(problem)
+    many = model.fit(Batch(labels, np.zeros(size, int), counts))
     for part in (slice(5, 8), slice(7, 8)):
-        few = model.train(Batch(labels[part], np.zeros(3, int), counts[part]))
+        few = model.fit(Batch(labels[part], np.zeros(3, int), counts[part]))
         np.testing.assert_array_equal(many.train_prediction[part], few.train_prediction)
         np.testing.assert_array_equal(many.test_prediction[part], few.test_prediction)
 
@@ -168,24 +172,24 @@ def test_lack_of_rank_is_found_among_very_many_rows():
     x = (x - x.mean(axis=0)) / x.std(axis=0)
     counts = rng.multinomial(n, np.full(n, 1 / n), size=8).astype(float)
     labels = rng.normal(size=counts.shape)
-    found = Linear(Problem(x, x[:5], labels[0]), {}).train(Batch(labels, np.arange(8), counts))
+    found = Linear(Problem(x, x[:5], labels[0])).fit(Batch(labels, np.arange(8), counts))
     assert found.rank_deficient.all()
 
 
 def test_arrays_that_do_not_fit_are_no_students(problem):
     counts = np.ones((3, 45))
     with pytest.raises(ValueError, match=r"45|broadcast"):
-        Linear(problem, {}).train(Batch(counts[:, :40], np.arange(3), counts))
+        Linear(problem).fit(Batch(counts[:, :40], np.arange(3), counts))
     for wrong in (0.5, -1, 70_000):
         with pytest.raises(ValueError, match="whole numbers from 0 to 65,535"):
-            Linear(problem, {}).train(Batch(counts, np.arange(3), counts * wrong))
+            Linear(problem).fit(Batch(counts, np.arange(3), counts * wrong))
 
 
 @pytest.mark.usefixtures("way")
 def test_a_split_may_have_no_test_rows(problem):
     counts = np.ones((2, 45), np.uint16)
-    model = Linear(Problem(problem.train_x, problem.test_x[:0], problem.train_y), {})
-    found = model.train(Batch(np.ones((2, 45)), np.arange(2), counts))
+    model = Linear(Problem(problem.train_x, problem.test_x[:0], problem.train_y))
+    found = model.fit(Batch(np.ones((2, 45)), np.arange(2), counts))
     assert found.test_prediction.shape == (2, 0)
     np.testing.assert_allclose(found.train_prediction, 1, rtol=1e-6)
 
@@ -195,19 +199,21 @@ def nearly_equal_columns(distance):
     rng = np.random.default_rng(9)
     x = rng.normal(size=(540, 13))
     x[:500, 5] = x[:500, 4] + distance * x[:500, 5]
-    labels = rng.normal(size=(Linear.chunk, 500))
-    counts = np.stack([students.bootstrap_counts(s, 500, 1.0) for s in range(Linear.chunk)])
+    labels = rng.normal(size=(Linear.ensemble, 500))
+    counts = np.stack([bootstrap_counts(s, 500, 1.0) for s in range(Linear.ensemble)])
     x = (x - x[:500].mean(axis=0)) / x[:500].std(axis=0)
-    return Problem(x[:500], x[500:], labels[0]), Batch(labels, np.zeros(Linear.chunk, int), counts)
+    return Problem(x[:500], x[500:], labels[0]), Batch(
+        labels, np.zeros(Linear.ensemble, int), counts
+    )
 
 
-@pytest.mark.skipif(linear._library() is None, reason="no C++ compiler")
+@pytest.mark.skipif(least_squares._library() is None, reason="no C++ compiler")
 @pytest.mark.parametrize("distance", [1e-7, 1.2e-6, 1.5e-6, 1e-3])
 def test_whether_rank_is_lacking_is_found_alike_either_way(distance, monkeypatch):
     problem, batch = nearly_equal_columns(distance)
-    found = Linear(problem, {}).train(batch)
-    monkeypatch.setattr(linear, "_library", lambda: None)
-    expected = Linear(problem, {}).train(batch)
+    found = Linear(problem).fit(batch)
+    monkeypatch.setattr(least_squares, "_library", lambda: None)
+    expected = Linear(problem).fit(batch)
     np.testing.assert_array_equal(found.rank_deficient, expected.rank_deficient)
     assert expected.rank_deficient.all() == (distance == 1e-7)
     np.testing.assert_allclose(found.train_prediction, expected.train_prediction, atol=1e-5)
@@ -219,9 +225,9 @@ def test_far_test_rows_do_not_multiply_rounding(distance):
     """In the direction that training rows hardly have, where labels say nothing."""
     problem, batch = nearly_equal_columns(distance)
     truth = np.arange(14.0)
-    labels = np.tile(with_intercept(problem.train_x) @ truth, (Linear.chunk, 1))
-    found = Linear(problem, {}).train(Batch(labels, batch.seeds, batch.counts))
-    expected = np.tile(with_intercept(problem.test_x) @ truth, (Linear.chunk, 1))
+    labels = np.tile(with_intercept(problem.train_x) @ truth, (Linear.ensemble, 1))
+    found = Linear(problem).fit(Batch(labels, batch.seeds, batch.counts))
+    expected = np.tile(with_intercept(problem.test_x) @ truth, (Linear.ensemble, 1))
     np.testing.assert_allclose(found.test_prediction, expected, rtol=1e-5, atol=1e-5)
 
 
@@ -232,34 +238,34 @@ def test_a_label_that_is_not_drawn_says_nothing(problem):
     broken = labels.copy()
     broken[0, 7] = np.nan
     found, expected = (
-        Linear(problem, {}).train(Batch(given, np.arange(2), counts)) for given in (broken, labels)
+        Linear(problem).fit(Batch(given, np.arange(2), counts)) for given in (broken, labels)
     )
     np.testing.assert_array_equal(found.test_prediction, expected.test_prediction)
 
 
 @pytest.mark.usefixtures("way")
 def test_a_sample_with_a_label_that_is_no_number_harms_no_other(problem):
-    labels = np.random.default_rng(1).normal(size=(Linear.chunk, 45))
+    labels = np.random.default_rng(1).normal(size=(Linear.ensemble, 45))
     counts = np.ones_like(labels)
-    batch = [np.zeros(Linear.chunk, int), counts]
-    clean = Linear(problem, {}).train(Batch(labels, *batch))
+    batch = [np.zeros(Linear.ensemble, int), counts]
+    clean = Linear(problem).fit(Batch(labels, *batch))
     broken = labels.copy()
     broken[3, 7] = np.nan
-    found = Linear(problem, {}).train(Batch(broken, *batch))
+    found = Linear(problem).fit(Batch(broken, *batch))
     assert np.isnan(found.test_prediction[3]).all()
-    others = np.arange(Linear.chunk) != 3
+    others = np.arange(Linear.ensemble) != 3
     np.testing.assert_array_equal(found.test_prediction[others], clean.test_prediction[others])
 
 
 def test_students_are_the_same_bits_whatever_is_held_at_once(problem, monkeypatch):
-    monkeypatch.setattr(linear, "_library", lambda: None)
-    counts = np.stack([students.bootstrap_counts(seed, 45, 0.3) for seed in range(Linear.chunk)])
+    monkeypatch.setattr(least_squares, "_library", lambda: None)
+    counts = np.stack([bootstrap_counts(seed, 45, 0.3) for seed in range(Linear.ensemble)])
     labels = np.random.default_rng(1).normal(size=counts.shape)
-    batch = Batch(labels, np.zeros(Linear.chunk, int), counts)
-    whole = Linear(problem, {}).train(batch)
+    batch = Batch(labels, np.zeros(Linear.ensemble, int), counts)
+    whole = Linear(problem).fit(batch)
     p = 1 + problem.train_x.shape[1]
-    monkeypatch.setattr(linear, "_HELD", 45 * p * (p + 1) // 2)
-    cut = Linear(problem, {}).train(batch)
+    monkeypatch.setattr(least_squares, "_TABLE", 45 * p * (p + 1) // 2)
+    cut = Linear(problem).fit(batch)
     np.testing.assert_array_equal(whole.test_prediction, cut.test_prediction)
 
 
@@ -269,18 +275,18 @@ def test_a_total_beside_its_parts_lacks_rank_by_either_way(problem):
     rng = np.random.default_rng(2)
     parts = rng.normal(size=(60, 3))
     wide = np.column_stack([parts, parts[:, 0] + parts[:, 1]]).astype(np.float32)
-    labels = np.tile(parts @ [1.0, 2.0, 3.0], (Linear.chunk, 1)) + rng.normal(
-        size=(Linear.chunk, 60)
+    labels = np.tile(parts @ [1.0, 2.0, 3.0], (Linear.ensemble, 1)) + rng.normal(
+        size=(Linear.ensemble, 60)
     )
-    batch = [labels[:, :45], np.zeros(Linear.chunk, int)]
-    model = Linear(Problem(wide[:45], wide[45:], labels[0, :45]), {})
+    batch = [labels[:, :45], np.zeros(Linear.ensemble, int)]
+    model = Linear(Problem(wide[:45], wide[45:], labels[0, :45]))
     plain, weighted = (
-        model.train(Batch(*batch)),
-        model.train(Batch(*batch, np.ones((Linear.chunk, 45)))),
+        model.fit(Batch(*batch)),
+        model.fit(Batch(*batch, np.ones((Linear.ensemble, 45)))),
     )
     assert plain.rank_deficient.all()
     assert weighted.rank_deficient.all()
-    narrow = Linear(Problem(parts[:45], parts[45:], labels[0, :45]), {}).train(Batch(*batch))
+    narrow = Linear(Problem(parts[:45], parts[45:], labels[0, :45])).fit(Batch(*batch))
     for found in (plain, weighted):
         np.testing.assert_allclose(found.test_prediction, narrow.test_prediction, atol=1e-5)
 
@@ -288,6 +294,6 @@ def test_a_total_beside_its_parts_lacks_rank_by_either_way(problem):
 def test_a_design_without_full_rank_is_flagged(problem):
     x = np.column_stack([problem.train_x, problem.train_x[:, 0]])
     test = np.column_stack([problem.test_x, problem.test_x[:, 0]])
-    model = Linear(Problem(x, test, problem.train_y), {})
-    labels = np.tile(problem.train_y, (model.chunk, 1))
-    assert model.train(Batch(labels, np.zeros(model.chunk, int))).rank_deficient.all()
+    model = Linear(Problem(x, test, problem.train_y))
+    labels = np.tile(problem.train_y, (model.ensemble, 1))
+    assert model.fit(Batch(labels, np.zeros(model.ensemble, int))).rank_deficient.all()

@@ -5,35 +5,34 @@ import pytest
 import torch
 from kduq import seeds
 from kduq.families import Batch
-from kduq.families.mlp import Mlp
+from kduq.families.mlp import MlpSettings
+from kduq.families.networks.models import Regression
 
-SETTINGS = {
-    "hidden": 64,
-    "epochs": 40,
-    "learning_rate": 0.01,
-    "initialisation": "uniform",
-    "shared_init": None,
-    "record_every": 10,
-}
+SETTINGS = MlpSettings(family="mlp", hidden=64, epochs=40, learning_rate=0.01, record_every=10)
+HE_NORMAL = SETTINGS.model_copy(update={"initialisation": "he_normal"})
 
 
-def textbook(problem, parameters, labels, counts):
-    inputs, hidden = problem.train_x.shape[1], SETTINGS["hidden"]
-    first = parameters[: hidden * (inputs + 1)].reshape(hidden, inputs + 1)
+def flat(layers):
+    return np.concatenate([layer.ravel() for layer in layers])
+
+
+def textbook(problem, layers, labels, counts):
+    inputs, hidden = problem.train_x.shape[1], SETTINGS.hidden
+    first, last = layers
     net = torch.nn.Sequential(
         torch.nn.Linear(inputs, hidden), torch.nn.ReLU(), torch.nn.Linear(hidden, 1)
     ).double()
     with torch.no_grad():
         net[0].weight[:] = torch.from_numpy(first[:, :inputs])
         net[0].bias[:] = torch.from_numpy(first[:, inputs])
-        net[2].weight[0] = torch.from_numpy(parameters[-hidden - 1 : -1])
-        net[2].bias[0] = parameters[-1]
+        net[2].weight[0] = torch.from_numpy(last[0, :-1])
+        net[2].bias[0] = last[0, -1]
     location, scale = problem.train_y.mean(), problem.train_y.std()
     rows = np.repeat(np.arange(len(labels)), counts)
     x = torch.from_numpy(problem.train_x[rows].astype(np.float64))
     target = torch.from_numpy((labels[rows] - location) / scale)[:, None]
-    optimiser = torch.optim.Adam(net.parameters(), lr=SETTINGS["learning_rate"])
-    for _ in range(SETTINGS["epochs"]):
+    optimiser = torch.optim.Adam(net.parameters(), lr=SETTINGS.learning_rate)
+    for _ in range(SETTINGS.epochs):
         optimiser.zero_grad()
         torch.nn.functional.mse_loss(net(x), target).backward()
         optimiser.step()
@@ -42,28 +41,28 @@ def textbook(problem, parameters, labels, counts):
     return out * scale + location
 
 
-@pytest.mark.parametrize("initialisation", ["uniform", "he_normal"])
+@pytest.mark.parametrize("settings", [SETTINGS, HE_NORMAL])
 @pytest.mark.parametrize("bootstrap", [False, True])
-def test_students_follow_textbook_adam(problem, initialisation, bootstrap):
-    model = Mlp(problem, SETTINGS | {"initialisation": initialisation})
+def test_students_follow_textbook_adam(problem, settings, bootstrap):
+    model = Regression(problem, settings)
     rng = np.random.default_rng(3)
-    labels = problem.train_y + rng.normal(size=(model.chunk, 45))
-    counts = np.ones((model.chunk, 45), int)
+    labels = problem.train_y + rng.normal(size=(model.ensemble, 45))
+    counts = np.ones((model.ensemble, 45), int)
     if bootstrap:
-        counts = rng.multinomial(45, np.full(45, 1 / 45), size=model.chunk)
+        counts = rng.multinomial(45, np.full(45, 1 / 45), size=model.ensemble)
     given = counts.astype(np.float64) if bootstrap else None
-    found = model.train(Batch(labels, np.arange(model.chunk), given, init_noise=0.2))
-    for i in range(model.chunk):
-        start = model.initial_parameters(i, 0.2, None)
+    found = model.fit(Batch(labels, np.arange(model.ensemble), given, init_noise=0.2))
+    for i in range(model.ensemble):
+        start = model.initial_layers(i, 0.2)
         expected = textbook(problem, start, labels[i], counts[i])
         # Single precision against double over 40 steps.
         np.testing.assert_allclose(found.test_prediction[i], expected, rtol=2e-3, atol=2e-3)
-    assert found.trajectory.shape == (model.chunk, 5)
+    assert found.trajectory.shape == (model.ensemble, 5)
 
 
 def test_initialisation_noise_has_the_stated_form(problem):
-    model = Mlp(problem, SETTINGS | {"initialisation": "he_normal"})
-    still, moved = model.initial_parameters(5, None, None), model.initial_parameters(5, 0.4, None)
+    model = Regression(problem, HE_NORMAL)
+    still, moved = flat(model.initial_layers(5)), flat(model.initial_layers(5, 0.4))
     biases = np.zeros((64, 5), bool)
     biases[:, 4] = True
     bias = np.concatenate([biases.reshape(-1), np.zeros(64, bool), [True]])
@@ -72,23 +71,25 @@ def test_initialisation_noise_has_the_stated_form(problem):
     # 320 weights and 65 biases: standard errors of an SD are 4 % and 9 % of it.
     assert abs(relative.std() / 0.4 - 1) < 0.16
     assert abs(moved[bias].std() / 0.04 - 1) < 0.36
-    other = model.initial_parameters(5, 0.1, None)
+    other = flat(model.initial_layers(5, 0.1))
     np.testing.assert_allclose((other[~bias] / still[~bias] - 1) * 4, relative, rtol=1e-6)
 
 
 def test_a_shared_start_is_shared_and_pilots_start_elsewhere(problem):
-    shared = Mlp(problem, SETTINGS | {"shared_init": seeds.replicate_seed(0, ("a",), 0)})
-    a, b = shared.initial_parameters(1, None, None), shared.initial_parameters(2, None, None)
+    model, shared = Regression(problem, SETTINGS), seeds.replicate_seed(0, ("a",), 0)
+    a, b = (flat(model.initial_layers(seed, shared_seed=shared)) for seed in (1, 2))
     np.testing.assert_array_equal(a, b)
-    own = Mlp(problem, SETTINGS)
-    starts = [own.initial_parameters(1, None, pilot) for pilot in (None, 0, 1)]
+    labels = np.tile(problem.train_y, (2, 1))
+    pair = model.fit(Batch(labels, np.array([1, 2]), shared_seed=shared))
+    assert (pair.distance_before == 0).all()
+    starts = [flat(model.initial_layers(1, pilot=pilot)) for pilot in (None, 0, 1)]
     assert len({start[0] for start in starts}) == 3
 
 
 def test_distance_of_partners_is_the_variance_of_two(problem):
-    model = Mlp(problem, SETTINGS)
-    labels = np.tile(problem.train_y, (model.chunk, 1))
-    found = model.train(Batch(labels, np.arange(model.chunk)))
-    starts = np.stack([model.initial_parameters(s, None, None) for s in range(2)])
+    model = Regression(problem, SETTINGS)
+    labels = np.tile(problem.train_y, (model.ensemble, 1))
+    found = model.fit(Batch(labels, np.arange(model.ensemble)))
+    starts = np.stack([flat(model.initial_layers(s)) for s in range(2)])
     expected = starts.var(axis=0, ddof=1).mean()
     np.testing.assert_allclose(found.distance_before[:2], expected, rtol=1e-6)

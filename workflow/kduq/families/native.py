@@ -1,6 +1,6 @@
 """C++ sources of families, where a compiler is at hand.
 
-A source is compiled once a machine, into the user's cache, and shared by all jobs.
+A source is compiled once per machine, into the user's cache, and all jobs share the library.
 """
 
 import ctypes
@@ -23,7 +23,7 @@ _FLAGS = (
     "-shared",
     "-fPIC",
 )
-#: Bytes of the digest behind a library, where no loader looks.
+#: Bytes of the digest at the end of a library, which no loader reads.
 _DIGEST = 32
 _COMPILERS = ("c++", "g++", "clang++")
 
@@ -35,19 +35,19 @@ def library(source: Path) -> ctypes.CDLL | None:
     Parameters
     ----------
     source : Path
-        A C++ file that needs no other.
+        A C++ file that includes no file of the project.
 
     Returns
     -------
     CDLL or None
-        None, after one line in the log, where it cannot be had.
+        None, after one line in the log, where it cannot be compiled.
     """
     try:
         return _load(source, _file(source))
     # RuntimeError: no home directory; ValueError: quotes that do not close in CXX.
     except (OSError, RuntimeError, ValueError, subprocess.SubprocessError) as error:
-        said = str(getattr(error, "stderr", None) or error).strip().partition("\n")[0]
-        sys.stderr.write(f"{source.name} is not compiled, students train more slowly: {said}\n")
+        reason = str(getattr(error, "stderr", None) or error).strip().partition("\n")[0]
+        sys.stderr.write(f"{source.name} is not compiled, students train more slowly: {reason}\n")
         return None
 
 
@@ -65,45 +65,46 @@ def _whole(file: Path) -> bool:
 
 def _compiler() -> list[str]:
     named = os.environ.get("CXX")
-    found = shlex.split(named) if named else [c for c in _COMPILERS if shutil.which(c)][:1]
-    if not found or not shutil.which(found[0]):
+    command = shlex.split(named) if named else [c for c in _COMPILERS if shutil.which(c)][:1]
+    if not command or not shutil.which(command[0]):
         raise FileNotFoundError(
             f"no C++ compiler ({named or ', '.join(_COMPILERS)}); install one or name it in CXX"
         )
-    return found
+    return command
 
 
 def _run(*arguments: str) -> str:
     """Standard output of the compiler."""
     command = [*_compiler(), *_FLAGS, *arguments]
-    done = subprocess.run(  # noqa: S603
+    process = subprocess.run(  # noqa: S603
         command, check=True, capture_output=True, text=True, errors="replace"
     )
-    return done.stdout
+    return process.stdout
 
 
 def _file(source: Path) -> Path:
-    """Where the library lies: a name for each source, compiler and kind of processor.
+    """Path of the library: a name for each source, compiler and kind of processor.
 
     The compiler's predefined macros name both its version and all that it would use of this
     processor, so that machines which share a home do not share code that only some of them can run.
     """
     macros = _run("-dM", "-E", "-x", "c++", os.devnull)
-    made_from = "\0".join([*_FLAGS, macros, source.read_text(encoding="utf-8")])
-    digest = hashlib.sha256(made_from.encode())
+    content = "\0".join([*_FLAGS, macros, source.read_text(encoding="utf-8")])
+    digest = hashlib.sha256(content.encode())
     cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(cache) / "kduq" / f"{digest.hexdigest()[:32]}.so"
 
 
 def _compile(source: Path, file: Path) -> None:
-    """Compile under a name of this process and rename: whoever is last replaces equal code."""
+    """Compile under a name of this process, then rename: the last process replaces equal code."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    handle, made = tempfile.mkstemp(suffix=".so", dir=file.parent)
+    handle, name = tempfile.mkstemp(suffix=".so", dir=file.parent)
     os.close(handle)
+    temporary = Path(name)
     try:
-        _run(str(source), "-o", made)
-        content = Path(made).read_bytes()
-        Path(made).write_bytes(content + hashlib.sha256(content).digest())
-        Path(made).replace(file)
+        _run(str(source), "-o", name)
+        content = temporary.read_bytes()
+        temporary.write_bytes(content + hashlib.sha256(content).digest())
+        temporary.replace(file)
     finally:
-        Path(made).unlink(missing_ok=True)
+        temporary.unlink(missing_ok=True)

@@ -1,7 +1,7 @@
 """Training of one network in compiled C++ (compiled.cpp), where a compiler is at hand.
 
-Torch calls a dozen kernels a step, and each passes over all activations; compiled, most of that is
-done while they are in registers.
+Torch calls a dozen kernels per step, and each reads all activations. Compiled code does most of the
+work while they are in registers.
 """
 
 import ctypes
@@ -12,19 +12,20 @@ from typing import Any
 
 import numpy as np
 
-from kduq.families import native, network
+from kduq.families import native
+from kduq.families.networks import layers
 
 
 @dataclass(frozen=True)
 class Training:
-    """What the students of a chunk have in common.
+    """What the students of an ensemble have in common.
 
     Attributes
     ----------
     x : ndarray of shape (n, width)
-        Inputs, single precision; see `network.design`.
+        Inputs, single precision; see `layers.design`.
     inputs : int
-        Columns that count, the last of them ones.
+        Columns of the inputs without padding, the last of them ones.
     hidden : int
         Hidden units, 0 for none.
     outputs : int
@@ -55,7 +56,7 @@ class Training:
         weights: np.ndarray,
         order: np.ndarray | None = None,
     ) -> np.ndarray:
-        """Train one student; `available` must have said that this can be done.
+        """Train one student, where code is `available`.
 
         Parameters
         ----------
@@ -66,7 +67,7 @@ class Training:
             Targets.
         weights : ndarray of shape (n,)
             Weight of each row in the sum that is the loss.
-        order : ndarray of shape (steps, rows of a step), optional
+        order : ndarray of shape (steps, rows per step), optional
             Rows of each step; None for all in every step.
 
         Returns
@@ -100,12 +101,12 @@ class Training:
 
 def available() -> bool:
     """Whether networks train in compiled code: on the processor, with a compiler at hand."""
-    return network.device().type == "cpu" and _library() is not None
+    return layers.device().type == "cpu" and _library() is not None
 
 
 @functools.cache
 def _library() -> Any:
-    """The compiled function, None where it cannot be had."""
+    """The compiled function, None where it cannot be compiled."""
     library = native.library(Path(__file__).with_suffix(".cpp"))
     if library is None:
         return None

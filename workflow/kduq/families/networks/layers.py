@@ -1,4 +1,4 @@
-"""What the families of networks share: initial parameters and the optimiser."""
+"""Parts of networks: inputs, initial parameters and the optimiser."""
 
 import itertools
 import math
@@ -18,6 +18,11 @@ def device() -> torch.device:
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
+def padded_width(inputs: int) -> int:
+    """Columns of the design of so many inputs: the least multiple of 16 above their number."""
+    return math.ceil((inputs + 1) / _PAD) * _PAD
+
+
 def design(x: np.ndarray) -> torch.Tensor:
     """Inputs with a column of ones for the biases of the first layer, padded with zeros.
 
@@ -29,10 +34,9 @@ def design(x: np.ndarray) -> torch.Tensor:
     Returns
     -------
     torch.Tensor of shape (rows, width)
-        Single precision, width the least multiple of 16 above d.
+        Single precision; see `padded_width`.
     """
-    width = math.ceil((x.shape[1] + 1) / _PAD) * _PAD
-    padded = np.zeros((len(x), width), np.float32)
+    padded = np.zeros((len(x), padded_width(x.shape[1])), np.float32)
     padded[:, : x.shape[1]] = x
     padded[:, x.shape[1]] = 1
     return torch.from_numpy(padded).to(device())
@@ -41,14 +45,14 @@ def design(x: np.ndarray) -> torch.Tensor:
 def initial_layers(
     source: np.random.Generator, widths: Sequence[int], scheme: str
 ) -> list[np.ndarray]:
-    """Initial parameters of fully connected layers.
+    """Draw the initial parameters of fully connected layers.
 
     Parameters
     ----------
     source : numpy.random.Generator
         Of the random numbers.
     widths : sequence of int
-        Inputs, hidden units, outputs.
+        Inputs, hidden units unless there is no hidden layer, outputs.
     scheme : str
         ``uniform``: weights and biases uniform on ±1/sqrt(fan-in), PyTorch's default;
         ``he_normal``: weights N(0, 2/fan-in), zero biases (He et al. 2015).
@@ -56,7 +60,7 @@ def initial_layers(
     Returns
     -------
     list of ndarray of shape (outputs, inputs + 1)
-        One a layer, the bias in the last column.
+        One per layer, the bias in the last column.
     """
     layers = []
     for inputs, outputs in itertools.pairwise(widths):
@@ -77,7 +81,7 @@ def perturb(layers: list[np.ndarray], scale: float, noise: np.random.Generator) 
     layers : list of ndarray
         From `initial_layers`.
     scale : float
-        The scale s (PROTOCOL, student_init).
+        The scale s (Cui & Pei 2026, section 5).
     noise : numpy.random.Generator
         Of the perturbation.
     """
@@ -88,7 +92,7 @@ def perturb(layers: list[np.ndarray], scale: float, noise: np.random.Generator) 
 
 
 def pair_distances(parameters: np.ndarray) -> np.ndarray:
-    """Half the mean squared difference between students 2i and 2i + 1, given to both.
+    """Half the mean squared difference between students 2i and 2i + 1, for both of them.
 
     Parameters
     ----------
@@ -106,6 +110,9 @@ def pair_distances(parameters: np.ndarray) -> np.ndarray:
 
 class Adam:
     """Adam (Kingma & Ba 2015, algorithm 1) on one buffer that holds all parameters.
+
+    torch's own, on that buffer, takes 20 % (fused) to 50 % (foreach) longer to train networks of 16
+    hidden units; foreach gives the same bits.
 
     Parameters
     ----------

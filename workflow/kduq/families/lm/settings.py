@@ -1,0 +1,73 @@
+"""What a user sets for a language model and for the sampling of answers."""
+
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, model_validator
+
+from kduq.config.fields import Count, LearningRate, NonNegative, Positive, Real, StrictModel
+from kduq.families.protocol import ModelSettings
+
+
+class Decoding(StrictModel):
+    """How models' answers are sampled, at temperature 1 unless an experiment varies it."""
+
+    top_k: Annotated[int, Field(ge=0, strict=True)]
+    """Tokens that may come next; 0 for all."""
+    top_p: Annotated[Real, Field(gt=0, le=1)]
+    """Probability of the tokens that may come next; 1 for all."""
+    repetition_penalty: Annotated[Real, Field(ge=1)]
+    """Divides the logits of tokens already there; 1 for none."""
+    max_new_tokens: Count
+    """Tokens after which an answer is cut."""
+
+
+class LanguageModelSettings(ModelSettings):
+    """A causal language model, trained from scratch or pretrained; then trained on answers."""
+
+    family: Literal["lm"]
+    """lm"""
+    source: Annotated[str, Field(min_length=1)] | None = None
+    """Pretrained model: a folder, a name on the Hugging Face hub, or smollm2; none for none."""
+    layers: Count | None = None
+    """Layers of a GPT-2 that is trained from scratch."""
+    width: Count | None = None
+    """Its hidden units."""
+    heads: Count | None = None
+    """Its attention heads; they divide the width."""
+    vocabulary: Annotated[int, Field(gt=256, strict=True)] | None = None
+    """Tokens of its byte-pair encoding, learnt from the corpus."""
+    initial_scale: Positive = 1.0
+    """Standard deviation of its initial weights, in units of 1/sqrt(width)."""
+    max_length: Annotated[int, Field(gt=8, strict=True)] = 64
+    """Tokens of a prompt and its answer together; longer answers are cut."""
+    steps: Annotated[int, Field(ge=0, strict=True)]
+    """Optimiser steps, whatever the number of answers; 0 for a pretrained model used as it is."""
+    batch_size: Count = 32
+    """Prompts per step."""
+    learning_rate: LearningRate = 5e-5
+    """Largest step size of AdamW."""
+    schedule: Literal["linear", "cosine", "constant"] = "linear"
+    """How the step size falls."""
+    warmup: Annotated[Real, Field(ge=0, lt=1)] = 0.05
+    """Share of the steps over which the step size rises."""
+    weight_decay: NonNegative = 0.0
+    """Weight decay of AdamW, of matrices alone."""
+    tokens_per_pass: Count = 8192
+    """Padded tokens computed at once; a larger batch accumulates its gradient."""
+    answers_per_visit: Annotated[int, Field(ge=0, strict=True)] = 0
+    """Answers of a prompt drawn at each visit; 0 for all, weighted by their probabilities."""
+
+    @model_validator(mode="after")
+    def _from_scratch_or_pretrained(self) -> Self:
+        architecture = ("layers", "width", "heads", "vocabulary")
+        given = [key for key in architecture if getattr(self, key) is not None]
+        if self.source is not None and given:
+            raise ValueError(f"a loaded model has its own {given[0]}; remove source or {given[0]}")
+        if self.source is None and len(given) < len(architecture):
+            lacking = next(key for key in architecture if key not in given)
+            raise ValueError(f"{lacking} is missing; a model that is made needs {architecture}")
+        if self.source is None and self.width and self.heads and self.width % self.heads:
+            raise ValueError(f"{self.heads} heads do not divide the width {self.width}")
+        if self.source is None and self.steps == 0:
+            raise ValueError("a model that is made needs training: steps of at least 1")
+        return self

@@ -1,0 +1,1 @@
+"""Feed-forward networks of at most one hidden layer."""

@@ -1,0 +1,210 @@
+"""Students that are networks: regression by one output, classification by a softmax."""
+
+from collections.abc import Iterator
+
+import numpy as np
+import torch
+
+from kduq import seeds
+from kduq.families.networks import layers
+from kduq.families.networks.ensemble import Ensemble
+from kduq.families.networks.settings import NetworkSettings
+from kduq.families.protocol import Batch, Model, Problem, Trained
+
+#: Hidden units of an ensemble in regression: few enough for the activations of some hundred rows to
+#: stay in the second-level cache, enough to make the cost of a call to torch negligible.
+_UNITS_PER_ENSEMBLE = 640
+#: Rows in one piece of a classification: bounds the memory for the hidden layer of an ensemble.
+_ROWS_PER_PIECE = 2048
+
+
+class _Network(Model):
+    """Inputs and initial parameters of networks.
+
+    Parameters
+    ----------
+    problem : Problem
+        Inputs and truth.
+    settings : NetworkSettings
+        Of one network.
+    outputs : int
+        Numbers that it predicts for a row.
+    """
+
+    def __init__(self, problem: Problem, settings: NetworkSettings, outputs: int) -> None:
+        self._settings = settings
+        hidden = (settings.hidden_units,) if settings.hidden_units else ()
+        self._widths = (problem.train_x.shape[1], *hidden, outputs)
+        self._train_x = layers.design(problem.train_x)
+        self._test_x = layers.design(problem.test_x)
+
+    def initial_layers(
+        self,
+        seed: int,
+        init_noise: float | None = None,
+        pilot: int | None = None,
+        shared_seed: int | None = None,
+    ) -> list[np.ndarray]:
+        """Initial parameters of one student.
+
+        Parameters
+        ----------
+        seed : int
+            Seed of its replicate.
+        init_noise, pilot, shared_seed : optional
+            As in `Batch`.
+
+        Returns
+        -------
+        list of ndarray of shape (outputs, inputs + 1)
+            One per layer, the bias in the last column.
+        """
+        stream = 0 if pilot is None else pilot + 1
+        initial = layers.initial_layers(
+            seeds.generator(seed if shared_seed is None else shared_seed, "init", stream),
+            self._widths,
+            self._settings.initialisation,
+        )
+        if init_noise:
+            layers.perturb(initial, init_noise, seeds.generator(seed, "init_noise", stream))
+        return initial
+
+    def _initial_parameters(self, batch: Batch) -> np.ndarray:
+        """Initial parameters of all students, shape (B, P)."""
+        shared = batch.init_noise, batch.pilot, batch.shared_seed
+        students = [self.initial_layers(int(seed), *shared) for seed in batch.seeds]
+        return np.stack([np.concatenate([layer.ravel() for layer in own]) for own in students])
+
+
+class Regression(_Network):
+    """Networks that minimise the squared loss on all rows.
+
+    Targets are standardised by the mean and standard deviation of the true training targets;
+    predictions are in the unit of the data.
+
+    Parameters
+    ----------
+    problem : Problem
+        Inputs and truth.
+    settings : NetworkSettings
+        Of one network.
+    """
+
+    def __init__(self, problem: Problem, settings: NetworkSettings) -> None:
+        super().__init__(problem, settings, outputs=1)
+        self.ensemble = max(2, _UNITS_PER_ENSEMBLE // (settings.hidden_units or 1) // 2 * 2)
+        self._location = float(problem.train_y.mean())
+        self._scale = float(problem.train_y.std()) or 1.0
+
+    def fit(self, batch: Batch) -> Trained:
+        """Train students; see `Model.fit`."""
+        initial = self._initial_parameters(batch)
+        students = Ensemble(initial, self._widths)
+        counts = np.ones_like(batch.labels) if batch.counts is None else batch.counts
+        trajectory = students.fit(
+            self._train_x,
+            ((batch.labels - self._location) / self._scale)[:, :, None],
+            2 * (counts / counts.sum(axis=1, keepdims=True)),  # the mean of squares, not of halves
+            loss="squared",
+            steps=self._settings.epochs,
+            learning_rate=self._settings.learning_rate,
+            record_every=self._settings.record_every,
+        )
+        return Trained(
+            self._predictions(students, self._train_x),
+            self._predictions(students, self._test_x),
+            None,
+            layers.pair_distances(initial),
+            layers.pair_distances(students.parameters()),
+            trajectory,
+        )
+
+    def _predictions(self, students: Ensemble, x: torch.Tensor) -> np.ndarray:
+        outputs = students.outputs(x)[:, 0]
+        return outputs.double().cpu().numpy() * self._scale + self._location
+
+
+class Classifier(_Network):
+    """Networks that minimise the cross-entropy, on all rows or in mini-batches.
+
+    Rows that are left over at the end of an epoch are skipped in it.
+
+    Parameters
+    ----------
+    problem : Problem
+        Inputs and one-hot truth of shape (n, C).
+    settings : NetworkSettings
+        Of one network; without hidden units it is a softmax regression.
+    """
+
+    #: Even, and small enough for the activations of an ensemble to stay in the cache.
+    ensemble = 10
+
+    def __init__(self, problem: Problem, settings: NetworkSettings) -> None:
+        super().__init__(problem, settings, outputs=problem.train_y.shape[1])
+
+    def fit(self, batch: Batch) -> Trained:
+        """Train students; see `Model.fit`."""
+        settings, n = self._settings, len(self._train_x)
+        students = Ensemble(self._initial_parameters(batch), self._widths)
+        before = students.parameters()
+        weights = np.ones(batch.labels.shape[:2])
+        if batch.counts is not None:
+            weights = batch.counts / batch.counts.mean(axis=1, keepdims=True)
+        size = min(settings.batch_size or n, n)
+        steps_per_epoch = n // size
+        batches = None
+        if size < n:
+            batches = [mini_batches(int(seed), n, size) for seed in batch.seeds]
+        steps = settings.epochs * steps_per_epoch
+        trajectory = students.fit(
+            self._train_x,
+            batch.labels,
+            weights / size,
+            loss="cross_entropy",
+            steps=min(steps, settings.max_steps or steps),
+            learning_rate=settings.learning_rate,
+            record_every=settings.record_every * steps_per_epoch,
+            batches=batches,
+        )
+        return Trained(
+            _probabilities(students, self._train_x),
+            _probabilities(students, self._test_x),
+            None,
+            layers.pair_distances(before),
+            layers.pair_distances(students.parameters()),
+            trajectory,
+        )
+
+
+def _probabilities(students: Ensemble, x: torch.Tensor) -> np.ndarray:
+    """Class probabilities (B, rows, C)."""
+    pieces = [
+        torch.softmax(students.outputs(piece), 1).transpose(1, 2).cpu().numpy()
+        for piece in torch.split(x, _ROWS_PER_PIECE)
+    ]
+    return np.concatenate(pieces, axis=1)
+
+
+def mini_batches(seed: int, rows: int, size: int) -> Iterator[np.ndarray]:
+    """Rows of one step after the other, in an order of a student's own.
+
+    Parameters
+    ----------
+    seed : int
+        Of the student; the order is its stream ``batches``.
+    rows : int
+        Rows in all.
+    size : int
+        Rows per step.
+
+    Yields
+    ------
+    ndarray of shape (size,)
+        Each row at most once in an epoch of rows // size steps.
+    """
+    stream = seeds.generator(seed, "batches")
+    while True:
+        order = stream.permutation(rows)
+        for start in range(0, rows - size + 1, size):
+            yield order[start : start + size]

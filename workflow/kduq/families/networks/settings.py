@@ -1,0 +1,64 @@
+"""What the families of feed-forward networks let a user set, and what their students cost."""
+
+import math
+from typing import Annotated, Literal, Self
+
+from pydantic import Field, StrictBool
+
+from kduq.config.fields import Count, LearningRate
+from kduq.families.protocol import ModelSettings, Workload
+
+#: Seconds per step, row and hidden unit: fixed, and for each input.
+_UNIT, _INPUT = 1e-9, 0.08e-9
+#: Fewer units than these cost no less.
+_FEWEST_UNITS = 24
+
+
+class NetworkSettings(ModelSettings):
+    """Settings of networks that Adam trains."""
+
+    epochs: Count
+    """Passes over the rows; a pass is one step unless batch_size cuts it."""
+    learning_rate: LearningRate
+    """Step size of Adam."""
+    batch_size: Count | None = None
+    """Rows per step, in an order of each student's own; none for all. Classification only."""
+    max_steps: Count | None = None
+    """Steps after which training ends, whatever the epochs; none for no limit."""
+    initialisation: Literal["uniform", "he_normal"] = "uniform"
+    """uniform: ±1/sqrt(fan-in), weights and biases; he_normal: N(0, 2/fan-in), zero biases."""
+    shared_init: StrictBool = False
+    """Whether every student starts at the same parameters."""
+    record_every: Annotated[int, Field(ge=0, strict=True)] = 0
+    """Epochs between two recorded values of one weight; 0 for no record."""
+
+    @property
+    def hidden_units(self) -> int:
+        """Units of the hidden layer, 0 for none."""
+        return 0
+
+    def alone(self) -> Self:
+        """Settings of a model whose initial parameters are its own and which keeps no record."""
+        return self.model_copy(update={"shared_init": False, "record_every": 0})
+
+
+def seconds(settings: NetworkSettings, workload: Workload) -> float:
+    """Seconds of one core per student.
+
+    Parameters
+    ----------
+    settings : NetworkSettings
+        Of the student.
+    workload : Workload
+        What it learns.
+
+    Returns
+    -------
+    float
+        In proportion to steps, rows per step and hidden units.
+    """
+    rows = min(workload.rows, settings.batch_size or workload.rows)
+    steps = settings.epochs * math.ceil(workload.rows / rows)
+    steps = min(steps, settings.max_steps or steps)
+    units = max(settings.hidden_units, _FEWEST_UNITS)
+    return float(steps * rows * units * (_UNIT + _INPUT * workload.columns))

@@ -1,0 +1,291 @@
+"""What every family of models provides, and what passes between it and the stages.
+
+A model trains students; a teacher is a student that learns the truth. A family is what the rest of
+the library knows of a kind of model: its settings, what a student costs, where its classes are.
+"""
+
+import importlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol, Self
+
+import numpy as np
+
+from kduq.config.fields import StrictModel
+
+
+class ModelSettings(StrictModel):
+    """What a user sets for one model; a family narrows `family` to its name and adds its keys."""
+
+    family: str
+    """Name of the family."""
+
+    def alone(self) -> Self:
+        """Settings of a model whose initial parameters are its own and which keeps no record."""
+        return self
+
+
+@dataclass(frozen=True)
+class Workload:
+    """Size of what one student learns and predicts.
+
+    Attributes
+    ----------
+    rows : int
+        Training rows.
+    columns : int
+        Inputs, the intercept included.
+    predicted : int
+        Numbers that a student predicts.
+    prompts, draws : int
+        Of language models: prompts on which students are compared, and answers to each.
+    """
+
+    rows: int
+    columns: int
+    predicted: int
+    prompts: int
+    draws: int
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A problem to learn: inputs of both splits and the truth of the training rows.
+
+    The target of a row is one number in regression, and C numbers, one-hot or probabilities, in
+    classification; "..." below stands for nothing or for C.
+
+    Attributes
+    ----------
+    train_x : ndarray of shape (n, d)
+        Standardised inputs of the training rows.
+    test_x : ndarray of shape (m, d)
+        Inputs of the test rows, scaled like those of the training rows.
+    train_y : ndarray of shape (n, ...)
+        True targets of the training rows, in the unit of the data.
+    """
+
+    train_x: np.ndarray
+    test_x: np.ndarray
+    train_y: np.ndarray
+
+
+@dataclass(frozen=True)
+class Batch:
+    """What distinguishes the B students that are trained together.
+
+    Attributes
+    ----------
+    labels : ndarray of shape (B, n, ...)
+        Training labels, in the unit of the data.
+    seeds : ndarray of shape (B,)
+        Seed of each student's replicate.
+    counts : ndarray of shape (B, n), optional
+        How often each training row is in each student's bootstrap sample; None for once each.
+    init_noise : float, optional
+        Scale s of the noise on the initial parameters; None for none.
+    pilot : int, optional
+        Number of the response that a pilot student is trained on; None for a student proper. The
+        initial parameters of a pilot are its own.
+    shared_seed : int, optional
+        Seed of the initial parameters that all students of a run share; None where each has its
+        own.
+    """
+
+    labels: np.ndarray
+    seeds: np.ndarray
+    counts: np.ndarray | None = None
+    init_noise: float | None = None
+    pilot: int | None = None
+    shared_seed: int | None = None
+
+
+@dataclass(frozen=True)
+class Trained:
+    """B trained students.
+
+    Attributes
+    ----------
+    train_prediction : ndarray of shape (B, n, ...)
+        Predictions on the training rows, in the unit of the data.
+    test_prediction : ndarray of shape (B, m, ...)
+        Predictions on the test rows.
+    rank_deficient : ndarray of shape (B,), optional
+        Whether the sample left some parameter undetermined; None where the family has no rank.
+    distance_before, distance_after : ndarray of shape (B,), optional
+        Half the mean squared difference between the parameters of a student and of its partner
+        (students 2i and 2i + 1), before and after training; None where there are no partners.
+    trajectory : ndarray of shape (B, T), optional
+        One weight along training; None where none was recorded.
+    """
+
+    train_prediction: np.ndarray
+    test_prediction: np.ndarray
+    rank_deficient: np.ndarray | None = None
+    distance_before: np.ndarray | None = None
+    distance_after: np.ndarray | None = None
+    trajectory: np.ndarray | None = None
+
+
+class Model(Protocol):
+    """How a family trains students on tables.
+
+    Examples
+    --------
+    Students that answer the mean of their labels, whatever the inputs:
+
+    >>> from kduq.families.protocol import Batch, Model, ModelSettings, Problem, Trained
+    >>> class Mean(Model):
+    ...     ensemble = 2
+    ...     def __init__(self, problem: Problem, settings: ModelSettings) -> None:
+    ...         self.rows = len(problem.train_x), len(problem.test_x)
+    ...     def fit(self, batch: Batch) -> Trained:
+    ...         mean = batch.labels.mean(axis=1, keepdims=True)
+    ...         return Trained(*(np.repeat(mean, rows, axis=1) for rows in self.rows))
+    >>> problem = Problem(np.zeros((4, 1)), np.zeros((2, 1)), np.arange(4.0))
+    >>> model = Mean(problem, ModelSettings(family="mean"))
+    >>> labels = np.stack([problem.train_y, -problem.train_y])
+    >>> model.fit(Batch(labels, seeds=np.arange(2))).test_prediction.tolist()
+    [[1.5, 1.5], [-1.5, -1.5]]
+    """
+
+    #: Students that are trained together, an even number. An ensemble starts at a multiple of this
+    #: number and is padded to it, so that the bits of a student do not depend on its neighbours.
+    ensemble: int
+
+    def __init__(self, problem: Problem, settings: Any) -> None: ...
+
+    def fit(self, batch: Batch) -> Trained:
+        """Train students.
+
+        Parameters
+        ----------
+        batch : Batch
+            `ensemble` students, or two for a teacher.
+
+        Returns
+        -------
+        Trained
+            In the order of the batch.
+        """
+        ...
+
+    @classmethod
+    def theoretical_variance(
+        cls,
+        problem: Problem,  # noqa: ARG003
+        method: str | None,  # noqa: ARG003
+        noise_variance: float,  # noqa: ARG003
+        k: int,  # noqa: ARG003
+    ) -> float | None:
+        """Inter-student variance in closed form, averaged over test rows.
+
+        Parameters
+        ----------
+        problem : Problem
+            Inputs of both splits.
+        method : str, optional
+            How the k responses are combined.
+        noise_variance : float
+            Variance of the noise of one response.
+        k : int
+            Responses per input.
+
+        Returns
+        -------
+        float, optional
+            None where the model has no closed form.
+        """
+        return None
+
+
+@dataclass(frozen=True)
+class Family:
+    """A kind of model.
+
+    Attributes
+    ----------
+    name : str
+        Name in the configuration and in paths.
+    label : str
+        Name for people.
+    lane : str
+        ``tabular`` or ``text``: which stages train it.
+    settings : type of ModelSettings
+        Its keys in the configuration.
+    models : mapping of str to str
+        By task, ``module:Class`` of its model, imported only when asked for; in the text lane,
+        whose stages know the model, ``module`` alone.
+    seconds : callable
+        Seconds of one core per student, given settings and a `Workload`.
+    sizes : tuple of int
+        Replicates per shard to choose from, ascending. Numbers of replicates are often multiples of
+        round sizes. Students that are compared in pairs need even ones. Whoever adds replicates
+        trains at most the largest once more.
+    factors : tuple of str
+        Factors of randomness of a factorial design: ``noise``, ``initialisation``, ``bootstrap``,
+        ``decoding``.
+    colour, marker : str
+        Of its marks in figures.
+    closed_form : bool
+        Whether theory predicts its inter-student variance.
+
+    Examples
+    --------
+    A family whose settings have one key of their own:
+
+    >>> from typing import Literal
+    >>> from kduq.families.protocol import Family, ModelSettings, Workload
+    >>> class TreeSettings(ModelSettings):
+    ...     family: Literal["tree"]
+    ...     depth: int = 3
+    >>> def seconds(settings: TreeSettings, workload: Workload) -> float:
+    ...     return 1e-7 * settings.depth * workload.rows * workload.columns
+    >>> tree = Family("tree", "regression tree", "tabular", TreeSettings,
+    ...               {"regression": "trees:Tree"}, seconds, (2, 10, 100),
+    ...               ("noise", "bootstrap"), "#CC79A7", "v")
+    >>> tree.tasks, tree.has_initialisation, tree.modules("regression")
+    (('regression',), False, ('trees',))
+    """
+
+    name: str
+    label: str
+    lane: str
+    settings: type[ModelSettings]
+    models: Mapping[str, str]
+    seconds: Callable[[Any, Workload], float]
+    sizes: tuple[int, ...]
+    factors: tuple[str, ...]
+    colour: str
+    marker: str
+    closed_form: bool = False
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """Tasks that it can learn."""
+        return tuple(self.models)
+
+    @property
+    def has_initialisation(self) -> bool:
+        """Whether its students start from random parameters."""
+        return "initialisation" in self.factors
+
+    def model(self, task: str) -> type[Model]:
+        """Class of its model.
+
+        Parameters
+        ----------
+        task : str
+            One of `tasks`.
+
+        Returns
+        -------
+        type of Model
+            Imported only now, so that least squares need no torch.
+        """
+        module, _, name = self.models[task].partition(":")
+        return getattr(importlib.import_module(module), name)
+
+    def modules(self, task: str) -> tuple[str, ...]:
+        """Dotted names of the modules that its students of a task depend on, for fingerprints."""
+        return (self.models[task].partition(":")[0],)
