@@ -8,9 +8,9 @@ from pathlib import Path
 from typing import Any
 
 from kduq.artifacts import files
+from kduq.artifacts.canonical import canonical_json
 from kduq.artifacts.fingerprint import fingerprint
 from kduq.artifacts.schemas import SCHEMA_VERSION
-from kduq.artifacts.tables import canonical_json
 
 
 @dataclass(frozen=True)
@@ -59,7 +59,7 @@ class Job:
         )
 
 
-def recipes(
+def lineages(
     jobs: Mapping[str, Job], code: Callable[[Job], str], users: Callable[[Job], Mapping[str, str]]
 ) -> dict[str, str]:
     """Of every job, a digest of the settings and code of all that it is made from, and its own.
