@@ -126,7 +126,32 @@ def fingerprint(script: str, *modules: str) -> str:
     ModuleNotFoundError
         If a name is neither an entry script nor a module of this package.
     """
-    pending, sources = [script, *modules], dict[str, str]()
+    sources = _sources(script, *modules)
+    digest = hashlib.sha256()
+    for name in sorted(sources):
+        digest.update(f"{name}\0{sources[name]}\0".encode())
+    return digest.hexdigest()[:16]
+
+
+def closure(script: str, *modules: str) -> set[str]:
+    """Return the names of all modules that a fingerprint covers, for tests and for questions.
+
+    Parameters
+    ----------
+    script, *modules : str
+        As of `fingerprint`.
+
+    Returns
+    -------
+    set of str
+        Dotted names.
+    """
+    return set(_sources(script, *modules))
+
+
+def _sources(*names: str) -> dict[str, str]:
+    """Code of modules and of all that they import, by name."""
+    pending, sources = list(names), dict[str, str]()
     while pending:
         name = pending.pop()
         if name in sources:
@@ -138,7 +163,4 @@ def fingerprint(script: str, *modules: str) -> str:
         stamps = tuple(_stamp(part) for part in parts if part.is_file())
         sources[name], imports = _parse(file, stamps)
         pending.extend(imports)
-    digest = hashlib.sha256()
-    for name in sorted(sources):
-        digest.update(f"{name}\0{sources[name]}\0".encode())
-    return digest.hexdigest()[:16]
+    return sources
