@@ -170,8 +170,8 @@ def test_jobs_that_outlive_a_killed_run_are_not_taken_for_those_of_other_setting
     # Snakemake has no record of what was made without it, and would go on with it.
     assert done.returncode != 0
     line = next(x for x in done.stderr.splitlines() if x.startswith(STUDENTS))
-    assert "made with other settings or other code than are planned, or from what was" in line
-    assert "2 more are like it" in line
+    assert "stale: built with different settings, code or inputs" in line
+    assert "2 more are stale" in line
     assert not (cluster.path / ESTIMATES).exists()
 
     names = [str(path.relative_to(cluster.path)) for path in sorted(old)]
@@ -211,7 +211,7 @@ def test_jobs_of_a_killed_run_that_wait_in_the_queue_take_nothing_away(cluster):
         cluster.node.release()
         until_the_queue_is_empty(cluster)
         logs = (cluster.path / ".snakemake/slurm_logs").rglob("*.log")
-        said = "the run that started this job was killed, and another has begun since"
+        said = "the run that started this job was killed, and another run has started since"
         assert sum(said in log.read_text() for log in logs) == 2
     assert artifacts(cluster.path / RESULTS) == good
     assert nothing_to_do(cluster)

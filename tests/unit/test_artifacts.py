@@ -7,11 +7,11 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from kduq import artifacts
 from kduq.artifacts import files, schemas
-from kduq.artifacts import tables as artifacts
 from kduq.errors import ArtifactError, UserError
 
-MADE_BY = artifacts.provenance("responses", {"seed": 1}, "0" * 16, {"examples/a.parquet": "ff"})
+PROVENANCE = artifacts.provenance("responses", {"seed": 1}, "0" * 16, {"examples/a.parquet": "ff"})
 
 
 def responses(rows=300):
@@ -22,7 +22,7 @@ def responses(rows=300):
 @pytest.fixture
 def file(tmp_path):
     path = tmp_path / "results" / "smoke" / "responses.parquet"
-    artifacts.write(path, "responses", responses(), MADE_BY)
+    artifacts.write(path, "responses", responses(), PROVENANCE)
     return path
 
 
@@ -30,15 +30,15 @@ def test_round_trip(file):
     found = artifacts.read(file, "responses")
     np.testing.assert_array_equal(found.column("noise"), responses()["noise"])
     np.testing.assert_array_equal(found.column("replicate"), np.arange(300))
-    assert found.made_by == MADE_BY
-    assert artifacts.read_provenance(file) == MADE_BY
+    assert found.provenance == PROVENANCE
+    assert artifacts.read_provenance(file) == PROVENANCE
     assert pq.read_schema(file).field("noise").type == pa.list_(pa.float32(), 40)
     assert pq.ParquetFile(file).metadata.row_group(0).column(0).compression == "ZSTD"
 
 
 def test_equal_content_gives_equal_bytes_and_no_leftovers(file):
     before = file.read_bytes()
-    artifacts.write(file, "responses", responses(), MADE_BY)
+    artifacts.write(file, "responses", responses(), PROVENANCE)
     assert file.read_bytes() == before
     assert [p.name for p in file.parent.iterdir()] == [file.name]
 
@@ -52,7 +52,7 @@ def test_nothing_says_when_or_where_it_was_made(file):
         "code",
         "seed",
         "inputs",
-        "recipe",
+        "lineage",
         "versions",
     }
 
@@ -61,7 +61,7 @@ def test_nan_in_a_column_of_numbers_is_null(tmp_path):
     values = {name: [None] for name in schemas.columns("estimates")}
     values |= {"estimate": np.array([1.5]), "se": np.array([np.nan]), "k": [3]}
     path = tmp_path / "estimates.parquet"
-    artifacts.write(path, "estimates", values, MADE_BY | {"stage": "estimates"})
+    artifacts.write(path, "estimates", values, PROVENANCE | {"stage": "estimates"})
     table = artifacts.read(path, "estimates").table
     assert table.column("se").null_count == 1
     assert table.column("k").to_pylist() == [3]
@@ -69,7 +69,7 @@ def test_nan_in_a_column_of_numbers_is_null(tmp_path):
 
 def test_wrong_columns_are_refused(tmp_path):
     with pytest.raises(ValueError, match="columns"):
-        artifacts.write(tmp_path / "x.parquet", "responses", {"replicate": [1]}, MADE_BY)
+        artifacts.write(tmp_path / "x.parquet", "responses", {"replicate": [1]}, PROVENANCE)
 
 
 def test_a_failed_write_leaves_the_old_file_alone(file):
@@ -93,7 +93,7 @@ def test_what_a_killed_process_left_is_swept_and_what_a_living_one_writes_is_not
     other = file.with_name(f".responses-2.{int(done.stdout)}.0a1b2c3d.parquet")
     for left in (dead, alive, other):
         left.write_bytes(b"half")
-    artifacts.write(file, "responses", responses(), MADE_BY)
+    artifacts.write(file, "responses", responses(), PROVENANCE)
     assert [left.exists() for left in (dead, alive, other)] == [False, True, True]
 
 
@@ -111,7 +111,7 @@ def test_a_folder_comes_whole_or_not_at_all(tmp_path):
 def test_a_place_that_cannot_be_written_is_named(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UserError, match="cannot be written"):
-        artifacts.write(tmp_path / "file" / "x.parquet", "responses", responses(), MADE_BY)
+        artifacts.write(tmp_path / "file" / "x.parquet", "responses", responses(), PROVENANCE)
 
 
 def truncate(path):
@@ -130,12 +130,12 @@ def foreign(path):
 
 def other_stage(path):
     values = {"example": [0], "split": ["train"], "prediction": [0.0]}
-    artifacts.write(path, "teacher", values, MADE_BY | {"stage": "teacher"})
+    artifacts.write(path, "teacher", values, PROVENANCE | {"stage": "teacher"})
 
 
 def other_version(path):
     table = pq.read_table(path)
-    made_by = MADE_BY | {"schema_version": 999}
+    made_by = PROVENANCE | {"schema_version": 999}
     pq.write_table(table.replace_schema_metadata({"kduq": json.dumps(made_by)}), path)
 
 

@@ -1,9 +1,8 @@
 import numpy as np
 import pandas as pd
 import pytest
-from kduq import seeds
+from kduq import artifacts, seeds
 from kduq.artifacts import schemas
-from kduq.artifacts import tables as artifacts
 from kduq.conditions import LEVEL_COLUMNS
 from kduq.families import Batch, family
 from kduq.figures import decomposition as figures_decomposition

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 from kduq.artifacts.fingerprint import PACKAGE
 from kduq.runtime import script as job
-from kduq.runtime.snapshot import Handover
+from kduq.runtime.snapshot import RunSnapshot
 from kduq.study import Job
 
 PLAN = Job("out", "responses", {"seed": 1}, ("kduq.responses.tabular",))
-PARAMETERS = Handover({}, {"kduq.responses.tabular": PLAN.code}, {}).parameters(
+PARAMETERS = RunSnapshot({}, {"kduq.responses.tabular": PLAN.code}, {}).parameters(
     PLAN, {"out": "12" * 8}
 )
 SCRIPT = """

@@ -3,8 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from kduq import seeds
-from kduq.artifacts import tables as artifacts
+from kduq import artifacts, seeds
 from kduq.conditions import language_conditions
 from kduq.families.lm import training
 from kduq.responses import text as responses

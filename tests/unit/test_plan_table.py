@@ -1,9 +1,9 @@
 import numpy as np
 import pandas as pd
 import pytest
+from kduq import artifacts
 from kduq import sample_size as planner
 from kduq.artifacts import schemas
-from kduq.artifacts import tables as artifacts
 from kduq.figures import sample_size as figures_plan
 
 SETTINGS = {

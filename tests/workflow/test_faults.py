@@ -90,7 +90,7 @@ def test_a_file_of_other_settings_under_a_good_name_goes_into_nothing(checkout):
     done = checkout.snakemake("teacher-noise")
     assert done.returncode != 0
     line = next(x for x in text_of(done).splitlines() if x.startswith(STUDENTS))
-    assert "made with other settings or other code than are planned, or from what was" in line
+    assert "stale: built with different settings, code or inputs" in line
     assert "Traceback (most recent call last)" not in text_of(done)
     done = checkout.snakemake("audit")
     assert f"stale    {STUDENTS}: made with other settings (conditions" in text_of(done)
@@ -112,7 +112,7 @@ def test_a_file_that_was_made_from_others_goes_into_nothing(checkout):
     done = checkout.snakemake("teacher-noise")
     assert done.returncode != 0
     line = next(x for x in text_of(done).splitlines() if x.startswith(STUDENTS))
-    assert "than are planned, or from what was, and snakemake did not notice" in line
+    assert "stale: built with different settings, code or inputs" in line
     checkout.run(*line.split("rebuild it with: snakemake ")[1].split()[:2])
     checkout.run("teacher-noise")
     assert contents(checkout.path / "results/tiny") == good
@@ -163,7 +163,7 @@ def test_what_a_killed_run_left_running_spoils_nothing_of_the_next(checkout):
         assert time.monotonic() < deadline + 120
         time.sleep(0.1)
     assert contents(checkout.path / "results/tiny") == good
-    said = "the run that started this job was killed, and another has begun since"
+    said = "the run that started this job was killed, and another run has started since"
     assert terminal.read_text().count(said) == len(workers)
     done = checkout.run("variance-aware", "--dry-run")
     assert "Nothing to be done" in text_of(done)

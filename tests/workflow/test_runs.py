@@ -88,7 +88,16 @@ def test_smoke_study_gives_the_same_bytes_undisturbed_and_killed_twenty_times(ch
     } <= set(first)
     for path in results.rglob("*.parquet"):
         made_by = json.loads(pq.read_schema(path).metadata[b"kduq"])
-        keys = {"schema_version", "stage", "config", "code", "seed", "inputs", "recipe", "versions"}
+        keys = {
+            "schema_version",
+            "stage",
+            "config",
+            "code",
+            "seed",
+            "inputs",
+            "lineage",
+            "versions",
+        }
         # A language model lies in files beside its table, which lists them.
         assert set(made_by) - {"files"} == keys
         assert ("files" in made_by) == (path.parent / "model").is_dir() & (path.stem == "teacher")

@@ -2,50 +2,72 @@
 
 import os
 import re
+import sys
+from pathlib import Path
+
+from snakemake.exceptions import WorkflowError
+from snakemake.logging import logger
+from snakemake.utils import min_version
+
+min_version("9.14")
+
+# The library beside the Snakefile, whatever version of it is installed.
+sys.path.insert(0, str(Path(workflow.basedir) / "workflow"))
 
 from kduq.config import check
-from kduq.errors import UserError
 from kduq.data.downloads import FETCHED, cache, use_cache
+from kduq.errors import UserError
+from kduq.runtime import liveness, patches, snapshot
 from kduq.runtime.script import share_library
-from kduq.runtime import liveness as run_record
-from kduq.runtime.snapshot import VARIABLE, Handover
 from kduq.study import Study
-from snakemake.logging import logger
 
 share_library()
 
-# A job of a run takes its settings from the run, which started with them, and not from config.yaml,
-# which may have been edited since.
-HANDOVER = None
-if not workflow.is_main_process and VARIABLE in os.environ:
-    HANDOVER = Handover.parse(os.environ[VARIABLE])
+IS_JOB = patches.is_job(workflow)
+# A job takes its settings from the snapshot of its run, not from config.yaml, which may have been
+# edited since.
+SNAPSHOT = snapshot.RunSnapshot.from_environment() if IS_JOB else None
+if SNAPSHOT:
     try:
-        # Before Snakemake removes what lies in the place of the job's output.
-        run_record.check()
+        # Before Snakemake removes an existing file that the job would write.
+        liveness.ensure_current()
     except UserError as error:
         raise WorkflowError(str(error)) from None
 
 try:
-    CHECKED = check(HANDOVER.config if HANDOVER else config)
+    CHECKED = check(SNAPSHOT.config if SNAPSHOT else config)
     use_cache(CHECKED.data_cache)
     STUDY = Study(CHECKED)
 except UserError as error:
     raise WorkflowError(f"The configuration cannot be used:\n{error}") from None
 
-if HANDOVER is None:
-    HANDOVER = Handover.of(config, STUDY)
-    os.environ[VARIABLE] = HANDOVER.text()
-    os.environ[run_record.VARIABLE] = run_record.new_name()
-RECIPES = HANDOVER.recipes(STUDY)
+if SNAPSHOT is None:
+    SNAPSHOT = snapshot.RunSnapshot.from_study(config, STUDY)
+    os.environ[snapshot.VARIABLE] = SNAPSHOT.text()
+    os.environ[liveness.VARIABLE] = liveness.new_name()
+LINEAGES = SNAPSHOT.lineages(STUDY)
 
 
 # For executors whose jobs do not inherit the environment.
 envvars:
-    VARIABLE,
-    run_record.VARIABLE,
+    snapshot.VARIABLE,
+    liveness.VARIABLE,
 
 
-if STUDY.left_out and workflow.is_main_process:
+onstart:
+    liveness.register(os.environ[liveness.VARIABLE])
+    patches.stop_repeated_scheduling(workflow)
+
+
+onsuccess:
+    liveness.unregister(os.environ[liveness.VARIABLE])
+
+
+onerror:
+    liveness.unregister(os.environ[liveness.VARIABLE])
+
+
+if STUDY.left_out and not IS_JOB:
     logger.warning(
         f"Left out, since not downloaded: {', '.join(STUDY.left_out)}. To have them: "
         f"'snakemake fetch' where there is a network, into {cache()} (key data_cache)."
@@ -57,7 +79,7 @@ ENVIRONMENT = "../../envs/kduq.yaml"
 
 
 #: Whether outputs are shared between workflows (snakemake --cache, with SNAKEMAKE_OUTPUT_CACHE).
-SHARED = workflow.workflow_settings.cache is not None
+SHARED = patches.shares_outputs(workflow)
 
 
 def any_of(names):
@@ -78,8 +100,7 @@ wildcard_constraints:
     block=r"\d{6}-\d{6}",
 
 
-#: Megabytes that any job needs. Data sets that are downloaded are large, and all jobs of a rule ask for
-#: the same: Slurm gives every task of a job array what the first one asks for.
+#: Megabytes that any job needs: data sets that are downloaded are large.
 LEAST = 4000 if set(FETCHED) & set(STUDY.datasets) else 0
 
 
@@ -116,7 +137,7 @@ def parameters(pattern):
 
     # Of the wildcards alone: Snakemake keeps no record of params that use other arguments.
     def text(wildcards):
-        return HANDOVER.parameters(planned(pattern.format(**wildcards)), RECIPES)
+        return SNAPSHOT.parameters(planned(pattern.format(**wildcards)), LINEAGES)
 
     return text
 
@@ -144,13 +165,15 @@ def data_file(wildcards):
     return found
 
 
-def absent(experiment):
-    """Input function of the target of an experiment that the study lacks."""
+def target(experiment):
+    """Input of the target of an experiment: its artifacts, or an error if the study lacks it."""
+    if experiment in STUDY.experiments:
+        return [f"{ROOT}/{path}" for path in STUDY.artifacts_of(experiment)]
 
-    def none(wildcards):
+    def absent(wildcards):
         raise WorkflowError(
             f"experiments.{experiment}: no family takes part in the study "
             f"'{STUDY.config.study}'; give it one (config.yaml shows how)"
         )
 
-    return none
+    return absent

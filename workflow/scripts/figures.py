@@ -12,7 +12,7 @@ def recorded(paths):
     trajectories = {}
     for path in paths:
         students = artifacts.read(path, "students")
-        run = students.made_by["config"]
+        run = students.provenance["config"]
         for condition, rows in zip(
             run["conditions"], students.rows_of(run["conditions"]), strict=True
         ):

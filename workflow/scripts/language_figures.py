@@ -21,9 +21,9 @@ def gallery(input, prompts):  # noqa: A002
     own = artifacts.read(input.teacher[0], "answers").columns(answers.COLUMNS)
     table = artifacts.read_all(input.students, "students")
     columns = table.columns((*answers.COLUMNS, "replicate", "diverged"))
-    conditions = table.made_by["config"]["conditions"]
+    conditions = table.provenance["config"]["conditions"]
     condition = next((c for c in conditions if is_sampled_single(c)), conditions[0])
-    evaluated = prompts.evaluated(table.made_by["config"]["ask"]["prompts"])
+    evaluated = prompts.evaluated(table.provenance["config"]["ask"]["prompts"])
     drawn = np.flatnonzero(own["draw"] != teacher.GREEDY)
     students, _, _ = answers.of_condition(columns, table.rows_of([condition])[0], evaluated)
     given = answers.answers_from(own, drawn, evaluated)

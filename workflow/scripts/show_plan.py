@@ -14,7 +14,7 @@ def main(input, output, params):  # noqa: A002
             "experiments.decomposition: found null, or no family in it; a plan needs its components"
         )
     found = artifacts.read(input[0], "plan")
-    text = planner.summary(found.made_by["config"], found.table.to_pandas())
+    text = planner.summary(found.provenance["config"], found.table.to_pandas())
     text += f"\n{input[0]}\n{input[1]}"
     job.say(text)
     sys.stdout.write(f"{text}\n")

@@ -1,1 +1,30 @@
-"""Artifacts: tables, their schemas and provenance, and files that appear whole or not at all."""
+"""Artifacts: tables, their schemas and provenance, and files that appear whole or not at all.
+
+Use it as ``from kduq import artifacts``, then ``artifacts.read(path, stage)``. The function
+`provenance` has the name of the module that it stands in.
+"""
+
+from kduq.artifacts.canonical import canonical_json
+from kduq.artifacts.provenance import (
+    check_files,
+    check_lineage,
+    provenance,
+    read_provenance,
+    rebuild_command,
+    versions,
+)
+from kduq.artifacts.tables import Artifact, read, read_all, write
+
+__all__ = [
+    "Artifact",
+    "canonical_json",
+    "check_files",
+    "check_lineage",
+    "provenance",
+    "read",
+    "read_all",
+    "read_provenance",
+    "rebuild_command",
+    "versions",
+    "write",
+]

@@ -2,18 +2,22 @@
 
 import contextlib
 import errno
-import glob
 import hashlib
 import os
 import re
 import secrets
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
-from kduq.errors import UserError
-from kduq.runtime import liveness as run_record
+import psutil
 
+from kduq.errors import UserError
+
+#: Called before a file or folder takes its final name; what one of them raises keeps it from that.
+#: A job registers `kduq.runtime.liveness.ensure_current` here.
+before_commit: list[Callable[[], None]] = []
 #: How a digest stands in a file, by its format.
 _COMMENTS = {".pdf": (b"% sha256 ", b"\n"), ".html": (b"\n<!-- sha256 ", b" -->\n")}
 #: What a file system says that is full or may not be written.
@@ -21,19 +25,49 @@ REFUSALS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
 
 
 def digest(path: Path | str) -> str:
-    """SHA-256 of a file's bytes, in hexadecimal."""
+    """Return the SHA-256 of a file's bytes, in hexadecimal."""
     with open(path, "rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def digests_below(folder: Path) -> dict[str, str]:
-    """SHA-256 of every file in a folder, keyed by its path from the folder's parent."""
+    """Return the SHA-256 of every file in a folder, keyed by its path from the folder's parent."""
     files = sorted(p for p in folder.rglob("*") if p.is_file())
     return {str(p.relative_to(folder.parent)): digest(p) for p in files}
 
 
+def folder_digest(folder: Path | str | None) -> str | None:
+    """Return one digest of the names and contents of the files that lie directly in a folder.
+
+    Parameters
+    ----------
+    folder : path, optional
+        For example the folder of a pretrained model. A leading ``~`` is the user's home.
+
+    Returns
+    -------
+    str or None
+        SHA-256 in hexadecimal; None without a folder, or if there is no such folder or no file in
+        it. A digest is kept for as long as sizes and times of the files stay the same.
+    """
+    path = Path(folder).expanduser() if folder else None
+    if path is None or not path.is_dir():
+        return None
+    files = sorted(file for file in path.iterdir() if file.is_file())
+    stamps = tuple((f.name, f.stat().st_size, f.stat().st_mtime_ns) for f in files)
+    return _folder_digest(path, stamps) if files else None
+
+
+@cache
+def _folder_digest(folder: Path, stamps: tuple[tuple[str, int, int], ...]) -> str:
+    total = hashlib.sha256()
+    for name, _, _ in stamps:
+        total.update(f"{name}\0{digest(folder / name)}\0".encode())
+    return total.hexdigest()
+
+
 def sealed(data: bytes, suffix: str) -> bytes:
-    """Data followed by its own digest, as a comment of its format.
+    """Return data followed by their own digest, as a comment of their format.
 
     Parameters
     ----------
@@ -52,7 +86,7 @@ def sealed(data: bytes, suffix: str) -> bytes:
 
 
 def unsealed(data: bytes, suffix: str) -> bytes:
-    """Data without the digest that `sealed` appended.
+    """Return data without the digest that `sealed` appended.
 
     Raises
     ------
@@ -66,8 +100,13 @@ def unsealed(data: bytes, suffix: str) -> bytes:
     return content
 
 
+def _check_commit() -> None:
+    for check in before_commit:
+        check()
+
+
 def unwritable(path: Path | str, error: OSError) -> UserError:
-    """What to tell a user whose file system refuses a file."""
+    """Return the error to show to a user whose file system refuses a file."""
     reason = os.strerror(error.errno) if error.errno else str(error)
     return UserError(
         f"{path}: cannot be written ({reason}); make room or give write permission, "
@@ -76,28 +115,16 @@ def unwritable(path: Path | str, error: OSError) -> UserError:
 
 
 def _sweep(path: Path, stem: str, suffix: str) -> None:
-    """Remove what processes that were killed while they wrote ``path`` have left beside it."""
-    for left in path.parent.glob(f".{glob.escape(stem)}.*{glob.escape(suffix)}"):
-        found = re.fullmatch(
-            rf"\.{re.escape(stem)}\.(\d+)\.[0-9a-f]{{8}}{re.escape(suffix)}", left.name
-        )
-        if found is None or _alive(int(found[1])):
+    """Remove the temporary files of processes that were killed while they wrote ``path``."""
+    pattern = re.compile(rf"\.{re.escape(stem)}\.(\d+)\.[0-9a-f]{{8}}{re.escape(suffix)}")
+    for file in path.parent.iterdir():
+        match = pattern.fullmatch(file.name)
+        if match is None or psutil.pid_exists(int(match[1])):
             continue
-        if left.is_dir():
-            shutil.rmtree(left, ignore_errors=True)
+        if file.is_dir():
+            shutil.rmtree(file, ignore_errors=True)
         else:
-            with contextlib.suppress(OSError):
-                left.unlink(missing_ok=True)
-
-
-def _alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except (PermissionError, OverflowError):
-        return True
-    return True
+            file.unlink(missing_ok=True)
 
 
 @contextlib.contextmanager
@@ -117,15 +144,14 @@ def atomic_folder(path: Path | str) -> Iterator[Path]:
     Raises
     ------
     UserError
-        If the file system refuses, or another run has begun since that of this job was killed;
-        nothing is left behind.
+        If the file system refuses, or a check of `before_commit` does; nothing is left behind.
     """
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}.{secrets.token_hex(4)}")
     try:
         temporary.mkdir(parents=True)
         yield temporary
-        run_record.check()
+        _check_commit()
         shutil.rmtree(path, ignore_errors=True)
         temporary.replace(path)
         _sweep(path, path.name, "")
@@ -153,8 +179,8 @@ def atomic(path: Path | str) -> Iterator[Path]:
     Raises
     ------
     UserError
-        If the file system refuses (full, read-only, no permission), or another run has begun since
-        that of this job was killed; nothing is left behind.
+        If the file system refuses (full, read-only, no permission), or a check of `before_commit`
+        does; nothing is left behind.
     """
     path = Path(path)
     temporary = path.with_name(f".{path.stem}.{os.getpid()}.{secrets.token_hex(4)}{path.suffix}")
@@ -163,7 +189,7 @@ def atomic(path: Path | str) -> Iterator[Path]:
         yield temporary
         with open(temporary, "rb+") as file:
             os.fsync(file.fileno())
-        run_record.check()
+        _check_commit()
         os.replace(temporary, path)
         _sweep(path, path.stem, path.suffix)
     except OSError as error:

@@ -1,4 +1,8 @@
-"""Fingerprints of library code: what a stage's output depends on, comments left out."""
+"""Fingerprints of library code: what a stage's output depends on, without comments.
+
+A stage's code is its entry script, the modules that are named beside it (those of its family, which
+are imported by name), and all that they import from this package, except `SKIPPED`.
+"""
 
 import ast
 import hashlib
@@ -6,7 +10,23 @@ import re
 from functools import cache
 from pathlib import Path
 
+#: Folder of this package.
 PACKAGE = Path(__file__).parents[1]
+#: Rooms that read, write and plan. They change no number: what they decide (settings, schema,
+#: paths) stands in a job's parameters beside the fingerprint.
+_ROOMS = ("kduq.artifacts", "kduq.config", "kduq.errors", "kduq.runtime", "kduq.study")
+#: Registries, which import every member by name. A new member changes none of the others.
+_REGISTRIES = (
+    "kduq.claims",
+    "kduq.data.corpora",
+    "kduq.data.datasets",
+    "kduq.experiments",
+    "kduq.families",
+    "kduq.figures",
+)
+#: Modules that belong to no fingerprint, and whose imports are not followed. Of a room this
+#: includes the modules inside; of a registry it is the package's own ``__init__`` alone.
+SKIPPED = (*_ROOMS, *_REGISTRIES)
 #: Comments and white space of C++; no string of ours holds "//", "/*" or a space that counts.
 _CPP_BLANK = re.compile(r"//[^\n]*|/\*.*?\*/|[ \t]+", re.DOTALL)
 
@@ -24,8 +44,12 @@ def _module_file(name: str) -> Path | None:
     return None
 
 
+def _is_skipped(name: str) -> bool:
+    return name in _REGISTRIES or any(name == r or name.startswith(f"{r}.") for r in _ROOMS)
+
+
 def _imports(tree: ast.AST) -> set[str]:
-    """Modules of this package that a syntax tree imports."""
+    """Modules of this package that a syntax tree imports, at its top or inside functions."""
     found: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
@@ -34,7 +58,17 @@ def _imports(tree: ast.AST) -> set[str]:
             found.add(node.module)
             found.update(f"{node.module}.{alias.name}" for alias in node.names)
     root = PACKAGE.name
-    return {n for n in found if n.startswith(f"{root}.") and _module_file(n) is not None}
+    own = {name for name in found if name.startswith(f"{root}.") and not _is_skipped(name)}
+    return {name for name in own if _module_file(name) is not None}
+
+
+class _WithoutTypeChecking(ast.NodeTransformer):
+    """Leaves out what only a type checker reads: the bodies of ``if TYPE_CHECKING:``."""
+
+    def visit_If(self, node: ast.If) -> ast.AST | list[ast.stmt]:
+        self.generic_visit(node)
+        checking = ast.unparse(node.test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING")
+        return (node.orelse or [ast.Pass()]) if checking else node
 
 
 def _strip_docstrings(tree: ast.AST) -> None:
@@ -52,7 +86,7 @@ def _strip_docstrings(tree: ast.AST) -> None:
 
 @cache
 def _parse(file: Path, _stamps: tuple[tuple[int, int], ...]) -> tuple[str, frozenset[str]]:
-    tree = ast.parse(file.read_text(encoding="utf-8"))
+    tree = _WithoutTypeChecking().visit(ast.parse(file.read_text(encoding="utf-8")))
     imports = frozenset(_imports(tree))
     _strip_docstrings(tree)
     source = ast.unparse(tree)
@@ -68,43 +102,65 @@ def _stamp(file: Path) -> tuple[int, int]:
     return status.st_mtime_ns, status.st_size
 
 
-def fingerprint(*modules: str) -> str:
-    """Fingerprint of modules and of all that they import from this package.
+def fingerprint(script: str, *modules: str) -> str:
+    """Return the fingerprint of a stage's code.
 
     Parameters
     ----------
+    script : str
+        Entry script of the stage, for example ``"scripts.students"``.
     *modules : str
-        Dotted names, for example ``"kduq.students.tabular", "kduq.families.mlp", "scripts.students"``.
-        Of an entry script its own code counts, and nothing that it imports.
+        Modules that it imports by name, for example ``"kduq.families.mlp"``. They count even if
+        they are among `SKIPPED`, as do their imports.
 
     Returns
     -------
     str
-        16 hexadecimal digits. Comments, docstrings and layout do not change them; any other
-        change of the code, here or in an imported module of the package, does. A module's C++
-        source, which has its name, is part of it.
+        16 hexadecimal digits. Comments, docstrings, layout and imports for type checkers do not
+        change them; any other change of the script, of the modules or of what these import from
+        this package does, whether at the top of a file or inside a function. A module's C++ source,
+        which has its name, is part of it. The order of names is of no account.
 
     Raises
     ------
     ModuleNotFoundError
-        If a name is not a module of this package.
+        If a name is neither an entry script nor a module of this package.
     """
-    pending, seen = sorted(modules), {}
+    sources = _sources(script, *modules)
+    digest = hashlib.sha256()
+    for name in sorted(sources):
+        digest.update(f"{name}\0{sources[name]}\0".encode())
+    return digest.hexdigest()[:16]
+
+
+def closure(script: str, *modules: str) -> set[str]:
+    """Return the names of all modules that a fingerprint covers, for tests and for questions.
+
+    Parameters
+    ----------
+    script, *modules : str
+        As of `fingerprint`.
+
+    Returns
+    -------
+    set of str
+        Dotted names.
+    """
+    return set(_sources(script, *modules))
+
+
+def _sources(*names: str) -> dict[str, str]:
+    """Code of modules and of all that they import, by name."""
+    pending, sources = list(names), dict[str, str]()
     while pending:
         name = pending.pop()
-        if name in seen:
+        if name in sources:
             continue
         file = _module_file(name)
         if file is None:
             raise ModuleNotFoundError(f"{name} is not a module of {PACKAGE.name}")
-        sources = (file, file.with_suffix(".cpp"))
-        stamps = tuple(_stamp(source) for source in sources if source.is_file())
-        source, imports = _parse(file, stamps)
-        seen[name] = source
-        # What an entry script imports beside the modules named reads and writes files.
-        if name.startswith(f"{PACKAGE.name}."):
-            pending.extend(imports)
-    digest = hashlib.sha256()
-    for name in sorted(seen):
-        digest.update(f"{name}\0{seen[name]}\0".encode())
-    return digest.hexdigest()[:16]
+        parts = (file, file.with_suffix(".cpp"))
+        stamps = tuple(_stamp(part) for part in parts if part.is_file())
+        sources[name], imports = _parse(file, stamps)
+        pending.extend(imports)
+    return sources

@@ -2,8 +2,6 @@
 
 import pyarrow as pa
 
-from kduq.conditions import LEVEL_COLUMNS
-
 #: Raised by one whenever a schema or the meaning of a column changes.
 SCHEMA_VERSION = 1
 #: Columns that say under which condition a student was trained; null where one does not apply.
@@ -26,8 +24,8 @@ _TEXT: dict[str, pa.DataType] = {
     "logprob": pa.float64(),
     "finish_reason": pa.string(),
 }
-#: A text sampled in answer to a prompt. The support's log-probabilities, one a reference, stand in
-#: the row of draw 0 alone, where the corpus knows the support.
+#: A text sampled in answer to a prompt. The support's log-probabilities, one per reference, stand
+#: in the row of draw 0 alone, where the corpus knows the support.
 _ANSWER: dict[str, pa.DataType] = {
     "prompt_id": pa.int32(),
     "draw": pa.int32(),
@@ -60,8 +58,8 @@ _LANGUAGE_STUDENT: dict[str, pa.DataType] = {
     "train_loss": pa.float64(),
     **_ANSWER,
 }
-#: Levels of the factors of a crossed design, null for one that a family lacks.
-_LEVELS = dict.fromkeys(LEVEL_COLUMNS.values(), pa.int32())
+#: Levels of the factors of a factorial design, null for one that a family lacks.
+_LEVELS = dict.fromkeys(("noise_level", "init_level", "bootstrap_level"), pa.int32())
 
 #: By stage and, where tasks or designs differ, by these.
 _SCHEMAS: dict[str, dict[str, pa.DataType]] = {
@@ -151,10 +149,10 @@ _SCHEMAS: dict[str, dict[str, pa.DataType]] = {
 
 
 def columns(stage: str) -> tuple[str, ...]:
-    """Names of a stage's columns, in the order of its schema."""
+    """Return the names of a stage's columns, in the order of its schema."""
     return tuple(_SCHEMAS[stage])
 
 
 def of(stage: str) -> list[dict[str, pa.DataType]]:
-    """Schemas of a stage, one a task or design."""
+    """Return the schemas of a stage, one per task or design."""
     return [schema for name, schema in _SCHEMAS.items() if name.split("/")[0] == stage]

@@ -15,7 +15,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from kduq.artifacts import files
-from kduq.artifacts.tables import canonical_json
+from kduq.artifacts.canonical import canonical_json
 
 _STYLE = Path(__file__).parent / "kduq.mplstyle"
 WIDTH = 7.1  # inches, two columns

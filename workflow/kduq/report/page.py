@@ -14,8 +14,8 @@ import numpy as np
 import pandas as pd
 import yaml
 
+from kduq.artifacts.canonical import canonical_json
 from kduq.artifacts.schemas import CONDITION
-from kduq.artifacts.tables import canonical_json
 
 _FOLDER = Path(__file__).parents[2] / "report"
 _VERDICTS = ("supported", "contradicted", "inconclusive")

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kduq.artifacts import embedded, files
-from kduq.artifacts import tables as artifacts
+from kduq import artifacts
+from kduq.artifacts import files
 from kduq.errors import ArtifactError
 from kduq.study import Job, Study
 
@@ -125,10 +125,10 @@ def _check(
     try:
         if job.stage in _TABLES:
             artifact = artifacts.read(path, job.stage)
-            made_by, rows = artifact.made_by, artifact.table.num_rows
+            made_by, rows = artifact.provenance, artifact.table.num_rows
             artifacts.check_files(path, made_by)
         else:
-            made_by = embedded.provenance(path)
+            made_by = artifacts.read_provenance(path)
     except ArtifactError as error:
         reason = str(error).removeprefix(f"{path}: ")
         return [Finding("damaged", str(path), reason)]

@@ -1,9 +1,10 @@
-"""Which runs of Snakemake still live, so that what a killed one has left running does no harm.
+"""Which runs of Snakemake are alive, so that jobs left behind by a killed run do no harm.
 
-Of a run that is killed some jobs go on: processes on this machine, tasks that wait in a cluster's
-queue. Once another run has begun, with other settings perhaps, they must neither write nor have
-files that are there removed for them. A run therefore records itself when it starts, and says that
-recorded runs whose process is gone have ended. Jobs of a run that was said to have ended stop.
+When Snakemake is killed some of its jobs continue: processes on this machine, or jobs that wait in
+a cluster's queue. Once another run has started, perhaps with other settings, they must not write
+files, and Snakemake must not delete existing files on their behalf. A run therefore registers when
+it starts, and marks as ended every registered run whose process no longer exists. A job stops if
+its own run is marked as ended.
 """
 
 import json
@@ -18,23 +19,28 @@ from kduq.errors import UserError
 
 #: The environment variable that tells a job the name of its run.
 VARIABLE = "KDUQ_RUN"
-#: Where records lie, from the folder that Snakemake runs in.
+#: Folder of the registered runs, relative to the folder that Snakemake runs in.
 FOLDER = Path(".snakemake/kduq")
 
 
 def new_name() -> str:
-    """A name for a run that no other has."""
+    """Return a unique name for a run."""
     return uuid.uuid4().hex
 
 
-def begin(name: str) -> None:
-    """Record the one run of this process, and say that those have ended whose process is gone.
+def register(name: str) -> None:
+    """Register the run of this process, and mark runs whose process no longer exists as ended.
 
     A run that was started on another machine is left alone: its process cannot be seen from here.
+
+    Parameters
+    ----------
+    name : str
+        Name of the run, from `new_name`.
     """
     FOLDER.mkdir(parents=True, exist_ok=True)
     for record in FOLDER.glob("*.json"):
-        if not _lives(record):
+        if not _is_alive(record):
             record.replace(record.with_suffix(".ended"))
     process = psutil.Process()
     values = {"host": platform.node(), "pid": process.pid, "command": process.cmdline()}
@@ -43,34 +49,40 @@ def begin(name: str) -> None:
     temporary.replace(FOLDER / f"{name}.json")
 
 
-def end(name: str) -> None:
-    """Remove the record of a run whose jobs have all ended."""
+def unregister(name: str) -> None:
+    """Remove the record of a run whose jobs have all ended.
+
+    Parameters
+    ----------
+    name : str
+        Name of the run.
+    """
     (FOLDER / f"{name}.json").unlink(missing_ok=True)
 
 
-def check() -> None:
-    """Stop a job whose run was said to have ended.
+def ensure_current() -> None:
+    """Stop a job whose run is marked as ended.
 
     Raises
     ------
     UserError
-        If it was.
+        If its run was killed and another run has started since.
     """
     name = os.environ.get(VARIABLE)
     if name and (FOLDER / f"{name}.ended").exists():
         raise UserError(
-            "the run that started this job was killed, and another has begun since: nothing is "
-            "written; what is missing is made by: the same command again"
+            "the run that started this job was killed, and another run has started since: this job "
+            "writes nothing; run the same command again to make what is missing"
         )
 
 
-def _lives(record: Path) -> bool:
-    """Whether a recorded run may go on; a record that cannot be read says nothing."""
+def _is_alive(record: Path) -> bool:
+    """Whether a registered run may still be running; also true of a record that cannot be read."""
     try:
         values = json.loads(record.read_text(encoding="utf-8"))
         if values["host"] != platform.node():
             return True
-        # Not the time it was started at, which shifts when a clock is set.
+        # The command, not the starting time, which shifts when a clock is set.
         same = psutil.Process(values["pid"]).cmdline() == values["command"]
         return same and values["pid"] != os.getpid()
     except psutil.NoSuchProcess:

