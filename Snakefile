@@ -14,13 +14,13 @@ rule:
     name:
         "reproduce-all"
     input:
-        expand(f"{ROOT}/{{path}}", path=STUDY.jobs),
+        expand(f"{ROOT}/{{path}}", path=STUDY.targets),
     localrule: True
 
 
 rule all:
     input:
-        expand(f"{ROOT}/{{path}}", path=STUDY.jobs),
+        expand(f"{ROOT}/{{path}}", path=STUDY.targets),
     localrule: True
 
 
@@ -42,7 +42,7 @@ include: "workflow/rules/teacher.smk"
 include: "workflow/rules/responses.smk"
 include: "workflow/rules/students.smk"
 include: "workflow/rules/estimates.smk"
-include: "workflow/rules/plan.smk"
+include: "workflow/rules/sample_size.smk"
 include: "workflow/rules/claims.smk"
 include: "workflow/rules/figures.smk"
 include: "workflow/rules/report.smk"

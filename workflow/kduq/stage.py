@@ -1,9 +1,10 @@
 """What all stages share: settings that are passed on as they are, inputs by role, and outputs."""
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -83,15 +84,19 @@ class Outputs:
     ----------
     paths : mapping of str to str
         Files, and folders, by name.
-    provenance : mapping
-        Of all of them; see `kduq.artifacts.provenance`.
-    check : callable
-        Called before anything is written; see `kduq.runtime.script.Parameters.check_inputs`.
+    describe : callable
+        Gives the provenance of all of them, see `kduq.artifacts.provenance`; called when the first
+        is written, it fails if an input has been replaced since it was read.
     """
 
     paths: Mapping[str, str]
-    provenance: Mapping[str, Any]
-    files: dict[str, str] = field(default_factory=dict)
+    describe: Callable[[], Mapping[str, Any]]
+    _files: dict[str, str] = field(default_factory=dict)
+
+    @cached_property
+    def provenance(self) -> Mapping[str, Any]:
+        """Provenance of the outputs."""
+        return self.describe()
 
     def write(self, stage: str, columns: Mapping[str, Any], name: str | None = None) -> None:
         """Write a table.
@@ -106,8 +111,8 @@ class Outputs:
             Of the output; the stage's if left out.
         """
         provenance = {**self.provenance, "stage": stage}
-        if self.files and (name or stage) == self.provenance["stage"]:
-            provenance["files"] = self.files
+        if self._files and stage == self.provenance["stage"]:
+            provenance["files"] = self._files
         artifacts.write(self.paths[name or stage], stage, columns, provenance)
 
     def write_bytes(self, name: str, data: bytes) -> None:
@@ -121,7 +126,7 @@ class Outputs:
         path = Path(self.paths[name])
         with files.atomic_folder(path) as folder:
             yield folder
-        self.files.update(files.digests_below(path))
+        self._files.update(files.digests_below(path))
 
 
 @contextmanager

@@ -5,7 +5,7 @@ rule claims:
     input:
         unpack(made_from(f"{ROOT}/claims.parquet")),
     output:
-        report(
+        claims=report(
             f"{ROOT}/claims.parquet",
             category="Verdicts",
             caption="../report/claims.rst",
@@ -19,8 +19,8 @@ rule claims:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=memory(4000),
-        runtime=minutes(60),
+        mem_mb=mem_mb_per_attempt(4000),
+        runtime=runtime_per_attempt(60),
     params:
         job=parameters(f"{ROOT}/claims.parquet"),
     script:

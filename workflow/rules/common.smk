@@ -14,12 +14,13 @@ min_version("9.14")
 # The library beside the Snakefile, whatever version of it is installed.
 sys.path.insert(0, str(Path(workflow.basedir) / "workflow"))
 
-from kduq.config import check
-from kduq.data.downloads import FETCHED, cache, use_cache
+from kduq.config.study import check
+from kduq.data.datasets import DOWNLOADS
+from kduq.data.downloads import cache, use_cache
 from kduq.errors import UserError
 from kduq.runtime import liveness, patches, snapshot
 from kduq.runtime.script import share_library
-from kduq.study import Study
+from kduq.study.study import Study
 
 share_library()
 
@@ -45,7 +46,7 @@ if SNAPSHOT is None:
     SNAPSHOT = snapshot.RunSnapshot.from_study(config, STUDY)
     os.environ[snapshot.VARIABLE] = SNAPSHOT.text()
     os.environ[liveness.VARIABLE] = liveness.new_name()
-LINEAGES = SNAPSHOT.lineages(STUDY)
+LINEAGE = SNAPSHOT.lineage(STUDY)
 
 
 # For executors whose jobs do not inherit the environment.
@@ -67,9 +68,9 @@ onerror:
     liveness.unregister(os.environ[liveness.VARIABLE])
 
 
-if STUDY.left_out and not IS_JOB:
+if STUDY.skipped and not IS_JOB:
     logger.warning(
-        f"Left out, since not downloaded: {', '.join(STUDY.left_out)}. To have them: "
+        f"Skipped, since not downloaded: {', '.join(STUDY.skipped)}. To have them: "
         f"'snakemake fetch' where there is a network, into {cache()} (key data_cache)."
     )
 
@@ -88,32 +89,32 @@ def any_of(names):
 
 
 #: Corpora and data sets, and so the rules that make what stems from them, are told apart by name.
-CORPUS = any_of(STUDY.corpora)
-TABLE = any_of(name for name in STUDY.datasets if name not in STUDY.corpora)
+CORPORA = any_of(STUDY.corpora)
+TABULAR_DATASETS = any_of(name for name in STUDY.datasets if name not in STUDY.corpora)
 
 
 wildcard_constraints:
     experiment="|".join(STUDY.experiments) or "none",
-    family="[a-z]+",
+    family="[^/]+",
     dataset="[^/]+",
     teacher="[^/]+",
-    block=r"\d{6}-\d{6}",
+    shard=r"\d{6}-\d{6}",
 
 
 #: Megabytes that any job needs: data sets that are downloaded are large.
-LEAST = 4000 if set(FETCHED) & set(STUDY.datasets) else 0
+MIN_MEM_MB = 4000 if set(DOWNLOADS) & set(STUDY.datasets) else 0
 
 
-def memory(base):
+def mem_mb_per_attempt(base):
     """Resource function: megabytes of a job, as much again at each further attempt."""
 
     def megabytes(wildcards, attempt):
-        return max(base, LEAST) * attempt
+        return max(base, MIN_MEM_MB) * attempt
 
     return megabytes
 
 
-def minutes(base):
+def runtime_per_attempt(base):
     """Resource function: longest time of a job, as much again at each further attempt."""
 
     def time(wildcards, attempt):
@@ -123,9 +124,9 @@ def minutes(base):
 
 
 def planned(path):
-    """The plan's job for an output."""
+    """The study's target for an output."""
     try:
-        return STUDY.jobs[str(Path(path).relative_to(ROOT))]
+        return STUDY.targets[str(Path(path).relative_to(ROOT))]
     except (KeyError, ValueError):
         raise WorkflowError(
             f"{path}: the study '{STUDY.config.study}' has no such artifact"
@@ -137,7 +138,7 @@ def parameters(pattern):
 
     # Of the wildcards alone: Snakemake keeps no record of params that use other arguments.
     def text(wildcards):
-        return SNAPSHOT.parameters(planned(pattern.format(**wildcards)), LINEAGES)
+        return SNAPSHOT.parameters(planned(pattern.format(**wildcards)), LINEAGE)
 
     return text
 
@@ -146,8 +147,8 @@ def made_from(pattern):
     """Input function of a rule: the artifacts that the plan makes an output from, by role."""
 
     def inputs(wildcards):
-        job = planned(pattern.format(**wildcards))
-        return {role: [f"{ROOT}/{path}" for path in paths] for role, paths in job.inputs.items()}
+        inputs_by_role = planned(pattern.format(**wildcards)).inputs
+        return {role: [f"{ROOT}/{path}" for path in p] for role, p in inputs_by_role.items()}
 
     return inputs
 
@@ -155,14 +156,14 @@ def made_from(pattern):
 def data_file(wildcards):
     """The user's file behind a data set; none for one that is built in."""
     planned(f"{ROOT}/examples/{wildcards.dataset}.parquet")
-    found = STUDY.data_file(wildcards.dataset)
-    for path in found:
+    files = STUDY.data_file(wildcards.dataset)
+    for path in files:
         if not Path(path).is_file():
             raise WorkflowError(
                 f"{STUDY.key_of(wildcards.dataset)}.path: found {path!r}; there is no such file in "
                 f"{Path.cwd()}; paths are relative to where snakemake runs"
             )
-    return found
+    return files
 
 
 def target(experiment):

@@ -1,57 +1,32 @@
-##### Estimates: one table a run, and all of them together #####
+##### Estimates: one table per run, and all of them together #####
 
 
 rule estimates:
     input:
         unpack(made_from(f"{RUN}/estimates.parquet")),
     output:
-        f"{RUN}/estimates.parquet",
+        estimates=f"{RUN}/estimates.parquet",
     log:
         f"{ROOT}/logs/estimates/{{experiment}}_{{family}}_{{dataset}}.log",
     benchmark:
         f"{ROOT}/benchmarks/estimates/{{experiment}}_{{family}}_{{dataset}}.tsv"
-    wildcard_constraints:
-        dataset=TABLE,
     conda:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=memory(3000),
-        runtime=minutes(30),
+        mem_mb=mem_mb_per_attempt(4000),
+        runtime=runtime_per_attempt(30),
     params:
         job=parameters(f"{RUN}/estimates.parquet"),
     script:
         "../scripts/estimates.py"
 
 
-rule language_estimates:
-    input:
-        unpack(made_from(f"{RUN}/estimates.parquet")),
-    output:
-        f"{RUN}/estimates.parquet",
-    log:
-        f"{ROOT}/logs/estimates/{{experiment}}_{{family}}_{{dataset}}.log",
-    benchmark:
-        f"{ROOT}/benchmarks/estimates/{{experiment}}_{{family}}_{{dataset}}.tsv"
-    wildcard_constraints:
-        dataset=CORPUS,
-    conda:
-        ENVIRONMENT
-    threads: 1
-    resources:
-        mem_mb=memory(4000),
-        runtime=minutes(30),
-    params:
-        job=parameters(f"{RUN}/estimates.parquet"),
-    script:
-        "../scripts/language_estimates.py"
-
-
 rule gather:
     input:
         unpack(made_from(f"{ROOT}/estimates.parquet")),
     output:
-        f"{ROOT}/estimates.parquet",
+        estimates=f"{ROOT}/estimates.parquet",
     log:
         f"{ROOT}/logs/gather.log",
     benchmark:

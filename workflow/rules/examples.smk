@@ -1,22 +1,20 @@
-##### Examples: a data set, split and standardised #####
+##### Examples: a data set, split and standardised; or a corpus, split #####
 
 
 rule examples:
     input:
         data_file,
     output:
-        f"{ROOT}/examples/{{dataset}}.parquet",
+        examples=f"{ROOT}/examples/{{dataset}}.parquet",
     log:
         f"{ROOT}/logs/examples/{{dataset}}.log",
     benchmark:
         f"{ROOT}/benchmarks/examples/{{dataset}}.tsv"
-    wildcard_constraints:
-        dataset=TABLE,
     conda:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=memory(1500),
+        mem_mb=mem_mb_per_attempt(1500),
         runtime=10,
     params:
         job=parameters(f"{ROOT}/examples/{{dataset}}.parquet"),
@@ -24,30 +22,6 @@ rule examples:
         "../scripts/examples.py"
 
 
-rule corpora:
-    input:
-        data_file,
-    output:
-        f"{ROOT}/examples/{{dataset}}.parquet",
-    log:
-        f"{ROOT}/logs/examples/{{dataset}}.log",
-    benchmark:
-        f"{ROOT}/benchmarks/examples/{{dataset}}.tsv"
-    wildcard_constraints:
-        dataset=CORPUS,
-    conda:
-        ENVIRONMENT
-    threads: 1
-    resources:
-        mem_mb=memory(1500),
-        runtime=10,
-    params:
-        job=parameters(f"{ROOT}/examples/{{dataset}}.parquet"),
-    script:
-        "../scripts/corpora.py"
-
-
-# Seconds of work each, on a cluster done where Snakemake runs.
+# Seconds of work, on a cluster done where Snakemake runs.
 localrules:
     examples,
-    corpora,

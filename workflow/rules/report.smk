@@ -5,7 +5,7 @@ rule report:
     input:
         unpack(made_from(f"{ROOT}/report.html")),
     output:
-        report(
+        report=report(
             f"{ROOT}/report.html",
             category="Verdicts",
             caption="../report/report.rst",

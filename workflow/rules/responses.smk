@@ -1,49 +1,33 @@
-##### Responses of the teacher: noise of a block of replicates #####
+##### Responses of the teacher that the students of a shard of replicates learn from #####
 
 
 rule responses:
     input:
-        unpack(made_from(f"{RUN}/responses/{{block}}.parquet")),
+        unpack(made_from(f"{RUN}/responses/{{shard}}.parquet")),
     output:
-        f"{RUN}/responses/{{block}}.parquet",
+        responses=f"{RUN}/responses/{{shard}}.parquet",
     log:
-        f"{ROOT}/logs/responses/{{experiment}}_{{family}}_{{dataset}}_{{block}}.log",
+        f"{ROOT}/logs/responses/{{experiment}}_{{family}}_{{dataset}}_{{shard}}.log",
     benchmark:
-        f"{ROOT}/benchmarks/responses/{{experiment}}_{{family}}_{{dataset}}_{{block}}.tsv"
+        f"{ROOT}/benchmarks/responses/{{experiment}}_{{family}}_{{dataset}}_{{shard}}.tsv"
     wildcard_constraints:
-        dataset=TABLE,
+        dataset=TABULAR_DATASETS,
     cache: SHARED
     conda:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=memory(1500),
-        runtime=minutes(10),
+        mem_mb=mem_mb_per_attempt(1500),
+        runtime=runtime_per_attempt(10),
     params:
-        job=parameters(f"{RUN}/responses/{{block}}.parquet"),
+        job=parameters(f"{RUN}/responses/{{shard}}.parquet"),
     script:
         "../scripts/responses.py"
 
 
-rule language_responses:
-    input:
-        unpack(made_from(f"{RUN}/responses/{{block}}.parquet")),
-    output:
-        f"{RUN}/responses/{{block}}.parquet",
-    log:
-        f"{ROOT}/logs/responses/{{experiment}}_{{family}}_{{dataset}}_{{block}}.log",
-    benchmark:
-        f"{ROOT}/benchmarks/responses/{{experiment}}_{{family}}_{{dataset}}_{{block}}.tsv"
+use rule responses as language_responses with:
     wildcard_constraints:
-        dataset=CORPUS,
-    cache: SHARED
-    conda:
-        ENVIRONMENT
-    threads: 1
+        dataset=CORPORA,
     resources:
-        mem_mb=memory(4000),
-        runtime=minutes(240),
-    params:
-        job=parameters(f"{RUN}/responses/{{block}}.parquet"),
-    script:
-        "../scripts/language_responses.py"
+        mem_mb=mem_mb_per_attempt(4000),
+        runtime=runtime_per_attempt(240),

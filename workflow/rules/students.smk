@@ -1,50 +1,36 @@
-##### Students: a block of replicates, all conditions #####
+##### Students: a shard of replicates, all conditions #####
 
 
 rule students:
     input:
-        unpack(made_from(f"{RUN}/students/{{block}}.parquet")),
+        unpack(made_from(f"{RUN}/students/{{shard}}.parquet")),
     output:
-        f"{RUN}/students/{{block}}.parquet",
+        students=f"{RUN}/students/{{shard}}.parquet",
     log:
-        f"{ROOT}/logs/students/{{experiment}}_{{family}}_{{dataset}}_{{block}}.log",
+        f"{ROOT}/logs/students/{{experiment}}_{{family}}_{{dataset}}_{{shard}}.log",
     benchmark:
-        f"{ROOT}/benchmarks/students/{{experiment}}_{{family}}_{{dataset}}_{{block}}.tsv"
+        f"{ROOT}/benchmarks/students/{{experiment}}_{{family}}_{{dataset}}_{{shard}}.tsv"
     wildcard_constraints:
-        dataset=TABLE,
+        dataset=TABULAR_DATASETS,
     cache: SHARED
     conda:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=memory(2000),
-        runtime=minutes(120),
+        mem_mb=mem_mb_per_attempt(2000),
+        runtime=runtime_per_attempt(120),
     params:
-        job=parameters(f"{RUN}/students/{{block}}.parquet"),
+        job=parameters(f"{RUN}/students/{{shard}}.parquet"),
     script:
         "../scripts/students.py"
 
 
-rule language_students:
-    input:
-        unpack(made_from(f"{RUN}/students/{{block}}.parquet")),
+use rule students as language_students with:
     output:
-        students=f"{RUN}/students/{{block}}.parquet",
-        losses=f"{RUN}/losses/{{block}}.parquet",
-    log:
-        f"{ROOT}/logs/students/{{experiment}}_{{family}}_{{dataset}}_{{block}}.log",
-    benchmark:
-        f"{ROOT}/benchmarks/students/{{experiment}}_{{family}}_{{dataset}}_{{block}}.tsv"
+        students=f"{RUN}/students/{{shard}}.parquet",
+        losses=f"{RUN}/losses/{{shard}}.parquet",
     wildcard_constraints:
-        dataset=CORPUS,
-    cache: SHARED
-    conda:
-        ENVIRONMENT
-    threads: 1
+        dataset=CORPORA,
     resources:
-        mem_mb=memory(4000),
-        runtime=minutes(240),
-    params:
-        job=parameters(f"{RUN}/students/{{block}}.parquet"),
-    script:
-        "../scripts/language_students.py"
+        mem_mb=mem_mb_per_attempt(4000),
+        runtime=runtime_per_attempt(240),

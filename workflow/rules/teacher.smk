@@ -1,78 +1,66 @@
-##### Teachers: one a data set, trained on the truth #####
+##### Teachers: one per data set, trained on the truth #####
+
+TEACHER = f"{ROOT}/teachers/{{teacher}}/{{dataset}}"
 
 
 rule teacher:
     input:
-        unpack(made_from(f"{ROOT}/teachers/{{teacher}}/{{dataset}}/teacher.parquet")),
+        unpack(made_from(f"{TEACHER}/teacher.parquet")),
     output:
-        f"{ROOT}/teachers/{{teacher}}/{{dataset}}/teacher.parquet",
+        teacher=f"{TEACHER}/teacher.parquet",
     log:
         f"{ROOT}/logs/teacher/{{teacher}}_{{dataset}}.log",
     benchmark:
         f"{ROOT}/benchmarks/teacher/{{teacher}}_{{dataset}}.tsv"
     wildcard_constraints:
-        dataset=TABLE,
+        dataset=TABULAR_DATASETS,
     cache: SHARED
     conda:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=memory(1500),
-        runtime=minutes(10),
+        mem_mb=mem_mb_per_attempt(1500),
+        runtime=runtime_per_attempt(10),
     params:
-        job=parameters(f"{ROOT}/teachers/{{teacher}}/{{dataset}}/teacher.parquet"),
+        job=parameters(f"{TEACHER}/teacher.parquet"),
     script:
         "../scripts/teacher.py"
 
 
-rule language_teacher:
-    input:
-        unpack(made_from(f"{ROOT}/teachers/{{teacher}}/{{dataset}}/teacher.parquet")),
+use rule teacher as language_teacher with:
     output:
-        teacher=f"{ROOT}/teachers/{{teacher}}/{{dataset}}/teacher.parquet",
-        losses=f"{ROOT}/teachers/{{teacher}}/{{dataset}}/losses.parquet",
-        model=directory(f"{ROOT}/teachers/{{teacher}}/{{dataset}}/model"),
-    log:
-        f"{ROOT}/logs/teacher/{{teacher}}_{{dataset}}.log",
-    benchmark:
-        f"{ROOT}/benchmarks/teacher/{{teacher}}_{{dataset}}.tsv"
+        teacher=f"{TEACHER}/teacher.parquet",
+        losses=f"{TEACHER}/losses.parquet",
+        model=directory(f"{TEACHER}/model"),
     wildcard_constraints:
-        dataset=CORPUS,
-    cache: SHARED
-    conda:
-        ENVIRONMENT
-    threads: 1
+        dataset=CORPORA,
     resources:
-        mem_mb=memory(4000),
-        runtime=minutes(240),
-    params:
-        job=parameters(f"{ROOT}/teachers/{{teacher}}/{{dataset}}/teacher.parquet"),
-    script:
-        "../scripts/language_teacher.py"
+        mem_mb=mem_mb_per_attempt(4000),
+        runtime=runtime_per_attempt(240),
 
 
-##### Answers: what a language model that is a teacher itself answers #####
+##### Answers: what a language model that is a teacher answers to the evaluated prompts #####
 
 
 rule answers:
     input:
-        unpack(made_from(f"{ROOT}/teachers/{{teacher}}/{{dataset}}/answers.parquet")),
+        unpack(made_from(f"{TEACHER}/answers.parquet")),
     output:
-        f"{ROOT}/teachers/{{teacher}}/{{dataset}}/answers.parquet",
+        answers=f"{TEACHER}/answers.parquet",
     log:
         f"{ROOT}/logs/answers/{{teacher}}_{{dataset}}.log",
     benchmark:
         f"{ROOT}/benchmarks/answers/{{teacher}}_{{dataset}}.tsv"
     wildcard_constraints:
-        dataset=CORPUS,
+        dataset=CORPORA,
     cache: SHARED
     conda:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=memory(4000),
-        runtime=minutes(120),
+        mem_mb=mem_mb_per_attempt(4000),
+        runtime=runtime_per_attempt(120),
     params:
-        job=parameters(f"{ROOT}/teachers/{{teacher}}/{{dataset}}/answers.parquet"),
+        job=parameters(f"{TEACHER}/answers.parquet"),
     script:
         "../scripts/answers.py"

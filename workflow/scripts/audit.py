@@ -3,23 +3,24 @@
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
-from kduq.config import check
+from kduq.config.study import check
 from kduq.errors import UserError
-from kduq.runtime import audit
-from kduq.runtime import script as job
-from kduq.study import Study
+from kduq.runtime import audit, script
+from kduq.study.study import Study
+from snakemake.script import snakemake
 
 
-def main(input, output, params):  # noqa: A002
-    study = Study(check(json.loads(params.config)))
-    findings = audit.audit(study, Path(params.root))
-    summary = audit.summary(study, Path(params.root), findings)
+def main(snakemake: Any) -> None:
+    study, root = Study(check(json.loads(snakemake.params.config))), Path(snakemake.params.root)
+    findings = audit.audit(study, root)
+    summary = audit.summary(study, root, findings)
     if any(finding.kind in audit.PROBLEMS for finding in findings):
         raise UserError(summary)
-    job.say(summary)
+    script.print_to_terminal(summary)
     sys.stdout.write(f"{summary}\n")
 
 
 if __name__ == "__main__":
-    job.run(main, snakemake, parse=False)
+    script.run(main, snakemake)

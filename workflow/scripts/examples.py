@@ -1,15 +1,7 @@
 """Entry of stage examples."""
 
-from kduq.artifacts import tables as artifacts
-from kduq.examples import tabular as examples
-from kduq.runtime import script as job
-
-
-def main(input, output, params):  # noqa: A002
-    values = examples.prepare(params.config)
-    made_by = params.made_by(input, job.study_root(output[0]))
-    artifacts.write(output[0], "examples", values, made_by)
-
+from kduq.runtime import script
+from snakemake.script import snakemake
 
 if __name__ == "__main__":
-    job.run(main, snakemake)
+    script.run_stage(snakemake)

@@ -1,18 +1,19 @@
 """Entry of the downloads: puts the study's data sets into scikit-learn's cache."""
 
 import sys
+from typing import Any
 
-from kduq.examples import tabular as examples
-from kduq.runtime import script as job
+from kduq.data.tables import built_in
+from kduq.runtime import script
+from snakemake.script import snakemake
 
 
-def main(input, output, params):  # noqa: A002
-    for name in params.names:
-        rows = len(examples.built_in(name))
-        line = f"{name}: {rows} rows lie in {params.folder}\n"
-        sys.stdout.write(line)
-        job.say(line.strip())
+def main(snakemake: Any) -> None:
+    for name in snakemake.params.names:
+        line = f"{name}: {len(built_in(name))} rows lie in {snakemake.params.folder}"
+        sys.stdout.write(f"{line}\n")
+        script.print_to_terminal(line)
 
 
 if __name__ == "__main__":
-    job.run(main, snakemake, parse=False)
+    script.run(main, snakemake)

@@ -2,24 +2,27 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 from kduq.artifacts import files
-from kduq.config import check
+from kduq.config.study import check
 from kduq.report import timings
-from kduq.runtime import script as job
-from kduq.study import Study
+from kduq.runtime import script
+from kduq.study.study import Study
+from snakemake.script import snakemake
 
 
-def main(input, output, params):  # noqa: A002
-    root = Path(params.root)
-    study = Study(check(json.loads(params.config)))
-    families = timings.planned({path: made.stage for path, made in study.jobs.items()})
+def main(snakemake: Any) -> None:
+    root = Path(snakemake.params.root)
+    study = Study(check(json.loads(snakemake.params.config)))
+    families = timings.planned({path: t.stage for path, t in study.targets.items()})
     rows = timings.summarise(timings.read(root / "benchmarks", families))
     path = root / "timings.html"
     with files.atomic(path) as temporary:
         temporary.write_text(timings.render(root.name, rows), encoding="utf-8")
-    job.say(f"{rows.to_string(index=False, float_format='{:.1f}'.format)}\n{path}")
+    table = rows.to_string(index=False, float_format="{:.1f}".format)
+    script.print_to_terminal(f"{table}\n{path}")
 
 
 if __name__ == "__main__":
-    job.run(main, snakemake, parse=False)
+    script.run(main, snakemake)

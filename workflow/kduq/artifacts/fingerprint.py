@@ -14,15 +14,18 @@ from pathlib import Path
 PACKAGE = Path(__file__).parents[1]
 #: Rooms that read, write and plan. They change no number: what they decide (settings, schema,
 #: paths) stands in a job's parameters beside the fingerprint.
-_ROOMS = ("kduq.artifacts", "kduq.config", "kduq.errors", "kduq.runtime", "kduq.study")
+_ROOMS = ("kduq.artifacts", "kduq.config", "kduq.errors", "kduq.runtime", "kduq.stage", "kduq.study")
 #: Registries, which import every member by name. A new member changes none of the others.
 _REGISTRIES = (
     "kduq.claims",
     "kduq.data.corpora",
     "kduq.data.datasets",
     "kduq.experiments",
+    "kduq.estimates.metrics",
     "kduq.families",
+    "kduq.families.registry",
     "kduq.figures",
+    "kduq.registry",
 )
 #: Modules that belong to no fingerprint, and whose imports are not followed. Of a room this
 #: includes the modules inside; of a registry it is the package's own ``__init__`` alone.

@@ -50,9 +50,5 @@ CLAIM = Claim(
     "7",
     ("teacher_noise", "variance_aware"),
     _tests,
-    {
-        "slope_margin": Margin(
-            "A log-log slope within this of its value in theory supports it."
-        )
-    },
+    {"slope_margin": Margin("A log-log slope within this of its value in theory supports it.")},
 )

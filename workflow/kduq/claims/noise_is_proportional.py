@@ -51,9 +51,7 @@ CLAIM = Claim(
     ("teacher_noise",),
     _tests,
     {
-        "slope_margin": Margin(
-            "A log-log slope within this of its value in theory supports it."
-        ),
+        "slope_margin": Margin("A log-log slope within this of its value in theory supports it."),
         "ratio_margin": Margin("A ratio between 1/margin and margin counts as 1.", above=1.0),
     },
 )

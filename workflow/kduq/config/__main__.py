@@ -2,7 +2,7 @@
 
 import sys
 
-from kduq.config import SCHEMA_FILE, schema
+from kduq.config.study import SCHEMA_FILE, schema
 
 if __name__ == "__main__":
     SCHEMA_FILE.write_text(schema(), encoding="utf-8")

@@ -3,12 +3,14 @@
 import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import Field, ValidationError, create_model, model_validator
 
+from kduq.claims import margins
+from kduq.claims.settings import Gate
 from kduq.config.data import CorpusSettings, DatasetSettings
-from kduq.config.fields import Count, Name, NonNegative, Positive, Real, Share, StrictModel
+from kduq.config.fields import Name, Positive, Real, StrictModel
 from kduq.config.messages import alternatives, line, unknown
 from kduq.data.corpora import CORPUS_KINDS, kind_of
 from kduq.data.corpora.protocol import CorpusKind
@@ -19,6 +21,8 @@ from kduq.experiments.protocol import ExperimentSettings, FamilyRun, runs_of
 from kduq.families import FAMILIES, AnyModelSettings
 from kduq.families.lm.settings import Decoding
 from kduq.families.protocol import ModelSettings
+from kduq.figures.settings import Figures
+from kduq.sample_size.settings import SampleSize
 
 SCHEMA_FILE = Path(__file__).parents[2] / "config.schema.json"
 
@@ -58,21 +62,6 @@ else:
     )
 
 
-class Gate(StrictModel):
-    """When a language-model study is worth a verdict."""
-
-    hallucination: Share
-    """Largest share of the teacher's answers outside the support, where that is known."""
-    entropy: Positive
-    """Largest relative distance of the teacher's entropy from the truth's."""
-    similarity: Share
-    """Least similarity of greedy answers to the references, on other corpora."""
-    convergence: Positive
-    """Largest change of a student's loss from one tenth of training to the last, nats per token."""
-    converged: Share
-    """Least share of a run's students that change by less."""
-
-
 class Statistics(StrictModel):
     """How estimates are made."""
 
@@ -85,42 +74,21 @@ class Statistics(StrictModel):
     """Bootstrap samples of replicates behind slopes, ratios and differences."""
 
 
-class Claims(StrictModel):
-    """Thresholds of the verdicts: practical equivalence, chosen before any result was seen."""
-
-    slope_margin: Positive
-    """A log-log slope within this of its value in theory supports the claim."""
-    ratio_margin: Annotated[Real, Field(gt=1)]
-    """A ratio between 1/margin and margin counts as 1."""
-    robust_change: Annotated[Real, Field(gt=0, lt=1)]
-    """A relative change below this counts as robust."""
-    entropy_margin: Annotated[Real, Field(gt=1)]
-    """A ratio of entropies between 1/margin and margin counts as entropy that is kept."""
-
-
-class SampleSize(StrictModel):
-    """An interval that is wanted, and what students and responses cost (in any one currency)."""
-
-    target: Literal["mean", "variance"]
-    """What the interval is of: the mean prediction of students, or the variance between them."""
-    width: Annotated[Real, Field(gt=0, le=1000)]
-    """Its full width: in standard deviations of the training targets, of a variance over itself;
-    on text in units of the embedding, whose norm is 1."""
-    cost_student: NonNegative
-    """Cost of training one student."""
-    cost_response: Positive
-    """Cost of one response of the teacher to one training input."""
-    cost_draw: Positive
-    """Cost of one more answer of a student to every input, where its answers are drawn."""
-
-
-class Figures(StrictModel):
-    """Style of the figures."""
-
-    style: str
-    """A matplotlib style, or a file of one, on top of the project's own; default for none."""
-    dpi: Annotated[int, Field(ge=50, le=600, strict=True)]
-    """Dots per inch of the PNG files."""
+if TYPE_CHECKING:
+    Claims = StrictModel
+else:
+    Claims = create_model(
+        "Claims",
+        __base__=StrictModel,
+        __doc__="Margins of the verdicts: practical equivalence, chosen before any result was seen.",
+        **{
+            key: (
+                Annotated[Real, Field(gt=margin.above, lt=margin.below, allow_inf_nan=False)],
+                Field(description=margin.description),
+            )
+            for key, margin in margins().items()
+        },
+    )
 
 
 class Config(StrictModel):

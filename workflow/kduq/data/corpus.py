@@ -31,7 +31,7 @@ class Corpus:
     probabilities: list[list[float] | None]
 
     @classmethod
-    def of(cls, columns: Mapping[str, Sequence[Any]]) -> "Corpus":
+    def from_columns(cls, columns: Mapping[str, Sequence[Any]]) -> "Corpus":
         """Read the columns of the examples, whose rows are in the order of prompt_id."""
         return cls(
             list(columns["split"]),
@@ -46,7 +46,7 @@ class Corpus:
         return np.flatnonzero(np.array(self.split) == "train")
 
     @property
-    def knows_support(self) -> bool:
+    def has_answer_distribution(self) -> bool:
         """Whether the distribution of every prompt's answers is known."""
         return all(known is not None for known in self.probabilities)
 

@@ -4,20 +4,27 @@ from typing import Any
 
 import numpy as np
 
-from kduq import families
-from kduq.estimates import Table, exact
 from kduq import statistics
+from kduq.conditions import Condition
+from kduq.estimates.metrics import of_task
+from kduq.estimates.metrics.protocol import TabularStudents
+from kduq.estimates.settings import TabularSettings as Settings
+from kduq.estimates.table import Table, exact
+from kduq.estimates.tabular import TabularRun, read_run
+from kduq.families import FAMILIES
+from kduq.families.protocol import Model, Problem
+from kduq.stage import Inputs, Outputs
 from kduq.statistics import Estimate
 
+__all__ = ["Settings", "estimate", "run"]
 
-def summarise(
-    settings: dict[str, Any],
-    problem: families.Problem,
-    test_y: np.ndarray,
-    teacher: tuple[np.ndarray, np.ndarray],
-    students: dict[str, np.ndarray],
-    groups: list[np.ndarray],
-) -> dict[str, list[Any]]:
+
+def run(settings: Settings, inputs: Inputs, outputs: Outputs) -> None:
+    """Write the estimates of a run; see `kduq.stage.Stage`."""
+    outputs.write("estimates", estimate(settings, read_run(settings, inputs)))
+
+
+def estimate(settings: Settings, run: TabularRun) -> dict[str, list[Any]]:
     """Estimate everything that one run measures.
 
     Intervals are conditional on the data split and the teacher: the jackknife runs over
@@ -26,18 +33,10 @@ def summarise(
 
     Parameters
     ----------
-    settings : dict
-        experiment, family, dataset, task, confidence and conditions.
-    problem : Problem
-        Inputs and truth.
-    test_y : ndarray of shape (m,)
-        True targets of the test rows.
-    teacher : tuple of ndarray
-        The teacher's predictions on training and test rows.
-    students : dict of str to ndarray
-        Columns of the students' table.
-    groups : list of ndarray
-        For each condition, the numbers of its rows.
+    settings : Settings
+        Of the run.
+    run : TabularRun
+        What was measured.
 
     Returns
     -------
@@ -46,40 +45,49 @@ def summarise(
     """
     table = Table(settings)
     for split, prediction, truth in (
-        ("train", teacher[0], problem.train_y),
-        ("test", teacher[1], test_y),
+        ("train", run.teacher[0], run.problem.train_y),
+        ("test", run.teacher[1], run.test_y),
     ):
         error = float(((prediction - truth) ** 2).mean())
         table.add(table.unconditional, "teacher", f"{split}_mse_mean", exact(error))
-    model = families.family(settings["family"], settings["task"])
-    for condition, members in zip(settings["conditions"], groups, strict=True):
-        part = {name: values[members] for name, values in students.items()}
-        for metric, found in _measured(part, settings["confidence"]).items():
-            table.add(condition, "student", metric, found)
-        theory = _theory(model, condition, problem, part)
+    model = FAMILIES[settings.family].model(settings.task)
+    for place, condition in enumerate(settings.conditions):
+        part = run.of_condition(place)
+        estimates = _estimates(part, settings.confidence)
+        theory = _theory(model, condition, run.problem, part)
         if theory is not None:
-            found = exact(theory, len(members))
-            table.add(condition, "student", "theory_inter_student_variance", found)
+            number = len(part["diverged"])
+            estimates["theory_inter_student_variance"] = exact(theory, number)
+        good = ~part["diverged"].astype(bool)
+        predictions = part["prediction"][good].astype(np.float64)
+        students = TabularStudents(predictions, run.test_y, run.teacher[1])
+        every = np.ones(len(run.test_y), bool)
+        for metric in of_task(settings.task):
+            further = metric.estimate(students, every, settings.confidence)
+            if further is not None:
+                estimates[metric.name] = further
+        for name, value in estimates.items():
+            table.add(condition, "student", name, value)
     return table.columns()
 
 
-def _measured(part: dict[str, np.ndarray], confidence: float) -> dict[str, Estimate]:
+def _estimates(part: dict[str, np.ndarray], confidence: float) -> dict[str, Estimate]:
     good = ~part["diverged"].astype(bool)
-    found: dict[str, Estimate] = {}
+    estimates: dict[str, Estimate] = {}
     for split in ("train", "test"):
         error = part[f"{split}_mse"][good]
-        found[f"{split}_mse_mean"] = statistics.mean(error, confidence)
-        found[f"{split}_mse_var"] = statistics.variance(error, confidence)
+        estimates[f"{split}_mse_mean"] = statistics.mean(error, confidence)
+        estimates[f"{split}_mse_var"] = statistics.variance(error, confidence)
     draws = part["prediction"][good].astype(np.float64)[:, None]
-    found["inter_student_variance"] = statistics.inter_student_variance(draws, confidence)
-    found |= _parameter_variances(part, good, confidence)
+    estimates["inter_student_variance"] = statistics.inter_student_variance(draws, confidence)
+    estimates |= _parameter_variances(part, good, confidence)
     counts = {"diverged_count": ~good}
     deficient = part["rank_deficient"]
     if not _all_null(deficient):
         counts["rank_deficient_count"] = deficient.astype(bool)
     for metric, flags in counts.items():
-        found[metric] = exact(float(flags.sum()), len(flags))
-    return found
+        estimates[metric] = exact(float(flags.sum()), len(flags))
+    return estimates
 
 
 def _parameter_variances(
@@ -90,7 +98,7 @@ def _parameter_variances(
     Half the mean squared difference of two independent students is an unbiased estimate of the
     variance averaged over parameters, and pairs are independent of each other.
     """
-    found = {}
+    estimates = {}
     for moment in ("before", "after"):
         distance = part[f"parameter_distance_{moment}"]
         usable = np.isfinite(distance)
@@ -103,10 +111,10 @@ def _parameter_variances(
         pairs = distance[usable & partner_good & (order % 2 == 0)]
         if len(pairs):
             measured = statistics.mean(pairs, confidence)
-            found[f"parameter_variance_{moment}"] = Estimate(
+            estimates[f"parameter_variance_{moment}"] = Estimate(
                 measured.value, measured.se, measured.low, measured.high, 2 * len(pairs)
             )
-    return found
+    return estimates
 
 
 def _all_null(values: np.ndarray) -> bool:
@@ -114,19 +122,17 @@ def _all_null(values: np.ndarray) -> bool:
 
 
 def _theory(
-    model: type[families.Family],
-    condition: dict[str, Any],
-    problem: families.Problem,
+    model: type[Model],
+    condition: Condition,
+    problem: Problem,
     part: dict[str, np.ndarray],
 ) -> float | None:
     """Closed-form inter-student variance where the family has one for the condition."""
-    if condition["alpha"] is not None:
-        variance = condition["alpha"] * float(problem.train_y.var())
-        return model.theory_inter_student_variance(
-            problem, condition["method"], variance, condition["k"]
-        )
-    noiseless = model.theory_inter_student_variance(problem, "single", 0.0, 1)
+    if condition.alpha is not None:
+        variance = condition.alpha * float(problem.train_y.var())
+        return model.theoretical_variance(problem, condition.method, variance, condition.k or 1)
+    noiseless = model.theoretical_variance(problem, "single", 0.0, 1)
     deficient = part["rank_deficient"]
-    known = condition["label_source"] == "teacher" and not _all_null(deficient)
+    known = condition.label_source == "teacher" and not _all_null(deficient)
     # Labels without noise leave a closed form nothing but noise of variance 0 at full rank.
     return noiseless if known and not deficient.astype(bool).any() else None

@@ -6,20 +6,25 @@ of every prompt's answers, the models' own probabilities of the supported answer
 it, without sampling error; all else that a model might say is one more answer, "outside".
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
-from kduq.estimates import Table, exact
-from kduq.estimates.answers import Answers
 from kduq import statistics
+from kduq.answers import GREEDY
+from kduq.conditions import Condition
+from kduq.data.corpus import Corpus
+from kduq.estimates import answers as arrangement
+from kduq.estimates.answers import Answers
+from kduq.estimates.metrics import of_task
+from kduq.estimates.settings import TextSettings as Settings
+from kduq.estimates.table import Table, exact
+from kduq.stage import Inputs, Outputs
 from kduq.statistics import Estimate
 
-if TYPE_CHECKING:
-    # For its type alone: at run time it would load the language models' libraries.
-    from kduq.data.corpus import Corpus
+__all__ = ["Settings", "estimate", "run"]
 
 #: Least probability of a model in a divergence, which an answer it never gives would make
 #: infinite: such an answer of probability t adds t log(t / 1e-12).
@@ -34,9 +39,41 @@ _COMPARED = ("similarity_to_reference", "hallucination_rate", "intra_student_var
 _COVERED = 0.1
 
 
-def summarise(
-    settings: Mapping[str, Any],
-    corpus: "Corpus",
+def run(settings: Settings, inputs: Inputs, outputs: Outputs) -> None:
+    """Write the estimates of a run; see `kduq.stage.Stage`."""
+    # Imported here: figures and claims use this module's names, and need no model.
+    from kduq.families.lm import embeddings  # noqa: PLC0415
+
+    corpus = Corpus.from_columns(inputs.read("examples").table.to_pydict())
+    evaluated = corpus.evaluated(settings.prompts)
+    references = [
+        embeddings.embed(corpus.references[i], settings.embedding_model) for i in evaluated
+    ]
+    own = inputs.read("answers").columns(arrangement.COLUMNS)
+    greedy = own["draw"] == GREEDY
+    table = inputs.read_all("students")
+    columns = table.columns((*arrangement.COLUMNS, "replicate", "diverged"))
+    students = [
+        arrangement.of_condition(columns, rows, evaluated)
+        for rows in table.rows_of(settings.conditions)
+    ]
+    outputs.write(
+        "estimates",
+        estimate(
+            settings,
+            corpus,
+            references,
+            evaluated,
+            arrangement.answers_from(own, np.flatnonzero(~greedy), evaluated),
+            arrangement.answers_from(own, np.flatnonzero(greedy), evaluated),
+            students,
+        ),
+    )
+
+
+def estimate(
+    settings: Settings,
+    corpus: Corpus,
     references: Sequence[np.ndarray],
     evaluated: np.ndarray,
     teacher: Answers,
@@ -64,14 +101,14 @@ def summarise(
     ``expected_calibration_error`` (see `calibration_error`) and, of the truth itself, the teacher's
     ``true_entropy``.
 
-    Conditions that have one to be held against (see `baselines`) add paired comparisons with it,
+    Conditions that have a baseline (see `baselines`) add paired comparisons with it,
     replicate by replicate, which share their random numbers: ``…_difference`` and, relative to it,
     ``inter_student_variance_change``.
 
     Parameters
     ----------
-    settings : mapping
-        experiment, family, dataset, confidence and conditions.
+    settings : Settings
+        Of the run.
     corpus : Corpus
         All prompts with their supported answers.
     references : sequence of P ndarray of shape (A_p, D)
@@ -81,7 +118,7 @@ def summarise(
     teacher : Answers
         Of the teacher, S = 1.
     greedy : Answers
-        The teacher's likeliest answers, S = J = 1: ``greedy_similarity_to_reference``.
+        The teacher's greedy answers, S = J = 1: ``greedy_similarity_to_reference``.
     students : sequence of (Answers, int, int)
         For each condition, the answers of the students that did not diverge, how many did, and
         how many were trained.
@@ -89,7 +126,7 @@ def summarise(
     Returns
     -------
     dict of str to list
-        The columns of the artifact. A number that cannot be had is NaN.
+        The columns of the artifact. A number that is not available is NaN.
 
     Raises
     ------
@@ -97,40 +134,46 @@ def summarise(
         If the corpus knows the support and the answers lack their probabilities.
     """
     table = Table(settings)
-    held = _Held(corpus, references, evaluated)
-    given = _Measured(teacher, held, None)
-    confidence = settings["confidence"]
-    likeliest = held.similarity_to_reference(greedy.embeddings)
-    for group, chosen in held.groups().items():
+    references_of = References(corpus, references, evaluated)
+    given = ModelScores(teacher, references_of, None)
+    confidence = settings.confidence
+    greedy_similarity = references_of.similarity_to_reference(greedy.embeddings)
+    for group, chosen in references_of.groups().items():
         found = given.estimates(chosen, confidence) | given.own_systematic_noise(chosen, confidence)
-        if corpus.knows_support:
+        if corpus.has_answer_distribution:
             entropies = statistics.entropy(held.truth)[None]
-            found["true_entropy"] = _over(entropies, chosen, confidence)
-        found["greedy_similarity_to_reference"] = _over(likeliest, chosen, confidence)
+            found["true_entropy"] = mean_over_prompts(entropies, chosen, confidence)
+        found["greedy_similarity_to_reference"] = mean_over_prompts(
+            greedy_similarity, chosen, confidence
+        )
         for metric, estimate in found.items():
             table.add(table.unconditional, "teacher", metric, estimate, group)
-    every = [_Measured(answers, held, given) for answers, _, _ in students]
-    bases = baselines(settings["conditions"])
+    every = [ModelScores(answers, references_of, given) for answers, _, _ in students]
+    bases = baselines(settings.conditions)
     for condition, measured, base, (_, n_diverged, n_total) in zip(
-        settings["conditions"], every, bases, students, strict=True
+        settings.conditions, every, bases, students, strict=True
     ):
         table.add(condition, "student", "diverged_count", exact(n_diverged, n_total))
-        for group, chosen in held.groups().items():
+        for group, chosen in references_of.groups().items():
             found = measured.estimates(chosen, confidence) | measured.across(chosen, confidence)
             if base is not None:
-                found |= measured.against(every[base], chosen, confidence)
+                found |= measured.differences(every[base], chosen, confidence)
+            for further in of_task("text"):
+                value = further.estimate(measured, chosen, confidence)
+                if value is not None:
+                    found[further.name] = value
             for metric, estimate in found.items():
                 table.add(condition, "student", metric, estimate, group)
     return table.columns()
 
 
-def baselines(conditions: Sequence[Mapping[str, Any]]) -> list[int | None]:
-    """What each condition is held against.
+def baselines(conditions: Sequence[Condition]) -> list[int | None]:
+    """What each condition is compared with.
 
     Parameters
     ----------
-    conditions : sequence of mapping
-        The condition columns.
+    conditions : sequence of Condition
+        Of the run.
 
     Returns
     -------
@@ -138,14 +181,14 @@ def baselines(conditions: Sequence[Mapping[str, Any]]) -> list[int | None]:
         Number of the condition with method single, for a remedy, or with the least
         initialisation noise, for one with more. None for these themselves and for all others.
     """
-    single = [i for i, c in enumerate(conditions) if c["method"] == "single"]
-    scales = [c["init_noise"] for c in conditions]
+    single = [i for i, c in enumerate(conditions) if c.method == "single"]
+    scales = [c.init_noise for c in conditions]
     found: list[int | None] = []
     for condition, scale in zip(conditions, scales, strict=True):
         if scale is not None:
             least = min(s for s in scales if s is not None)
             found.append(scales.index(least) if scale > least else None)
-        elif condition["method"] != "single" and single:
+        elif condition.method != "single" and single:
             found.append(single[0])
         else:
             found.append(None)
@@ -181,7 +224,7 @@ def calibration_error(model: np.ndarray, truth: np.ndarray) -> float:
     return float((given / weight * np.abs(given - true) / np.maximum(counts, 1)).sum())
 
 
-def _over(scores: np.ndarray, chosen: np.ndarray, confidence: float) -> Estimate:
+def mean_over_prompts(scores: np.ndarray, chosen: np.ndarray, confidence: float) -> Estimate:
     """Mean over the chosen prompts of scores of shape (S, P)."""
     return statistics.pooled_mean(scores, np.broadcast_to(chosen, scores.shape), confidence)
 
@@ -196,19 +239,19 @@ def _plain(text: str) -> str:
     return " ".join(text.split())
 
 
-class _Held:
-    """What answers are held against: the evaluated prompts with their references.
+class References:
+    """What answers are compared with: the evaluated prompts with their references.
 
     Parameters
     ----------
     corpus, references, evaluated
-        See `summarise`.
+        See `estimate`.
     """
 
     def __init__(
-        self, corpus: "Corpus", references: Sequence[np.ndarray], evaluated: np.ndarray
+        self, corpus: Corpus, references: Sequence[np.ndarray], evaluated: np.ndarray
     ) -> None:
-        self.knows_support = corpus.knows_support
+        self.has_answer_distribution = corpus.has_answer_distribution
         self.references = [np.asarray(values, np.float64) for values in references]
         self._splits = np.array([corpus.split[i] for i in evaluated], dtype=object)
         texts = [[_plain(text) for text in corpus.references[i]] for i in evaluated]
@@ -254,45 +297,49 @@ class _Held:
         return found
 
 
-class _Measured:
+class ModelScores:
     """Numbers of one condition's models, prompt by prompt.
 
     Parameters
     ----------
     answers : Answers
         Of S models.
-    held : _Held
-        What they are held against.
-    teacher : _Measured, optional
+    references : References
+        With which they are compared.
+    teacher : ModelScores, optional
         The teacher's own, for students.
     """
 
-    def __init__(self, answers: Answers, held: _Held, teacher: "_Measured | None") -> None:
-        self._answers, self._held, self._teacher = answers, held, teacher
+    def __init__(
+        self, answers: Answers, references: References, teacher: "ModelScores | None"
+    ) -> None:
+        self.answers, self.references, self._teacher = answers, references, teacher
         self._n_draws = answers.texts.shape[2]
         given = answers.replicates
         self.replicates = np.arange(len(answers.texts)) if given is None else given
         self.means, self.within = statistics.moments(answers.embeddings)
         self._scores = {
             "intra_student_variance": self.within,
-            "similarity_to_reference": held.similarity_to_reference(answers.embeddings),
+            "similarity_to_reference": references.similarity_to_reference(answers.embeddings),
             "hallucination_rate": self._hallucinated(),
         }
         if teacher is not None:
             similarity = np.einsum("spd,pd->sp", self.means, teacher.means[0])
             self._scores["similarity_to_teacher"] = similarity
-        if held.knows_support:
+        if references.has_answer_distribution:
             self._scores |= self._exact()
 
     def estimates(self, chosen: np.ndarray, confidence: float) -> dict[str, Estimate]:
         """Means over the chosen prompts of what each model has on its own."""
         found = {
-            metric: _over(scores, chosen, confidence) for metric, scores in self._scores.items()
+            metric: mean_over_prompts(scores, chosen, confidence)
+            for metric, scores in self._scores.items()
         }
-        if self._held.knows_support:
-            pairs = self._held.real & chosen[:, None]
+        if self.references.has_answer_distribution:
+            pairs = self.references.real & chosen[:, None]
             errors = [
-                calibration_error(q[pairs], self._held.truth[pairs]) for q in self.probabilities
+                calibration_error(q[pairs], self.references.truth[pairs])
+                for q in self.probabilities
             ]
             usable = np.array(errors if chosen.any() else [])
             found["expected_calibration_error"] = statistics.mean(usable, confidence)
@@ -305,23 +352,23 @@ class _Measured:
                 self.means[:, chosen], self.within[:, chosen], self._n_draws, confidence
             ),
             "systematic_noise": statistics.systematic_noise(
-                self.means[:, chosen], self._held.centre[chosen], confidence
+                self.means[:, chosen], self.references.centre[chosen], confidence
             ),
         }
         if self._teacher is not None:
-            base = _over(self._teacher.within, chosen, confidence).value
+            base = mean_over_prompts(self._teacher.within, chosen, confidence).value
             # A teacher that always answers the same leaves nothing to be a share of.
             share = self.within / (base if base > 0 else np.nan)
-            found["intra_variance_ratio"] = _over(share, chosen, confidence)
-        if self._held.knows_support:
+            found["intra_variance_ratio"] = mean_over_prompts(share, chosen, confidence)
+        if self.references.has_answer_distribution:
             members = np.broadcast_to(chosen, self.probabilities.shape[:2])
             found["mutual_information"] = statistics.mutual_information(
                 self.probabilities, members, confidence
             )
         return found
 
-    def against(
-        self, base: "_Measured", chosen: np.ndarray, confidence: float
+    def differences(
+        self, base: "ModelScores", chosen: np.ndarray, confidence: float
     ) -> dict[str, Estimate]:
         """Comparisons with a baseline over the replicates that both have, pair by pair."""
         shared, mine, other = np.intersect1d(self.replicates, base.replicates, return_indices=True)
@@ -347,7 +394,7 @@ class _Measured:
 
     def _systematic_noise(self, models: np.ndarray, chosen: np.ndarray) -> float:
         means = self.means[models][:, chosen]
-        return statistics.systematic_noise(means, self._held.centre[chosen], 0.95).value
+        return statistics.systematic_noise(means, self.references.centre[chosen], 0.95).value
 
     def _inter_student_variance(self, models: np.ndarray, chosen: np.ndarray) -> float:
         means, within = self.means[models][:, chosen], self.within[models][:, chosen]
@@ -358,9 +405,9 @@ class _Measured:
 
         Of the teacher, which is given: there is no variance between teachers to correct for.
         """
-        squared = ((self.means - self._held.centre) ** 2).sum(axis=2)
+        squared = ((self.means - self.references.centre) ** 2).sum(axis=2)
         noise = squared - self.within / max(self._n_draws, 1)
-        return {"systematic_noise": _over(noise, chosen, confidence)}
+        return {"systematic_noise": mean_over_prompts(noise, chosen, confidence)}
 
     def _hallucinated(self) -> np.ndarray:
         """Share of a prompt's answers that are hallucinated, shape (S, P).
@@ -369,25 +416,25 @@ class _Measured:
         aside. Elsewhere: of answers nearer to another evaluated question's reference than to any
         of their own; NaN where no other question has a reference of its own.
         """
-        held, found = self._held, np.full(self.within.shape, np.nan)
-        for p, supported in enumerate(held.supported):
-            if held.knows_support:
-                texts = self._answers.texts[:, p]
+        references, found = self.references, np.full(self.within.shape, np.nan)
+        for p, supported in enumerate(references.supported):
+            if references.has_answer_distribution:
+                texts = self.answers.texts[:, p]
                 outside = [_plain(text) not in supported for text in texts.flat]
                 found[:, p] = _mean_over_draws(np.array(outside, bool).reshape(texts.shape))
-            elif not held.own[p].all():
-                embeddings = self._answers.embeddings[:, p].astype(np.float64)
-                cosines = embeddings @ held.distinct.T
-                own, others = cosines[..., held.own[p]], cosines[..., ~held.own[p]]
+            elif not references.own[p].all():
+                embeddings = self.answers.embeddings[:, p].astype(np.float64)
+                cosines = embeddings @ references.distinct.T
+                own, others = cosines[..., references.own[p]], cosines[..., ~references.own[p]]
                 found[:, p] = _mean_over_draws(others.max(axis=2) > own.max(axis=2))
         return found
 
     @cached_property
     def probabilities(self) -> np.ndarray:
-        """Of supported answers and "outside", laid out as `_Held.truth`, shape (S, P, A + 1)."""
+        """Of supported answers and "outside", laid out as `References.truth`, shape (S, P, A + 1)."""
         n_models = len(self.means)
-        found = np.zeros((n_models, *self._held.truth.shape))
-        for p, support in enumerate(self._answers.support):
+        found = np.zeros((n_models, *self.references.truth.shape))
+        for p, support in enumerate(self.answers.support):
             if support is None and n_models:
                 raise ValueError("the corpus knows the support: its probabilities are missing")
             if support is not None:
@@ -400,7 +447,7 @@ class _Measured:
         return found / found.sum(axis=2, keepdims=True)
 
     def _exact(self) -> dict[str, np.ndarray]:
-        q, t, real = self.probabilities, self._held.truth, self._held.real
+        q, t, real = self.probabilities, self.references.truth, self.references.real
         # Zero where t is, as 0 log 0 is.
         divergence = t * np.log(np.where(t > 0, t, 1) / np.where(t > 0, np.maximum(q, FLOOR), 1))
         covered = (q >= _COVERED * t) & real

@@ -7,24 +7,17 @@ import numpy as np
 import pandas as pd
 
 from kduq import seeds
-from kduq.config.data import DatasetSettings, Task
 from kduq.data.datasets import DATASETS
 from kduq.data.tables import listed, load
 from kduq.errors import UserError
-from kduq.stage import Inputs, Outputs, StageSettings
+from kduq.examples.settings import TabularSettings as Settings
+from kduq.stage import Inputs, Outputs
+
+__all__ = ["Settings", "prepare", "run"]
 
 #: Standard deviations that a target may be from zero: rounding of predictions in single precision
 #: then stays below a thousandth of one.
 _OFFSET = 1e4
-
-
-class Settings(StageSettings, DatasetSettings):
-    """What decides a table of examples; the remaining keys are the configuration's."""
-
-    dataset: str
-    """Name of the data set."""
-    task: Task
-    """Whether the target is a number or a class."""
 
 
 def run(settings: Settings, inputs: Inputs, outputs: Outputs) -> None:

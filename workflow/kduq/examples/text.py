@@ -5,23 +5,16 @@ from typing import Any
 import numpy as np
 
 from kduq import seeds
-from kduq.config.data import CorpusSettings
 from kduq.data.corpora import kind_of
 from kduq.data.corpora.protocol import Entry
 from kduq.errors import UserError
-from kduq.stage import Inputs, Outputs, StageSettings
+from kduq.examples.settings import TextSettings as Settings
+from kduq.stage import Inputs, Outputs
+
+__all__ = ["Settings", "prepare", "run"]
 
 #: Stream of the role "split" that splits prompts; the order of questions has another.
 _SPLIT = 0
-
-
-class Settings(StageSettings, CorpusSettings):
-    """What decides a corpus; the remaining keys are the configuration's."""
-
-    dataset: str
-    """Name of the corpus."""
-    files: str | None = None
-    """Digest of what lies in the folder that it is read from; None for no folder."""
 
 
 def run(settings: Settings, inputs: Inputs, outputs: Outputs) -> None:

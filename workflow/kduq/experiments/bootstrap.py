@@ -38,5 +38,4 @@ EXPERIMENT = Experiment(
     "5",
     Settings,
     _conditions,
-    figures=("bootstrap",),
 )

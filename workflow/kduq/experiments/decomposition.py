@@ -34,5 +34,4 @@ EXPERIMENT = Experiment(
     # Levels are few, and each has many students.
     largest_shard=4,
     largest_text_shard=1,
-    figures=("decomposition",),
 )

@@ -128,8 +128,8 @@ class Experiment:
         Whether the teacher's responses to rows of tables are its mean with noise.
     largest_shard, largest_text_shard : int, optional
         Replicates per job that are not to be exceeded.
-    figures : tuple of str
-        Names of its own figures.
+    text_axis : str
+        Condition column that figures draw runs on text along.
 
     Examples
     --------
@@ -158,7 +158,7 @@ class Experiment:
     noisy: bool = False
     largest_shard: int | None = None
     largest_text_shard: int | None = None
-    figures: tuple[str, ...] = ()
+    text_axis: str = "k"
 
     def takes(self, family: Family) -> bool:
         """Whether a family can take part."""

@@ -45,5 +45,5 @@ EXPERIMENT = Experiment(
     text_run=StudentInitText,
     text_conditions=_text_conditions,
     factors=("initialisation",),
-    figures=("student_init",),
+    text_axis="init_noise",
 )

@@ -67,5 +67,5 @@ EXPERIMENT = Experiment(
     text_conditions=_text_conditions,
     noisy=True,
     largest_shard=10,  # classifiers are few
-    figures=("student_output", "student_output_responses"),
+    text_axis="label_source",
 )

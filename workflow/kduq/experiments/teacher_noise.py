@@ -43,5 +43,5 @@ EXPERIMENT = Experiment(
     text_run=TeacherNoiseText,
     text_conditions=_text_conditions,
     noisy=True,
-    figures=("teacher_noise",),
+    text_axis="temperature",
 )

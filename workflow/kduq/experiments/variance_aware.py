@@ -63,5 +63,4 @@ EXPERIMENT = Experiment(
     text_run=VarianceAwareText,
     text_conditions=_text_conditions,
     noisy=True,
-    figures=("variance_aware",),
 )

@@ -1,1 +1,34 @@
-"""Stage figures."""
+"""Figures: the registry, one file per figure."""
+
+from kduq.figures import (
+    bootstrap,
+    decomposition,
+    language_gallery,
+    language_methods,
+    language_uncertainty,
+    sample_size,
+    student_init,
+    student_output,
+    student_output_responses,
+    teacher_noise,
+    variance_aware,
+)
+from kduq.figures.protocol import FigureKind
+from kduq.registry import Registry
+
+FIGURES: Registry[FigureKind] = Registry(
+    "figure",
+    (
+        teacher_noise.FIGURE,
+        student_init.FIGURE,
+        bootstrap.FIGURE,
+        student_output.FIGURE,
+        student_output_responses.FIGURE,
+        variance_aware.FIGURE,
+        decomposition.FIGURE,
+        sample_size.FIGURE,
+        language_uncertainty.FIGURE,
+        language_methods.FIGURE,
+        language_gallery.FIGURE,
+    ),
+)

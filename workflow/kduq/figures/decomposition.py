@@ -1,14 +1,21 @@
-"""Figure of the crossed design, in the visual language of `kduq.figures.drawing`."""
+"""Figure: shares of the variance between students."""
 
-from typing import Any
+from __future__ import annotations
 
-import matplotlib as mpl
+from typing import TYPE_CHECKING, Any
+
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
+from kduq.families import FAMILIES
 from kduq.figures import drawing
+from kduq.figures.protocol import Drawn, FigureKind, estimates_of
+from kduq.figures.settings import FigureSettings
+from kduq.stage import Inputs
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
 
 _YELLOW = "#F0E442"
 #: Of the prompts that a bar is about.
@@ -33,35 +40,7 @@ _COMPONENTS: dict[str, tuple[str, str, str]] = {
 _LETTER = 0.0105
 
 
-def draw(settings: dict[str, Any], table: pd.DataFrame, made_by: dict[str, Any]) -> list[bytes]:
-    """Draw the shares of the variance between students, a bar a family and data set.
-
-    Parameters
-    ----------
-    settings : dict
-        experiment, style, dpi and confidence.
-    table : pandas.DataFrame
-        Estimates.
-    made_by : dict
-        Provenance, kept in the files' metadata.
-
-    Returns
-    -------
-    list of bytes
-        The PNG and the PDF.
-    """
-    part = table[table["experiment"] == settings["experiment"]]
-    level = round(100 * settings["confidence"])
-    note = (
-        "Bars: shares of the total variance, in squared units of the target (language models: of "
-        "unit-norm embeddings).\n"
-        f"Brackets: {level} % jackknife intervals over the levels of all factors, given the split "
-        "and the teacher."
-    )
-    return drawing.render(settings, lambda: _decomposition(part), note, made_by)
-
-
-def _decomposition(part: pd.DataFrame) -> Figure:
+def _draw(part: pd.DataFrame) -> Figure:
     part = part[part["metric"].str.startswith("variance_") | (part["metric"] == "diverged_count")]
     runs = []
     for keys, cells in part.groupby(["dataset", "family"], sort=False):
@@ -69,7 +48,7 @@ def _decomposition(part: pd.DataFrame) -> Figure:
         groups = [group for group in _GROUPS if (cells["group"] == group).any()]
         # Taught and held-out prompts differ too much to be shown as one.
         runs += [(dataset, family, group) for group in (groups[1:] or groups)]
-    runs.sort(key=lambda run: run[1] == "lm")
+    runs.sort(key=lambda run: FAMILIES[run[1]].lane == "text")
     figure, axes = drawing.grid(len(runs), 1, 1.1, sharex=True)
     end = 1.0
     for ax, (dataset, family, group) in zip(axes[:, 0], runs, strict=True):
@@ -83,7 +62,7 @@ def _decomposition(part: pd.DataFrame) -> Figure:
         students = int(cells["n_students"].max())
         total = found["variance_component_total"]
         alpha = cells["alpha"].max()
-        shown = f"{drawing.title(dataset)}, {drawing.FAMILIES[family]}{_GROUPS[group]}"
+        shown = f"{drawing.title(dataset)}, {FAMILIES[family].label}{_GROUPS[group]}"
         ax.set_title(
             f"{shown}: total {_interval(total)}, "
             f"{students} students{f', α = {alpha:g}' if np.isfinite(alpha) else ''}",
@@ -117,6 +96,8 @@ def _bar(ax: Axes, found: dict[str, Any]) -> float:
         share = shares.get(name, np.nan)
         if not share > 0:
             continue
+        import matplotlib as mpl  # noqa: PLC0415
+
         with mpl.rc_context({"hatch.linewidth": 0.5}):
             ax.barh(
                 0,
@@ -165,7 +146,7 @@ def _statement(ax: Axes, found: dict[str, Any]) -> None:
 def _interval(found: tuple[float, float, float], percent: bool = False) -> str:
     """An estimate with its interval in brackets."""
     if not np.isfinite(found[0]):
-        return "not to be had"
+        return "not available"
     value, low, high = (f"{round(100 * v, 1) + 0.0:.1f}" if percent else _plain(v) for v in found)
     return f"{value}{' %' if percent else ''} [{low}, {high}]".replace("-", "\N{MINUS SIGN}")
 
@@ -174,3 +155,23 @@ def _plain(value: float) -> str:
     """Three significant digits, without an exponent."""
     digits = np.format_float_positional(value, precision=3, fractional=False, trim="-")
     return f"{round(value)}" if abs(value) >= 1000 else digits
+
+
+def _prepare(settings: FigureSettings, inputs: Inputs) -> Drawn:
+    part = inputs.read_all("estimates").table.to_pandas()
+    level = round(100 * settings.confidence)
+    note = (
+        "Bars: shares of the total variance, in squared units of the target (language models: of "
+        "unit-norm embeddings).\n"
+        f"Brackets: {level} % jackknife intervals over the levels of all factors, given the split "
+        "and the teacher."
+    )
+    return Drawn(lambda: _draw(part), note)
+
+
+FIGURE = FigureKind(
+    "decomposition",
+    "Where does the variance between students come from?",
+    estimates_of("decomposition"),
+    _prepare,
+)

@@ -1,31 +1,31 @@
 """The visual language of all figures: colours, names, panels, keys, and files of both kinds."""
 
+from __future__ import annotations
+
 import base64
 import io
-from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
-import matplotlib as mpl
 import numpy as np
 import pandas as pd
-from matplotlib import style
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
-from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
 from kduq.artifacts import files
 from kduq.artifacts.canonical import canonical_json
+from kduq.data import corpora, datasets
+from kduq.families import FAMILIES
+from kduq.figures.protocol import STYLE, Drawn
 
-_STYLE = Path(__file__).parent / "kduq.mplstyle"
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from kduq.figures.settings import FigureSettings
+
 WIDTH = 7.1  # inches, two columns
 BLUE, RED, GREEN = "#0072B2", "#D55E00", "#009E73"
-FAMILY = {
-    "linear": ("linear", BLUE, "o"),
-    "softmax": ("softmax regression", BLUE, "o"),
-    "mlp": ("network", RED, "s"),
-}
-FAMILIES = {family: name for family, (name, _, _) in FAMILY.items()} | {"lm": "language model"}
+#: Name in the key, colour and marker of each family.
+FAMILY = {name: (f.label, f.colour, f.marker) for name, f in FAMILIES.items()}
 METHOD = {
     "single": ("single", "#000000", "D"),
     "averaging": ("averaging", BLUE, "o"),
@@ -34,68 +34,61 @@ METHOD = {
 }
 #: Share of a logarithmic axis between two ticks that do not touch.
 _APART = 0.17
-_TITLES = {
-    "boston_housing": "Boston Housing",
-    "diabetes": "Diabetes",
-    "digits": "Digits",
-    "wine": "Wine",
-    "breast_cancer": "Breast cancer",
-    "mnist_5k": "MNIST (5,000)",
-    "mnist": "MNIST",
-    "covtype": "Covertype",
-    "ambiguous_facts": "Ambiguous facts",
-    "chatterbot": "ChatterBot",
-    "wordnet": "WordNet",
-    "bioasq": "BioASQ",
-}
 
 
-def render(
-    settings: dict[str, Any], drawing: Callable[[], Figure], note: str, made_by: dict[str, Any]
-) -> list[bytes]:
+def render(settings: FigureSettings, drawn: Drawn, provenance: Mapping[str, Any]) -> list[bytes]:
     """Draw a figure in the project's style.
 
     Parameters
     ----------
-    settings : dict
-        style and dpi.
-    drawing : callable
-        Gives the figure.
-    note : str
-        A line below it.
-    made_by : dict
-        Provenance, kept in the files' metadata.
+    settings : FigureSettings
+        Style and resolution.
+    drawn : Drawn
+        How to draw it, and the note below it.
+    provenance : mapping
+        Kept in the files' metadata.
 
     Returns
     -------
     list of bytes
         The PNG and the PDF.
     """
-    kept = base64.b64encode(canonical_json(made_by).encode()).decode()
-    styles = [_STYLE, *([] if settings["style"] == "default" else [settings["style"]])]
+    import matplotlib as mpl  # noqa: PLC0415 (half a second of every job)
+    from matplotlib import style  # noqa: PLC0415
+
+    text = base64.b64encode(canonical_json(provenance).encode()).decode()
+    styles = [STYLE, *([] if settings.style == "default" else [settings.style])]
     with mpl.rc_context(), style.context(styles):
-        figure = drawing()
-        figure.supxlabel(note, fontsize=6.5, color="#555555")
-        made = []
+        figure = drawn.draw()
+        figure.supxlabel(drawn.note, fontsize=6.5, color="#555555")
+        files_of_figure = []
         for kind, metadata in (
-            ("png", {"kduq": kept, "Software": None}),
-            ("pdf", {"Keywords": f"kduq:{kept}", "CreationDate": None, "Producer": None}),
+            ("png", {"kduq": text, "Software": None}),
+            ("pdf", {"Keywords": f"kduq:{text}", "CreationDate": None, "Producer": None}),
         ):
             buffer = io.BytesIO()
-            figure.savefig(buffer, format=kind, dpi=settings["dpi"], metadata=metadata)
-            made.append(buffer.getvalue())
-    return [made[0], files.sealed(made[1], ".pdf")]
+            figure.savefig(buffer, format=kind, dpi=settings.dpi, metadata=metadata)
+            files_of_figure.append(buffer.getvalue())
+    return [files_of_figure[0], files.sealed(files_of_figure[1], ".pdf")]
+
+
+def interval_note(settings: FigureSettings) -> str:
+    """What the bars of estimates on tables are."""
+    level = round(100 * settings.confidence)
+    return f"Bars: {level} % jackknife intervals over students, given the split and the teacher."
 
 
 def grid(rows: int, columns: int, height: float, **options: Any) -> tuple[Figure, np.ndarray]:
-    """Panels of two-column width, ``height`` inches a row; options as of pyplot.subplots."""
+    """Panels of two-column width, ``height`` inches per row; options as of pyplot.subplots."""
+    from matplotlib.figure import Figure  # noqa: PLC0415
+
     figure = Figure(figsize=(WIDTH, height * rows + 0.35))
     return figure, figure.subplots(rows, columns, squeeze=False, **options)
 
 
 def title(dataset: str) -> str:
     """What a data set or corpus is called."""
-    return _TITLES.get(dataset, dataset)
+    return datasets.label(corpora.label(dataset))
 
 
 def curve(
@@ -147,21 +140,28 @@ def curve(
 
 def key(figure: Figure, axes: np.ndarray) -> None:
     """One key for all panels, above them."""
-    found: dict[str, Any] = {}
+    handles: dict[str, Any] = {}
     for ax in axes.flat:
         for handle, label in zip(*ax.get_legend_handles_labels(), strict=True):
-            found.setdefault(label, handle)
+            handles.setdefault(label, handle)
     figure.legend(
-        found.values(),
-        found.keys(),
+        handles.values(),
+        handles.keys(),
         loc="outside upper center",
-        ncols=min(5, len(found) or 1),
+        ncols=min(5, len(handles) or 1),
         columnspacing=1.2,
     )
 
 
 def log_scale(ax: Axes, name: str = "y") -> None:
     """Make axis x or y logarithmic, with plain numbers at its ticks."""
+    from matplotlib.ticker import (  # noqa: PLC0415
+        FuncFormatter,
+        LogLocator,
+        MaxNLocator,
+        NullFormatter,
+    )
+
     axis = getattr(ax, f"{name}axis")
     ax.set(**{f"{name}scale": "log"})
     low, high = axis.get_view_interval()
@@ -199,4 +199,29 @@ def diverged(ax: Axes, part: pd.DataFrame) -> None:
             transform=ax.transAxes,
             ha="right",
             fontsize=6.5,
+        )
+
+
+def families_in(part: pd.DataFrame) -> list[str]:
+    """Families that a table has rows of, in the order of the registry."""
+    return [name for name in FAMILIES if (part["family"] == name).any()]
+
+
+def select(part: pd.DataFrame, x: str, **wanted: Any) -> pd.DataFrame:
+    """Rows with given values of columns, in the order of another column."""
+    for column, value in wanted.items():
+        part = part[part[column] == value]
+    return part.sort_values(x)
+
+
+def theory(ax: Axes, part: pd.DataFrame, x: str, colour: str) -> None:
+    """A closed form, as a dashed line."""
+    ax.plot(part[x], part["estimate"], color=colour, linestyle=(0, (4, 1.5)), marker="", lw=1)
+
+
+def theory_key(ax: Axes, part: pd.DataFrame) -> None:
+    """Name the theory line in the key, where there is one."""
+    if (part["metric"] == "theory_inter_student_variance").any():
+        ax.plot(
+            [], [], color="#555555", linestyle=(0, (4, 1.5)), lw=1, label="closed form (linear)"
         )

@@ -1,13 +1,25 @@
-"""Figure of the plan, in the visual language of `kduq.figures.drawing`."""
+"""Figure: what an interval of a wanted width costs."""
 
-from typing import Any
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
+from kduq.families import FAMILIES
 from kduq.figures import drawing
+from kduq.figures.protocol import Drawn, FigureKind
+from kduq.figures.settings import FigureSettings
+from kduq.sample_size.settings import SampleSize
+from kduq.stage import Inputs
+from kduq.study import paths
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from kduq.study.study import Study
 
 #: Label, colour, marker and side of every curve.
 _PILOT: dict[str, tuple[str, str, str, int]] = {
@@ -17,57 +29,30 @@ _PILOT: dict[str, tuple[str, str, str, int]] = {
 }
 
 
-def draw(settings: dict[str, Any], table: pd.DataFrame, made_by: dict[str, Any]) -> list[bytes]:
-    """Draw what an interval costs, a row a family and data set.
-
-    Parameters
-    ----------
-    settings : dict
-        plan (as for `kduq.sample_size.plan`), style and dpi.
-    table : pandas.DataFrame
-        The plan.
-    made_by : dict
-        Provenance, kept in the files' metadata.
-
-    Returns
-    -------
-    list of bytes
-        The PNG and the PDF.
-    """
-    wanted = settings["plan"]
-    what = "mean prediction" if wanted["target"] == "mean" else "variance between students"
-    note = (
-        f"{100 * wanted['confidence']:g} % intervals of the {what}. A student costs "
-        f"{wanted['cost_student']:g}, a response to one input {wanted['cost_response']:g}.\n"
-        "Marked: S students of k responses an input, the least cost of the wanted width."
-    )
-    table = table.assign(best=table["optimum"] & (table["width"] == wanted["width"]))
-    return drawing.render(settings, lambda: _plan(table, wanted), note, made_by)
-
-
-def _plan(table: pd.DataFrame, wanted: dict[str, Any]) -> Figure:
+def _draw(table: pd.DataFrame, wanted: SampleSize) -> Figure:
     runs = list(table.groupby(["family", "dataset"], sort=False))
     figure, axes = drawing.grid(len(runs), 2, 2.0)
     for (left, right), ((family, dataset), cells) in zip(axes, runs, strict=True):
         # A pilot may have no interval, and a width no design.
         known = cells[cells["cost"].notna()]
-        for pilot, found in known.groupby("pilot", sort=False):
-            at_width = found[found["width"] == wanted["width"]]
-            _curve(left, at_width, "draws" if family == "lm" else "responses", str(pilot))
-            _curve(right, found[found["optimum"]], "width", str(pilot))
-            _name(right, found[found["optimum"]], str(pilot))
+        drawn = bool(cells["draws"].notna().any())
+        for pilot, rows in known.groupby("pilot", sort=False):
+            at_width = rows[rows["width"] == wanted.width]
+            _curve(left, at_width, "draws" if drawn else "responses", str(pilot))
+            _curve(right, rows[rows["optimum"]], "width", str(pilot))
+            _name(right, rows[rows["optimum"]], str(pilot))
         _designs(left, cells[cells["best"]])
-        name = f"{drawing.title(str(dataset))}, {drawing.FAMILIES[str(family)]}"
-        unit = "norm of an embedding" if family == "lm" else "SD of the target"
-        if wanted["target"] != "mean":
+        name = f"{drawing.title(str(dataset))}, {FAMILIES[str(family)].label}"
+        unit = "norm of an embedding" if drawn else "SD of the target"
+        if wanted.target != "mean":
             unit = "over the variance"
-        left.set_title(f"{name}: width {wanted['width']:g}", fontsize=7.5)
+        left.set_title(f"{name}: width {wanted.width:g}", fontsize=7.5)
         right.set_title("Least cost", fontsize=7.5)
         draws = "Answers drawn per prompt"
-        left.set_xlabel(draws if family == "lm" else "Responses k per input")
+        left.set_xlabel(draws if drawn else "Responses k per input")
         right.set_xlabel(f"Full width of the interval ({unit})")
         for ax, top in ((left, 0.4), (right, 0.2)):
-            ax.set_ylabel(f"Cost (a student: {wanted['cost_student']:g})")
+            ax.set_ylabel(f"Cost (per student: {wanted.cost_student:g})")
             _scales(ax, top)
     return figure
 
@@ -104,13 +89,13 @@ def _designs(ax: Axes, best: pd.DataFrame) -> None:
     """State the designs of least cost above the curves, which are lowest in between."""
     for line, (_, row) in enumerate(best[::-1].iterrows()):
         label, colour, _, _ = _PILOT[row["pilot"]]
-        found = f"S = {row['students']:.0f}, k = {row['responses']:.0f}"
+        design = f"S = {row['students']:.0f}, k = {row['responses']:.0f}"
         if np.isfinite(row["draws"]):
-            found += f", {row['draws']:.0f} draws"
+            design += f", {row['draws']:.0f} draws"
         ax.text(
             0.5,
             0.99 - 0.09 * line,
-            f"{label}: {found if np.isfinite(row['cost']) else 'no plan'}",
+            f"{label}: {design if np.isfinite(row['cost']) else 'none'}",
             transform=ax.transAxes,
             ha="center",
             va="top",
@@ -125,3 +110,30 @@ def _scales(ax: Axes, top: float) -> None:
         drawing.log_scale(ax, name)
     low, high = np.log(ax.get_ylim())
     ax.set_ylim(np.exp(low - 0.15 * (high - low)), np.exp(high + top * (high - low)))
+
+
+def _prepare(settings: FigureSettings, inputs: Inputs) -> Drawn:
+    wanted = settings.sample_size
+    assert wanted is not None  # the plan gives it to figures that use it
+    table = inputs.read("plan").table.to_pandas()
+    target = "mean prediction" if wanted.target == "mean" else "variance between students"
+    note = (
+        f"{100 * settings.confidence:g} % intervals of the {target}. A student costs "
+        f"{wanted.cost_student:g}, a response to one input {wanted.cost_response:g}.\n"
+        "Marked: S students of k responses per input, the least cost of the wanted width."
+    )
+    table = table.assign(best=table["optimum"] & (table["width"] == wanted.width))
+    return Drawn(lambda: _draw(table, wanted), note)
+
+
+def _sources(study: Study) -> dict[str, list[str]]:
+    return {"plan": [paths.SAMPLE_SIZE]} if any(run.levels for run in study.runs) else {}
+
+
+FIGURE = FigureKind(
+    "plan",
+    "How many students and responses are worth paying for?",
+    _sources,
+    _prepare,
+    uses_sample_size=True,
+)

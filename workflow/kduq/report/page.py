@@ -5,7 +5,7 @@ import hashlib
 import math
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,13 +14,17 @@ import numpy as np
 import pandas as pd
 import yaml
 
+from kduq.answers import GREEDY
+from kduq.artifacts import files
 from kduq.artifacts.canonical import canonical_json
 from kduq.artifacts.schemas import CONDITION
+from kduq.report.settings import ReportSettings as Settings
+from kduq.stage import Inputs, Outputs
+
+__all__ = ["Settings", "page", "render", "run", "sample_answers"]
 
 _FOLDER = Path(__file__).parents[2] / "report"
 _VERDICTS = ("supported", "contradicted", "inconclusive")
-#: Draw of a teacher that is no draw: its likeliest answer.
-_LIKELIEST = -1
 _PROMPTS_SHOWN = 6
 #: Different answers, references or conditions that one line or prompt has room for.
 _ANSWERS_SHOWN, _CONDITIONS_SHOWN, _STUDENTS_SHOWN = 5, 4, 2
@@ -35,26 +39,41 @@ _VISIBLE = {
 }
 
 
+def run(settings: Settings, inputs: Inputs, outputs: Outputs) -> None:
+    """Write the page; see `kduq.stage.Stage`."""
+    claims = inputs.read("claims").table.to_pandas()
+    estimates = inputs.read("estimates").table.to_pandas()
+    figures = {Path(path).stem: Path(path).read_bytes() for path in inputs.paths["figures"]}
+    samples: Sequence[dict[str, Any]] = ()
+    if "answers" in inputs:
+        # Embeddings are most of a table, and none is shown.
+        tables = [inputs.read(role).table for role in ("examples", "answers", "students")]
+        shown = [t.select([n for n in t.column_names if n != "embedding"]) for t in tables]
+        samples = sample_answers(*(table.to_pandas() for table in shown))
+    page_text = render(settings, claims, estimates, figures, outputs.provenance, samples)
+    outputs.write_bytes("report", files.sealed(page_text.encode(), ".html"))
+
+
 def render(
-    settings: dict[str, Any],
+    settings: Settings,
     claims: pd.DataFrame,
     estimates: pd.DataFrame,
-    figures: dict[str, bytes],
-    made_by: dict[str, Any],
+    figures: Mapping[str, bytes],
+    provenance: Mapping[str, Any],
     samples: Sequence[dict[str, Any]] = (),
 ) -> str:
     """Render the page.
 
     Parameters
     ----------
-    settings : dict
-        study: the whole configuration; left_out: data sets that were not downloaded.
+    settings : ReportSettings
+        The whole configuration, and the data sets that were skipped.
     claims, estimates : pandas.DataFrame
         The tables of those names.
-    figures : dict of str to bytes
+    figures : mapping of str to bytes
         PNG files by the names of the figures.
-    made_by : dict
-        Provenance, shown and embedded.
+    provenance : mapping
+        Shown and embedded.
     samples : sequence of dict
         Of `sample_answers`; empty for a study without language models.
 
@@ -63,6 +82,7 @@ def render(
     str
         HTML that opens from disk without a network.
     """
+    study = settings.study.model_dump(mode="json")
     counts = estimates[estimates["metric"].isin(["diverged_count", "rank_deficient_count"])]
     keys = ["experiment", "family", "dataset", "metric"]
     totals = counts.groupby(keys, sort=False, as_index=False)[["estimate", "n_students"]].sum()
@@ -73,10 +93,10 @@ def render(
     anchors = [f"claim-{c}-{n}" for c, n in zip(claims["claim"], number, strict=True)]
     return page(
         "report.html.j2",
-        study=settings["study"],
-        left_out=settings["left_out"],
+        study=study,
+        skipped=settings.skipped,
         config=yaml.safe_dump(
-            settings["study"],
+            study,
             sort_keys=False,
             default_flow_style=None,
             width=96,
@@ -90,9 +110,9 @@ def render(
         figures={name: base64.b64encode(data).decode() for name, data in figures.items()},
         captions=captions,
         samples=samples,
-        made_by=made_by,
+        provenance=provenance,
         # "<" would end the script element that holds the text.
-        embedded=canonical_json(made_by).replace("<", "\\u003c"),
+        embedded=canonical_json(provenance).replace("<", "\\u003c"),
     )
 
 
@@ -130,7 +150,7 @@ def page(template: str, **values: Any) -> str:
 def sample_answers(
     examples: pd.DataFrame, answers: pd.DataFrame, students: pd.DataFrame
 ) -> list[dict[str, Any]]:
-    """Choose prompts of comparison, with what a teacher and some students answer.
+    """Choose evaluated prompts, with what a teacher and some students answer.
 
     Parameters
     ----------
@@ -161,10 +181,10 @@ def sample_answers(
         known = row["probabilities"]
         weights = [0.0] * len(references) if known is None else list(known)
         own = answers[answers["prompt_id"] == prompt]
-        likeliest = own["draw"] == _LIKELIEST
+        greedy = own["draw"] == GREEDY
         texts = [
-            ("Teacher, likeliest", own.loc[likeliest, "text"]),
-            ("Teacher, sampled", own.loc[~likeliest, "text"]),
+            ("Teacher, greedy", own.loc[greedy, "text"]),
+            ("Teacher, sampled", own.loc[~greedy, "text"]),
             *((who, rows.loc[rows["prompt_id"] == prompt, "text"]) for who, rows in shown),
         ]
         order = sorted(range(len(references)), key=lambda place: -weights[place])
@@ -223,7 +243,7 @@ def _counted(texts: Sequence[str], references: list[str]) -> dict[str, Any]:
 
 
 def _overview(claims: pd.DataFrame) -> list[dict[str, Any]]:
-    """A line for each number of a claim."""
+    """A line per number of a claim."""
     found = []
     for number, rows in claims.groupby("claim"):
         counts = rows["verdict"].value_counts()

@@ -5,13 +5,14 @@ bytes.
 """
 
 from collections.abc import Mapping
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from kduq.errors import UserError
 from kduq.report.page import page
+from kduq.study.paths import benchmark
 
 
 def planned(stages: Mapping[str, str]) -> dict[str, str]:
@@ -27,19 +28,8 @@ def planned(stages: Mapping[str, str]) -> dict[str, str]:
     dict of str to str
         Family, empty where the job has none, by the file's path below ``benchmarks``.
     """
-    found = {}
-    for path, stage in stages.items():
-        parts = PurePosixPath(path).with_suffix("").parts
-        if len(parts) == 1:
-            continue  # one of its kind
-        if parts[0] == "teachers":
-            family, names = "", parts[1:-1]
-        elif parts[0] in ("examples", "figures"):
-            family, names = "", parts[1:]
-        else:  # experiment, family, data set, stage and, of blocks, the block
-            family, names = parts[1], (*parts[:3], *parts[4:])
-        found[f"{stage}/{'_'.join(names)}.tsv"] = family
-    return found
+    pairs = (benchmark(path, stage) for path, stage in stages.items())
+    return dict(pair for pair in pairs if pair is not None)
 
 
 def read(folder: Path, families: Mapping[str, str]) -> pd.DataFrame:
@@ -56,7 +46,7 @@ def read(folder: Path, families: Mapping[str, str]) -> pd.DataFrame:
     Returns
     -------
     pandas.DataFrame
-        A row a job: stage, family (empty where the job has none), wall, cpu (seconds) and memory
+        A row per job: stage, family (empty where the job has none), wall, cpu (seconds) and memory
         (megabytes, NaN where the job was too short to be looked at).
 
     Raises

@@ -1,4 +1,4 @@
-"""Stage ``responses`` of language models: answers that students learn from."""
+"""Stage ``responses`` of text: answers of the teacher that students learn from."""
 
 from collections.abc import Callable
 from typing import Any
@@ -9,28 +9,40 @@ from kduq import seeds
 from kduq.data.corpus import Corpus
 from kduq.families.lm import sampling
 from kduq.families.lm.text import Model, Tokenizer
+from kduq.responses.settings import TextSettings as Settings
+from kduq.stage import Inputs, Outputs, progress
+from kduq.teacher import text as teacher
+
+__all__ = ["Settings", "run", "sample"]
+
+
+def run(settings: Settings, inputs: Inputs, outputs: Outputs) -> None:
+    """Write the answers of a shard; see `kduq.stage.Stage`."""
+    corpus = Corpus.from_columns(inputs.read("examples").table.to_pydict())
+    model, tokenizer = teacher.load(inputs)
+    per_replicate = sum(number for _, number in settings.temperatures) * len(corpus.training)
+    with progress(per_replicate * len(settings.replicates), "answer") as advance:
+        outputs.write("responses", sample(model, tokenizer, settings, corpus, advance))
 
 
 def sample(
     model: Model,
     tokenizer: Tokenizer,
-    settings: dict[str, Any],
+    settings: Settings,
     corpus: Corpus,
-    progress: Callable[[int], object],
+    advance: Callable[[int], object],
 ) -> dict[str, Any]:
-    """Sample the answers of a block of replicates to the training prompts.
+    """Sample the answers of a shard of replicates to the training prompts.
 
     Parameters
     ----------
     model, tokenizer
         The teacher.
-    settings : dict
-        experiment, family, dataset, seed, start and stop (range of replicates), temperatures
-        (pairs of a temperature, 0 for the likeliest answer, and the number of answers), decoding
-        and max_length.
+    settings : Settings
+        Of the shard.
     corpus : Corpus
         The prompts.
-    progress : callable
+    advance : callable
         Told the number of answers after each replicate and temperature.
 
     Returns
@@ -40,33 +52,38 @@ def sample(
         replicate, response j of a prompt has the same random numbers at every temperature.
     """
     # A branch of its own: a student must not draw with its teacher's random numbers.
-    path = (settings["experiment"], settings["family"], settings["dataset"], "responses")
+    path = (*settings.path, "responses")
     chosen = corpus.training
     questions = [corpus.prompts[i] for i in chosen]
     rows: list[tuple[int, float, sampling.Answer]] = []
     greedy: list[sampling.Answer] = []
-    for replicate in range(settings["start"], settings["stop"]):
-        seed = seeds.replicate_seed(settings["seed"], path, replicate)
-        for temperature, number in settings["temperatures"]:
+    for replicate in settings.replicates:
+        seed = seeds.replicate_seed(settings.seed, path, replicate)
+        for temperature, number in settings.temperatures:
             if temperature == 0 and greedy:
-                found = greedy  # the likeliest answer is every replicate's
+                answers = greedy  # the greedy answer is every replicate's
             else:
-                decoding = settings["decoding"] | {"temperature": temperature}
-                found = sampling.answer(
-                    model, tokenizer, questions, number, decoding, seed, settings["max_length"]
+                answers = sampling.answer(
+                    model,
+                    tokenizer,
+                    questions,
+                    number,
+                    settings.decoding,
+                    temperature,
+                    seed,
+                    settings.max_length,
                 )
             if temperature == 0:
-                greedy = found
-            rows += [(replicate, temperature, answer) for answer in found]
-            progress(len(found))
-    answers = [answer for _, _, answer in rows]
+                greedy = answers
+            rows += [(replicate, temperature, answer) for answer in answers]
+            advance(len(answers))
     return {
         "replicate": np.array([replicate for replicate, _, _ in rows], np.int32),
-        "response": np.array([a.draw for a in answers], np.int32),
-        "prompt_id": np.array([chosen[a.prompt] for a in answers], np.int32),
+        "response": np.array([a.draw for _, _, a in rows], np.int32),
+        "prompt_id": np.array([chosen[a.prompt] for _, _, a in rows], np.int32),
         "temperature": np.array([temperature for _, temperature, _ in rows]),
-        "text": [a.text for a in answers],
-        "n_tokens": np.array([a.n_tokens for a in answers], np.int32),
-        "logprob": np.array([a.logprob for a in answers]),
-        "finish_reason": [a.finish_reason for a in answers],
+        "text": [a.text for _, _, a in rows],
+        "n_tokens": np.array([a.n_tokens for _, _, a in rows], np.int32),
+        "logprob": np.array([a.logprob for _, _, a in rows]),
+        "finish_reason": [a.finish_reason for _, _, a in rows],
     }

@@ -10,7 +10,8 @@ from typing import Any
 from kduq import artifacts
 from kduq.artifacts import files
 from kduq.errors import ArtifactError
-from kduq.study import Job, Study
+from kduq.study.study import Study
+from kduq.study.target import Target
 
 #: Stages whose artifacts are Parquet files.
 _TABLES = (
@@ -66,11 +67,11 @@ def audit(study: Study, root: Path) -> list[Finding]:
     digests: dict[str, str] = {}
     made_with: Counter[tuple[str, str]] = Counter()
     stale: set[str] = set()
-    for job in study.jobs.values():
-        source = next((n for names in job.inputs.values() for n in names if n in stale), None)
-        found = _check(job, study, root, source, digests, made_with)
+    for target in study.targets.values():
+        source = next((n for names in target.inputs.values() for n in names if n in stale), None)
+        found = _check(target, study, root, source, digests, made_with)
         if any(finding.kind == "stale" for finding in found):
-            stale.add(job.path)
+            stale.add(target.path)
         findings.extend(found)
     findings.extend(_surplus(study, root))
     findings.extend(
@@ -111,20 +112,20 @@ def _digest(path: Path, digests: dict[str, str]) -> str | None:
 
 
 def _check(
-    job: Job,
+    target: Target,
     study: Study,
     root: Path,
     stale: str | None,
     digests: dict[str, str],
     made_with: Counter[tuple[str, str]],
 ) -> list[Finding]:
-    path = root / job.path
+    path = root / target.path
     if not path.is_file():
         return [Finding("missing", str(path), "not there")]
     rows = None
     try:
-        if job.stage in _TABLES:
-            artifact = artifacts.read(path, job.stage)
+        if target.stage in _TABLES:
+            artifact = artifacts.read(path, target.stage)
             made_by, rows = artifact.provenance, artifact.table.num_rows
             artifacts.check_files(path, made_by)
         else:
@@ -134,28 +135,28 @@ def _check(
         return [Finding("damaged", str(path), reason)]
     made_with.update(made_by.get("versions", {}).items())
     # A study without evidence for any claim has no rows of them.
-    some = rows == 0 and job.stage != "claims"
-    if rows is not None and (some if job.rows is None else rows != job.rows):
-        wanted = job.rows if job.rows is not None else "at least one"
+    some = rows == 0 and target.stage != "claims"
+    if rows is not None and (some if target.rows is None else rows != target.rows):
+        wanted = target.rows if target.rows is not None else "at least one"
         return [Finding("damaged", str(path), f"{rows} rows where {wanted} are expected")]
-    reasons = _departures(made_by, job, study, root, digests)
+    reasons = _departures(made_by, target, study, root, digests)
     if not reasons and stale is not None:
         reasons = [f"made from {stale}, which is stale"]
     return [Finding("stale", str(path), "; ".join(reasons))] if reasons else []
 
 
 def _departures(
-    made_by: Mapping[str, Any], job: Job, study: Study, root: Path, digests: dict[str, str]
+    made_by: Mapping[str, Any], target: Target, study: Study, root: Path, digests: dict[str, str]
 ) -> list[str]:
     """Where an artifact's own provenance is not what is planned."""
     reasons = []
-    expected = json.loads(artifacts.canonical_json(job.settings))
+    expected = target.config
     if made_by.get("config") != expected:
         reasons.append(f"made with other settings ({_difference(made_by.get('config'), expected)})")
-    if made_by.get("code") != job.code:
-        reasons.append(f"made by other code of {', '.join(job.modules)}")
-    planned = {name: root / name for names in job.inputs.values() for name in names}
-    planned |= {name: Path(name) for name in study.data_files(job)}
+    if made_by.get("code") != target.code:
+        reasons.append(f"made by other code of {', '.join(target.modules)}")
+    planned = {name: root / name for names in target.inputs.values() for name in names}
+    planned |= {name: Path(name) for name in study.user_files(target)}
     recorded = made_by.get("inputs", {})
     if set(recorded) != set(planned):
         reasons.append("made from other files")
@@ -182,7 +183,7 @@ def _short(value: Any) -> str:
 
 
 def _surplus(study: Study, root: Path) -> list[Finding]:
-    planned = {str(root / path) for path in study.jobs}
+    planned = {str(root / path) for path in study.targets}
     there = sorted(str(p) for p in root.rglob("*.parquet") if not p.name.startswith("."))
     return [
         Finding("surplus", path, "not part of the study as it is configured; may be deleted")
@@ -211,8 +212,8 @@ def summary(study: Study, root: Path, findings: list[Finding]) -> str:
     lines = [f"{f.kind:8s} {f.path}: {f.reason}" for f in findings]
     bad = sum(f.kind in PROBLEMS for f in findings)
     counts = [f"{sum(f.kind == kind for f in findings)} {kind}" for kind in (*PROBLEMS, "surplus")]
-    good = len(study.jobs) - bad
-    lines.append(f"{root}: {good} of {len(study.jobs)} artifacts are good; {', '.join(counts)}")
+    good = len(study.targets) - bad
+    lines.append(f"{root}: {good} of {len(study.targets)} artifacts are good; {', '.join(counts)}")
     if bad:
         lines.append(
             "rebuild missing and damaged ones, and their dependants, with snakemake; one that "

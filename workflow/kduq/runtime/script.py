@@ -1,13 +1,14 @@
 """How an entry script runs: its log, its threads, its fingerprint and its errors."""
 
 import contextlib
+import importlib
 import io
 import json
 import os
 import sys
 import traceback
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any, NoReturn
 
@@ -18,61 +19,64 @@ from kduq.artifacts import files
 from kduq.artifacts.fingerprint import PACKAGE, fingerprint
 from kduq.errors import UserError
 from kduq.runtime import liveness
+from kduq.stage import Inputs, Outputs, Stage
+from kduq.study.paths import study_root
 
 
 @dataclass(frozen=True)
 class Parameters:
-    """What a rule's params say; see `kduq.runtime.snapshot.RunSnapshot.parameters`."""
+    """What a rule's params say; see `kduq.study.target.Target.parameters`."""
 
+    schema_version: int
     stage: str
     config: dict[str, Any]
     code: str
-    modules: tuple[str, ...]
+    entry: str
+    modules: list[str]
     lineage: str
     inputs: dict[str, str]
-    #: Of each input file its digest, and what tells whether it has been replaced since.
-    read: dict[str, tuple[str, tuple[int, ...]]] = field(default_factory=dict)
 
     @classmethod
     def parse(cls, text: str) -> "Parameters":
-        """Read the text that `kduq.runtime.snapshot.RunSnapshot.parameters` writes."""
-        values = json.loads(text)
-        return cls(
-            values["stage"],
-            values["config"],
-            values["code"],
-            tuple(values["modules"]),
-            values["lineage"],
-            values["inputs"],
-        )
+        """Read the text that `kduq.study.target.Target.parameters` writes."""
+        return cls(**json.loads(text))
 
-    def look_at(self, inputs: Sequence[str]) -> None:
-        """Take the digests of all input files, before anything is read from them."""
-        self.read.update({path: (files.digest(path), _stamp(path)) for path in inputs})
+    def check_code(self, output: str) -> None:
+        """Refuse to make an output by code that is not the code that was planned."""
+        if fingerprint(self.entry, *self.modules) != self.code:
+            raise UserError(
+                f"{output}: the code of {', '.join(self.modules)} changed after this job was "
+                "planned; run the same command again"
+            )
 
-    def made_by(self, inputs: Sequence[str], root: str) -> dict[str, Any]:
-        """Provenance of an output, when it is made.
+
+class InputDigests:
+    """Digests of a job's inputs, taken before anything is read from them.
+
+    Parameters
+    ----------
+    paths : iterable of str
+        The files.
+    """
+
+    def __init__(self, paths: list[str]) -> None:
+        self._recorded = {path: (files.digest(path), _stamp(path)) for path in paths}
+
+    def by_name(self, root: str) -> dict[str, str]:
+        """Digests by path inside the study.
 
         Parameters
         ----------
-        inputs : sequence of str
-            Input files.
         root : str
-            Folder of the study; inputs are named relative to it.
-
-        Returns
-        -------
-        dict
-            See `kduq.artifacts.provenance`.
+            Folder of the study; files outside it keep their paths.
 
         Raises
         ------
         UserError
-            If an input has been replaced since the job began, by a run after its own perhaps.
+            If an input has been replaced since the job began, by a later run perhaps.
         """
         digests = {}
-        for path in inputs:
-            digest, stamp = self.read[path]
+        for path, (digest, stamp) in self._recorded.items():
             if not Path(path).exists() or _stamp(path) != stamp:
                 raise UserError(
                     f"{path}: replaced while this job read it, so nothing is written; run the "
@@ -80,25 +84,62 @@ class Parameters:
                 )
             name = os.path.relpath(path, root) if Path(path).is_relative_to(root) else path
             digests[name] = digest
-        return artifacts.provenance(self.stage, self.config, self.code, digests, self.lineage)
+        return digests
 
 
 def _stamp(path: str) -> tuple[int, ...]:
-    found = Path(path).stat()
-    return found.st_ino, found.st_size, found.st_mtime_ns
+    status = Path(path).stat()
+    return status.st_ino, status.st_size, status.st_mtime_ns
 
 
 #: Standard error of the process while a job's log has taken its place.
 _TERMINAL: list[IO[str]] = []
-Main = Callable[[Any, Any, Any], None]
 
 
-def run(main: Main, snakemake: Any, parse: bool = True) -> None:
-    """Run an entry script's ``main(input, output, params)``.
+def run_stage(snakemake: Any) -> None:
+    """Run the stage that a rule's params name; the whole of most entry scripts.
 
-    Output and error streams go to the rule's log, numerical libraries use the rule's threads, a
-    user's mistake ends the job with one line, and code that changed since the job was planned, or
-    an input made with other settings or code, ends it before anything is written.
+    The code must be what was planned, and so must the inputs' lineage; nothing is written if an
+    input is replaced meanwhile.
+
+    Parameters
+    ----------
+    snakemake : object
+        What Snakemake hands to a script: params.job is the text that `Parameters` reads, and every
+        output has the name under which the stage writes it.
+    """
+    run(_run_stage, snakemake)
+
+
+def _run_stage(snakemake: Any) -> None:
+    parameters = Parameters.parse(snakemake.params.job)
+    output = str(snakemake.output[0])
+    parameters.check_code(output)
+    digests = InputDigests(list(snakemake.input))
+    root = study_root(output)
+    artifacts.check_lineage(snakemake.input, root, parameters.inputs)
+    stage: Stage = importlib.import_module(parameters.modules[0])  # type: ignore[assignment]
+    inputs = Inputs({role: list(paths) for role, paths in snakemake.input.items()})
+
+    def provenance() -> Mapping[str, Any]:
+        return artifacts.provenance(
+            parameters.stage,
+            parameters.config,
+            parameters.code,
+            digests.by_name(root),
+            parameters.lineage,
+        )
+
+    outputs = Outputs({name: str(path) for name, path in snakemake.output.items()}, provenance)
+    with _threads(snakemake.threads):
+        stage.run(stage.Settings.model_validate(parameters.config), inputs, outputs)
+
+
+def run(main: Callable[[Any], None], snakemake: Any) -> None:
+    """Run an entry script's ``main(snakemake)``.
+
+    Output and error streams go to the rule's log, numerical libraries use the rule's threads, and a
+    user's mistake ends the job with one line.
 
     Parameters
     ----------
@@ -106,27 +147,12 @@ def run(main: Main, snakemake: Any, parse: bool = True) -> None:
         The script's work.
     snakemake : object
         What Snakemake hands to a script.
-    parse : bool
-        Whether params.job is a `Parameters` text whose fingerprint is to be checked.
     """
     files.before_commit[:] = [liveness.ensure_current]
     with _log(snakemake.log[0]) as terminal:
         _TERMINAL.append(terminal)
         try:
-            parameters = snakemake.params
-            if parse:
-                parameters = Parameters.parse(snakemake.params.job)
-                if fingerprint(*parameters.modules) != parameters.code:
-                    raise UserError(
-                        f"{snakemake.output[0]}: the code of {', '.join(parameters.modules)} "
-                        "changed after this job was planned; run the same command again"
-                    )
-                parameters.look_at(snakemake.input)
-                if parameters.inputs:
-                    root = study_root(snakemake.output[0])
-                    artifacts.check_lineage(snakemake.input, root, parameters.inputs)
-            with _threads(snakemake.threads):
-                main(snakemake.input, snakemake.output, parameters)
+            main(snakemake)
         except UserError as error:
             _stop(str(error))
         except OSError as error:
@@ -147,11 +173,11 @@ def _stop(text: str) -> NoReturn:
     with contextlib.suppress(OSError):
         sys.stderr.write(f"{text}\n")
         sys.stderr.flush()
-    say(text)
+    print_to_terminal(text)
     raise SystemExit(1) from None
 
 
-def say(text: str) -> None:
+def print_to_terminal(text: str) -> None:
     """Write lines to the terminal that the job was started from, beside its log."""
     if _TERMINAL:
         _TERMINAL[-1].write(f"{text}\n")
@@ -176,23 +202,23 @@ def _log(path: str) -> Iterator[IO[str]]:
         sys.stdout.reconfigure(line_buffering=True)
     sys.stdout.flush()
     sys.stderr.flush()
-    kept = os.dup(1), os.dup(2)
+    saved = os.dup(1), os.dup(2)
     log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o644)
     os.dup2(log, 1)
     os.dup2(log, 2)
     os.close(log)
     try:
-        with os.fdopen(os.dup(kept[1]), "w") as terminal:
+        with os.fdopen(os.dup(saved[1]), "w") as terminal:
             yield terminal
     finally:
         for number, stream in ((1, sys.stdout), (2, sys.stderr)):
             try:
                 stream.flush()
-            except OSError:  # a full disk; said already, and not to be said on the terminal too
+            except OSError:  # a full disk, which has been reported
                 with open(os.devnull, "w") as nowhere:
                     os.dup2(nowhere.fileno(), number)
                     stream.flush()
-        for number, copy in zip((1, 2), kept, strict=True):
+        for number, copy in zip((1, 2), saved, strict=True):
             os.dup2(copy, number)
             os.close(copy)
 
@@ -202,40 +228,3 @@ def share_library() -> None:
     here = str(PACKAGE.parent)
     others = [p for p in os.environ.get("PYTHONPATH", "").split(os.pathsep) if p and p != here]
     os.environ["PYTHONPATH"] = os.pathsep.join([here, *others])
-
-
-def study_root(path: str) -> str:
-    """Folder ``results/{study}`` of a path below it."""
-    parts = Path(path).parts
-    return str(Path(*parts[: parts.index("results") + 2]))
-
-
-def language_model(teacher: str) -> tuple[Any, Any]:
-    """Model and tokenizer of a language-model teacher, by its table.
-
-    Parameters
-    ----------
-    teacher : str
-        Path of the artifact ``teacher``, which lists the model's files.
-
-    Returns
-    -------
-    model, tokenizer
-        As of `kduq.families.lm.models.load`.
-
-    Raises
-    ------
-    ArtifactError
-        If the table or a file of the model is missing or damaged.
-    """
-    # Imported here: no other family needs it.
-    from kduq.families.lm import models  # noqa: PLC0415
-
-    artifacts.check_files(teacher, artifacts.read(teacher, "teacher").provenance)
-    return models.load(str(Path(teacher).parent / "model"))
-
-
-def run_of(path: str) -> tuple[str, str, str]:
-    """Experiment, family and data set of a path below a study's folder."""
-    parts = Path(path).relative_to(study_root(path)).parts
-    return parts[0], parts[1], parts[2]

@@ -15,10 +15,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from kduq.artifacts.canonical import canonical_json
 from kduq.artifacts.files import digest
-from kduq.study import Job, Study
-from kduq.study.planned import lineages
+from kduq.study.study import Study
+from kduq.study.target import Target, lineage
 
 #: The environment variable.
 VARIABLE = "KDUQ_RUN_SNAPSHOT"
@@ -33,7 +32,7 @@ class RunSnapshot:
     config : mapping
         The configuration, as read from config.yaml and its overlays.
     code : mapping of str to str
-        Fingerprint of the code by its modules, joined by commas.
+        Fingerprint of the code by its entry script and modules, joined by commas.
     files : mapping of str to str
         SHA-256 of the user's files by path.
     """
@@ -58,12 +57,14 @@ class RunSnapshot:
         RunSnapshot
             With the digests of the library and of the user's files that exist.
         """
-        jobs = study.jobs.values()
-        paths = {path for job in jobs for path in study.data_files(job) if Path(path).is_file()}
-        code = {
-            ",".join(modules): job.code for modules, job in {j.modules: j for j in jobs}.items()
-        }
-        return cls(config, code, {path: digest(path) for path in sorted(paths)})
+        targets = study.targets.values()
+        paths = {path for t in targets for path in study.user_files(t) if Path(path).is_file()}
+        code = {_code_key(target): target for target in targets}
+        return cls(
+            config,
+            {key: target.code for key, target in code.items()},
+            {path: digest(path) for path in sorted(paths)},
+        )
 
     @classmethod
     def from_environment(cls) -> "RunSnapshot | None":
@@ -80,37 +81,35 @@ class RunSnapshot:
         values = json.dumps({"config": self.config, "code": self.code, "files": self.files})
         return base64.b64encode(zlib.compress(values.encode(), 9)).decode()
 
-    def lineages(self, study: Study) -> dict[str, str]:
-        """Return `kduq.study.planned.lineages` with the code and the user's files of the run."""
+    def lineage(self, study: Study) -> dict[str, str]:
+        """Return `kduq.study.target.lineage` with the code and the user's files of the run."""
 
-        def users(job: Job) -> dict[str, str]:
-            paths = study.data_files(job)
+        def user_files(target: Target) -> dict[str, str]:
+            paths = study.user_files(target)
             return {path: self.files[path] for path in paths if path in self.files}
 
-        return lineages(study.jobs, self._code_of, users)
+        return lineage(study.targets, self._code_of, user_files)
 
-    def parameters(self, job: Job, lineage: Mapping[str, str]) -> str:
-        """Return the parameters of a job, as `kduq.study.Job.parameters`, with the code of the run.
+    def parameters(self, target: Target, lineage_by_path: Mapping[str, str]) -> str:
+        """Return the parameters of a target, with the code of the run.
 
         Parameters
         ----------
-        job : Job
-            The job.
-        lineage : mapping of str to str
-            Lineages of its artifact and of its inputs, by path. They are parameters too: an input
-            that was built in another way has the same name and is not an input of this run.
+        target : Target
+            The artifact.
+        lineage_by_path : mapping of str to str
+            Of `lineage`.
 
         Returns
         -------
         str
-            Canonical JSON.
+            See `kduq.study.target.Target.parameters`.
         """
-        values = json.loads(job.parameters)
-        values["code"] = self._code_of(job)
-        values["lineage"] = lineage[job.path]
-        sources = [path for paths in job.inputs.values() for path in paths]
-        values["inputs"] = {path: lineage[path] for path in sources}
-        return canonical_json(values)
+        return target.parameters(self._code_of(target), lineage_by_path)
 
-    def _code_of(self, job: Job) -> str:
-        return self.code[",".join(job.modules)]
+    def _code_of(self, target: Target) -> str:
+        return self.code[_code_key(target)]
+
+
+def _code_key(target: Target) -> str:
+    return ",".join((target.entry, *target.modules))

@@ -16,13 +16,13 @@ from kduq.statistics.intervals import (
     jackknife,
     mean,
     pooled_mean,
-    variance,
 )
-from kduq.statistics.variance import (
+from kduq.statistics.random_effects import (
     inter_student_trace,
     inter_student_variance,
     moments,
     systematic_noise,
+    variance,
 )
 
 __all__ = [

@@ -1,25 +1,36 @@
-"""Stage ``students``: distilled models, all replicates of a chunk trained at once."""
+"""Stage ``students`` of tables: distilled models, all replicates of an ensemble trained at once."""
 
 import functools
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy import special
 
-from kduq import families, seeds
-
-#: A condition: what an experiment varies between students. Keys are the condition columns.
-Condition = dict[str, Any]
-
+from kduq import seeds
+from kduq.artifacts import schemas
+from kduq.conditions import Condition
+from kduq.families import FAMILIES
+from kduq.families.protocol import Batch, Model, Problem, Trained
+from kduq.responses import tabular as responses
+from kduq.stage import Inputs, Outputs, progress
+from kduq.students.settings import TabularSettings as Settings
+from kduq.teacher import tabular as teacher
 
 #: Divergence factor of classification.
 _CLASS_DIVERGENCE = 1.5
 
 
+def run(settings: Settings, inputs: Inputs, outputs: Outputs) -> None:
+    """Write the students of a shard; see `kduq.stage.Stage`."""
+    data, noise = read_distillation_data(settings, inputs)
+    total = len(settings.replicates) * len(settings.conditions)
+    with progress(total, "student") as advance:
+        outputs.write("students", train(settings, data, noise, advance))
+
+
 @dataclass(frozen=True)
-class Teaching:
+class DistillationData:
     """What the students of a run learn from.
 
     Attributes
@@ -32,43 +43,84 @@ class Teaching:
         The teacher's mean prediction, or its class probabilities, on the training rows.
     """
 
-    problem: families.Problem
+    problem: Problem
     test_y: np.ndarray
     teacher_mean: np.ndarray
 
 
+def read_distillation_data(
+    settings: Settings, inputs: Inputs
+) -> tuple[DistillationData, np.ndarray]:
+    """Read what the students of a shard learn from.
+
+    Parameters
+    ----------
+    settings : Settings
+        Of the shard.
+    inputs : Inputs
+        Its examples, teacher and responses.
+
+    Returns
+    -------
+    data : DistillationData
+        Inputs, truth and the teacher's mean.
+    noise : ndarray of shape (replicates, responses, n)
+        Of the responses.
+    """
+    # Imported before the threads of its libraries are counted.
+    FAMILIES[settings.family].model(settings.task)
+    columns = teacher.arrays(inputs.read("examples"))
+    train = columns["split"] == "train"
+    mean = inputs.read("teacher").column(teacher.RESPONSE_COLUMNS[settings.task])[train]
+    data = DistillationData(*teacher.problem(settings.task, **columns), mean)
+    noise = inputs.read("responses").column("noise")
+    return data, noise.reshape(len(settings.replicates), -1, int(train.sum()))
+
+
 @dataclass(frozen=True)
-class _Chunk:
-    """The replicates of one aligned chunk; those outside the block are computed and dropped."""
+class Ensemble:
+    """Replicates that are trained at once; those outside the shard are computed and dropped.
+
+    Attributes
+    ----------
+    present : ndarray of bool of shape (B,)
+        Whether a replicate is part of the shard.
+    replicates, seeds : ndarray of int of shape (B,)
+        Numbers and seeds of the replicates.
+    noise : ndarray of float32 of shape (B, responses, n)
+        Of the responses.
+    shared_seed : int, optional
+        See `kduq.families.protocol.Batch`.
+    """
 
     present: np.ndarray
     replicates: np.ndarray
     seeds: np.ndarray
     noise: np.ndarray
+    shared_seed: int | None = None
 
 
-class _Labels:
-    """Labels of one chunk at one alpha: what each method makes of the first k responses.
+class RegressionTargets:
+    """Labels of one ensemble at one alpha: what each method makes of the first k responses.
 
     Parameters
     ----------
-    model : Family
+    model : Model
         Trains the pilot students.
-    teaching : Teaching
+    data : DistillationData
         What is learnt from.
-    chunk : _Chunk
+    ensemble : Ensemble
         Replicates and noise.
     alpha : float, optional
         Noise variance over Var(y_train); None for a teacher that answers its mean.
     """
 
     def __init__(
-        self, model: families.Family, teaching: Teaching, chunk: _Chunk, alpha: float | None
+        self, model: Model, data: DistillationData, ensemble: Ensemble, alpha: float | None
     ) -> None:
-        self._model, self._teaching, self._chunk = model, teaching, chunk
-        self._variance = (alpha or 0.0) * float(teaching.problem.train_y.var())
-        deviation = np.sqrt(self._variance)
-        self._responses = teaching.teacher_mean + deviation * chunk.noise.astype(np.float64)
+        self._model, self._data, self._ensemble = model, data, ensemble
+        self._variance = (alpha or 0.0) * float(data.problem.train_y.var())
+        self._responses = responses.form(data.teacher_mean, ensemble.noise, self._variance)
         self._pilots: list[np.ndarray] = []
 
     def _pilot_predictions(self, k: int) -> np.ndarray:
@@ -78,8 +130,13 @@ class _Labels:
         """
         while len(self._pilots) < k:
             j = len(self._pilots)
-            batch = families.Batch(self._responses[:, j], self._chunk.seeds, pilot=j)
-            self._pilots.append(self._model.train(batch).train_prediction)
+            batch = Batch(
+                self._responses[:, j],
+                self._ensemble.seeds,
+                pilot=j,
+                shared_seed=self._ensemble.shared_seed,
+            )
+            self._pilots.append(self._model.fit(batch).train_prediction)
         return np.stack(self._pilots[:k], axis=1)
 
     def make(self, condition: Condition) -> np.ndarray:
@@ -89,12 +146,15 @@ class _Labels:
         variance s²/k, with the mean S of the k pilot students' predictions, whose variance is
         that across pilots over k, pooled over training rows: (T/v_T + S/v_S)/(1/v_T + 1/v_S).
         The oracle replaces S by the noiseless teacher. At k = 1 there is no variance to be had
-        and every method is single (PROTOCOL, corrections 1 and 2).
+        and every method is single.
+
+        The released scripts of Cui & Pei (2026) mix in the noiseless teacher mean, which no user
+        has (here: the oracle), and weight a mean of k responses by the variance of one response.
         """
-        method, k = condition["method"], condition["k"] or 1
-        if condition["label_source"] == "truth":
-            truth = self._teaching.problem.train_y
-            return np.broadcast_to(truth, (len(self._chunk.seeds), *truth.shape))
+        method, k = condition.method, condition.k or 1
+        if condition.label_source == "truth":
+            truth = self._data.problem.train_y
+            return np.broadcast_to(truth, (len(self._ensemble.seeds), *truth.shape))
         if method in (None, "single") or k == 1:
             return self._responses[:, 0]
         average = self._responses[:, :k].mean(axis=1)
@@ -105,31 +165,31 @@ class _Labels:
         student_variance = pilots.var(axis=1, ddof=1).mean(axis=1, keepdims=True) / k
         weight = student_variance / (teacher_variance + student_variance)
         oracle = method == "variance_weighting_oracle"
-        own = self._teaching.teacher_mean if oracle else pilots.mean(axis=1)
+        own = self._data.teacher_mean if oracle else pilots.mean(axis=1)
         return weight * average + (1 - weight) * own
 
 
-class _ClassLabels:
-    """Labels of one chunk in classification: what each source makes of the teacher's classes.
+class ClassificationTargets:
+    """Labels of one ensemble in classification: what each source makes of the teacher's classes.
 
     Parameters
     ----------
-    model : Family
+    model : Model
         The students' family.
-    teaching : Teaching
+    data : DistillationData
         What is learnt from.
-    chunk : _Chunk
+    ensemble : Ensemble
         Replicates and noise.
     alpha : float, optional
         None: the teacher's own distribution is the noise.
     """
 
     def __init__(
-        self, model: families.Family, teaching: Teaching, chunk: _Chunk, alpha: float | None
+        self, model: Model, data: DistillationData, ensemble: Ensemble, alpha: float | None
     ) -> None:
         del model, alpha
-        self._probabilities = teaching.teacher_mean
-        self._responses = sampled_classes(teaching.teacher_mean, chunk.noise)
+        self._probabilities = data.teacher_mean
+        self._responses = responses.sample_labels(data.teacher_mean, ensemble.noise)
 
     def make(self, condition: Condition) -> np.ndarray:
         """Labels of shape (B, n, C), rows of probabilities.
@@ -137,7 +197,7 @@ class _ClassLabels:
         hard: the teacher's most probable class; sampled: one class drawn from its probabilities;
         averaged: the mean of k such draws, one-hot; soft: the probabilities.
         """
-        source, k = condition["label_source"], condition["k"] or 1
+        source, k = condition.label_source, condition.k or 1
         size, shape = len(self._responses), self._probabilities.shape
         if source == "soft":
             return np.broadcast_to(self._probabilities, (size, *shape))
@@ -148,30 +208,6 @@ class _ClassLabels:
         for draw in range(k):
             labels += one_hot[self._responses[:, draw]]
         return labels / k
-
-
-def sampled_classes(probabilities: np.ndarray, noise: np.ndarray) -> np.ndarray:
-    """Classes that a teacher answers: the quantile transform of standard normal noise.
-
-    Parameters
-    ----------
-    probabilities : ndarray of shape (n, C)
-        The teacher's class probabilities.
-    noise : ndarray of shape (..., n)
-        Standard normal draws.
-
-    Returns
-    -------
-    ndarray of shape (..., n)
-        Class c where Φ(noise) lies between the cumulative probabilities of c - 1 and c, so that
-        every class is answered with its probability.
-    """
-    cumulative = np.clip(np.cumsum(probabilities, axis=1)[:, :-1], 0, 1)
-    thresholds = special.ndtri(cumulative).astype(np.float32)
-    classes = np.zeros(noise.shape, np.int16)
-    for threshold in thresholds.T:
-        classes += noise > threshold
-    return classes
 
 
 def bootstrap_counts(seed: int, n: int, fraction: float) -> np.ndarray:
@@ -196,7 +232,7 @@ def bootstrap_counts(seed: int, n: int, fraction: float) -> np.ndarray:
     return np.bincount(_drawn(seed, n, max(n, size))[:size], minlength=n).astype(np.uint16)
 
 
-# To draw a sample takes longer than to fit it, and the conditions of a chunk share theirs.
+# To draw a sample takes longer than to fit it, and the conditions of an ensemble share theirs.
 @functools.lru_cache(maxsize=128)
 def _drawn(seed: int, n: int, size: int) -> np.ndarray:
     rows = seeds.generator(seed, "bootstrap").integers(0, n, size=size)
@@ -204,87 +240,83 @@ def _drawn(seed: int, n: int, size: int) -> np.ndarray:
     return rows
 
 
-def _chunks(settings: dict[str, Any], width: int, noise: np.ndarray) -> Iterator[_Chunk]:
-    """Cut a block into chunks that start at multiples of their width.
+def _ensembles(
+    settings: Settings, width: int, noise: np.ndarray, shared_seed: int | None
+) -> Iterator[Ensemble]:
+    """Cut a shard into ensembles that start at multiples of their width.
 
-    A replicate then sits at the same place of a chunk of the same shape whatever its block, and
-    its bits do not depend on the blocks.
+    A replicate then sits at the same place of an ensemble of the same shape whatever its shard, and
+    its bits do not depend on the shards.
     """
-    start, stop = settings["start"], settings["stop"]
-    path = (settings["experiment"], settings["family"], settings["dataset"])
+    start, stop = settings.start, settings.stop
     for first in range(start // width * width, stop, width):
         replicates = np.arange(first, first + width)
         present = (replicates >= start) & (replicates < stop)
         filled = np.zeros((width, *noise.shape[1:]), np.float32)
         filled[present] = noise[replicates[present] - start]
-        seed = [seeds.replicate_seed(settings["seed"], path, int(r)) for r in replicates]
-        yield _Chunk(present, replicates, np.array(seed, dtype=np.int64), filled)
+        seed = [seeds.replicate_seed(settings.seed, settings.path, int(r)) for r in replicates]
+        yield Ensemble(present, replicates, np.array(seed, dtype=np.int64), filled, shared_seed)
 
 
 def train(
-    settings: dict[str, Any],
-    teaching: Teaching,
+    settings: Settings,
+    data: DistillationData,
     noise: np.ndarray,
-    progress: Callable[[int], object],
+    advance: Callable[[int], object],
 ) -> dict[str, Any]:
-    """Train the students of one block.
+    """Train the students of one shard.
 
     Parameters
     ----------
-    settings : dict
-        experiment, family, dataset, task, seed, model (the family's settings), start and stop
-        (range of replicates), conditions (list of `Condition`) and divergence_factor: a student
-        has diverged if a prediction is not finite or its training error exceeds that many times
-        the variance of the training targets. In classification, whose error is bounded, one and a
-        half times that of answering the frequencies of the classes; certain answers at random have
-        twice that.
-    teaching : Teaching
+    settings : Settings
+        Of the shard. A student has diverged if a prediction is not finite or its training error
+        exceeds divergence_factor times the variance of the training targets. In classification,
+        whose error is bounded, the limit is one and a half times the error of answering the
+        frequencies of the classes; certain answers at random have twice that.
+    data : DistillationData
         What is learnt from.
     noise : ndarray of shape (replicates, responses, n)
-        The block's responses.
-    progress : callable
-        Told the number of students after every chunk and condition.
+        Of the shard's responses.
+    advance : callable
+        Told the number of students after every ensemble and condition.
 
     Returns
     -------
     dict of str to array
-        The columns of the artifact, a row a student: by condition, then by replicate. Errors are
+        The columns of the artifact, a row per student: by condition, then by replicate. Errors are
         means over rows of the squared distance to the truth; in classification that of the
         probabilities to the one-hot truth (Brier 1950), and predictions run over test rows and,
         fastest, classes.
     """
-    path = (settings["experiment"], settings["family"], settings["dataset"])
-    model_settings = dict(settings["model"])
-    if model_settings.get("shared_init"):
+    shared_seed = None
+    if getattr(settings.model, "shared_init", False):
         # One draw for the whole run, apart from every replicate's own.
-        model_settings["shared_init"] = seeds.replicate_seed(
-            settings["seed"], (*path, "shared_init"), 0
-        )
-    elif "shared_init" in model_settings:
-        model_settings["shared_init"] = None
-    model = families.family(settings["family"], settings["task"])(teaching.problem, model_settings)
-    truth = teaching.problem.train_y
-    regression = settings["task"] == "regression"
-    kind = _Labels if regression else _ClassLabels
+        path = (*settings.path, "shared_init")
+        shared_seed = seeds.replicate_seed(settings.seed, path, 0)
+    model = FAMILIES[settings.family].model(settings.task)(data.problem, settings.model)
+    truth = data.problem.train_y
+    regression = settings.task == "regression"
+    kind = RegressionTargets if regression else ClassificationTargets
     limit = float(_row_error(np.broadcast_to(truth.mean(axis=0), truth.shape), truth))
-    limit *= settings["divergence_factor"] if regression else _CLASS_DIVERGENCE
-    conditions: list[Condition] = settings["conditions"]
+    limit *= settings.divergence_factor if regression else _CLASS_DIVERGENCE
+    conditions = settings.conditions
     parts: list[list[dict[str, Any]]] = [[] for _ in conditions]
-    for chunk in _chunks(settings, model.chunk, noise):
-        labels: dict[float | None, _Labels | _ClassLabels] = {}
+    for ensemble in _ensembles(settings, model.ensemble, noise, shared_seed):
+        labels: dict[float | None, RegressionTargets | ClassificationTargets] = {}
         # Methods that agree at k = 1 share one training.
-        trained: dict[tuple[Any, ...], dict[str, Any]] = {}
+        trained: dict[Condition, dict[str, Any]] = {}
         for index, condition in enumerate(conditions):
-            key = _training_key(condition)
+            method = "single" if condition.k == 1 else condition.method
+            key = condition.model_copy(update={"method": method})
             if key not in trained:
-                alpha = condition["alpha"]
+                alpha = condition.alpha
                 if alpha not in labels:
-                    labels = {alpha: kind(model, teaching, chunk, alpha)}
-                batch = _batch(condition, labels[alpha], teaching, chunk)
-                trained[key] = _rows(model.train(batch), teaching, chunk, limit)
+                    labels = {alpha: kind(model, data, ensemble, alpha)}
+                batch = _batch(condition, labels[alpha], data, ensemble)
+                trained[key] = rows_of(model.fit(batch), data, ensemble, limit)
             parts[index].append(trained[key])
-            progress(int(chunk.present.sum()))
-    return _stack(conditions, parts)
+            advance(int(ensemble.present.sum()))
+    return stack(conditions, parts)
 
 
 def _row_error(prediction: np.ndarray, truth: np.ndarray) -> np.ndarray:
@@ -293,38 +325,58 @@ def _row_error(prediction: np.ndarray, truth: np.ndarray) -> np.ndarray:
     return squared.reshape(*prediction.shape[: -truth.ndim], -1).sum(axis=-1) / len(truth)
 
 
-def _training_key(condition: Condition) -> tuple[Any, ...]:
-    method = "single" if condition["k"] == 1 else condition["method"]
-    rest = [value for name, value in condition.items() if name != "method"]
-    return (method, *rest)
-
-
 def _batch(
-    condition: Condition, labels: _Labels | _ClassLabels, teaching: Teaching, chunk: _Chunk
-) -> families.Batch:
-    n = len(teaching.problem.train_y)
+    condition: Condition,
+    labels: RegressionTargets | ClassificationTargets,
+    data: DistillationData,
+    ensemble: Ensemble,
+) -> Batch:
+    n = len(data.problem.train_y)
     counts = None
-    if condition["sample_fraction"] is not None:
+    if condition.sample_fraction is not None:
         counts = np.stack(
-            [bootstrap_counts(int(seed), n, condition["sample_fraction"]) for seed in chunk.seeds]
+            [bootstrap_counts(int(seed), n, condition.sample_fraction) for seed in ensemble.seeds]
         )
-    return families.Batch(labels.make(condition), chunk.seeds, counts, condition["init_noise"])
+    return Batch(
+        labels.make(condition),
+        ensemble.seeds,
+        counts,
+        condition.init_noise,
+        shared_seed=ensemble.shared_seed,
+    )
 
 
-def _rows(
-    trained: families.Trained, teaching: Teaching, chunk: _Chunk, limit: float
+def rows_of(
+    trained: Trained, data: DistillationData, ensemble: Ensemble, limit: float
 ) -> dict[str, Any]:
-    """Columns of the present replicates of one chunk and condition."""
-    present = chunk.present
+    """Columns of the replicates of an ensemble that the shard has, under one condition.
+
+    Parameters
+    ----------
+    trained : Trained
+        The ensemble, trained.
+    data : DistillationData
+        Truth.
+    ensemble : Ensemble
+        Which replicates the shard has.
+    limit : float
+        Training error above which a student has diverged.
+
+    Returns
+    -------
+    dict
+        Columns, and size, the number of rows.
+    """
+    present = ensemble.present
     train = trained.train_prediction[present]
     test = trained.test_prediction[present]
     with np.errstate(over="ignore", invalid="ignore"):
-        train_mse = _row_error(train, teaching.problem.train_y)
-        test_mse = _row_error(test, teaching.test_y)
+        train_mse = _row_error(train, data.problem.train_y)
+        test_mse = _row_error(test, data.test_y)
     size = len(test)
     test = test.reshape(size, -1)
     finite = np.isfinite(train.reshape(size, -1)).all(axis=1) & np.isfinite(test).all(axis=1)
-    # A partner that is not in the block was not given its own responses.
+    # A partner that is not in the shard was not given its own responses.
     paired = (present & present[np.arange(len(present)) ^ 1])[present]
 
     def optional(values: np.ndarray | None, pairs: bool = False) -> np.ndarray | None:
@@ -333,8 +385,8 @@ def _rows(
         return np.where(paired, values[present], np.nan) if pairs else values[present]
 
     return {
-        "replicate": chunk.replicates[present].astype(np.int32),
-        "seed": chunk.seeds[present],
+        "replicate": ensemble.replicates[present].astype(np.int32),
+        "seed": ensemble.seeds[present],
         "diverged": ~finite | (train_mse > limit),
         "rank_deficient": optional(trained.rank_deficient),
         "train_mse": train_mse,
@@ -347,13 +399,28 @@ def _rows(
     }
 
 
-def _stack(conditions: list[Condition], parts: list[list[dict[str, Any]]]) -> dict[str, Any]:
-    """One table from the chunks of every condition; a column that no chunk has is null."""
-    ordered = [(c, rows) for c, chunks in zip(conditions, parts, strict=True) for rows in chunks]
+def stack(
+    conditions: Sequence[Condition], parts: Sequence[Sequence[dict[str, Any]]]
+) -> dict[str, Any]:
+    """Stack ensembles to one table.
+
+    Parameters
+    ----------
+    conditions : sequence of Condition
+        What varies.
+    parts : sequence of sequence of dict
+        From `rows_of`: for each condition, its ensembles.
+
+    Returns
+    -------
+    dict of str to array or list
+        The columns of the artifact; one that no ensemble has is null.
+    """
+    ordered = [(c, rows) for c, part in zip(conditions, parts, strict=True) for rows in part]
     total = sum(rows["size"] for _, rows in ordered)
     table: dict[str, Any] = {
-        name: [condition[name] for condition, rows in ordered for _ in range(rows["size"])]
-        for name in conditions[0]
+        name: [getattr(condition, name) for condition, rows in ordered for _ in range(rows["size"])]
+        for name in schemas.CONDITION
     }
     for name in ordered[0][1]:
         if name == "size":

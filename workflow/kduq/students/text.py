@@ -1,19 +1,40 @@
-"""Stage ``students`` of language models: distilled, asked and embedded."""
+"""Stage ``students`` of text: distilled, asked and embedded."""
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
 import torch
 
 from kduq import seeds
+from kduq.answers.text import check_max_new_tokens, evaluate_on_prompts
+from kduq.artifacts import schemas
+from kduq.conditions import Condition
 from kduq.data.corpus import Corpus
 from kduq.families.lm import embeddings, models, sampling, training
 from kduq.families.lm.text import Model, Tokenizer
-from kduq.teacher import text as teacher
+from kduq.responses.settings import answer_temperature
+from kduq.stage import Inputs, Outputs, progress
+from kduq.students.settings import TextSettings as Settings
 
-Condition = dict[str, Any]
+__all__ = ["Responses", "Settings", "run", "train"]
+
+
+def run(settings: Settings, inputs: Inputs, outputs: Outputs) -> None:
+    """Write the students of a shard and their loss curves; see `kduq.stage.Stage`."""
+    corpus, responses = read_distillation_data(inputs)
+    with progress(len(settings.replicates) * len(settings.conditions), "student") as advance:
+        students, losses = train(settings, corpus, responses, advance)
+    outputs.write("losses", losses)
+    outputs.write("students", students)
+
+
+def read_distillation_data(inputs: Inputs) -> tuple[Corpus, dict[str, Any]]:
+    """Read what the students of a shard learn from: the corpus and columns of the responses."""
+    corpus = Corpus.from_columns(inputs.read("examples").table.to_pydict())
+    columns = ("replicate", "response", "prompt_id", "temperature", "text")
+    return corpus, inputs.read("responses").columns(columns)
 
 
 class Responses:
@@ -31,7 +52,9 @@ class Responses:
         self.prompts, self.texts = prompts, texts
 
     @classmethod
-    def of(cls, columns: dict[str, Any], replicate: int, temperature: float) -> "Responses":
+    def from_columns(
+        cls, columns: Mapping[str, Any], replicate: int, temperature: float
+    ) -> "Responses":
         """Select from the columns of the artifact ``responses``."""
         here = (columns["replicate"] == replicate) & (columns["temperature"] == temperature)
         rows = np.flatnonzero(here)
@@ -64,7 +87,7 @@ def nearest(centroids: np.ndarray, embedded: np.ndarray) -> np.ndarray:
 
 
 def weighted_centroids(responses: np.ndarray, own: np.ndarray) -> np.ndarray:
-    """Inverse-variance mix of the teacher's centroid and the student's own (PROTOCOL, section 7).
+    """Inverse-variance mix of the teacher's centroid and the student's own (Cui & Pei 2026, section 7).
 
     Parameters
     ----------
@@ -76,8 +99,8 @@ def weighted_centroids(responses: np.ndarray, own: np.ndarray) -> np.ndarray:
     Returns
     -------
     ndarray of shape (n, D)
-        (T/v_T + S/v_S)/(1/v_T + 1/v_S) a prompt, with the means T and S and, as variance of a mean
-        of k, v = trace of the unbiased covariance over k (PROTOCOL, correction 2). Where neither
+        (T/v_T + S/v_S)/(1/v_T + 1/v_S) per prompt, with the means T and S and, as variance of a
+        mean of k, v = trace of the unbiased covariance over k. Where neither
         varies the two are weighted alike.
     """
     means, variances = [], []
@@ -94,18 +117,18 @@ class _Replicate:
 
     def __init__(
         self,
-        settings: dict[str, Any],
+        settings: Settings,
         corpus: Corpus,
         start: tuple[Model, Tokenizer],
-        columns: dict[str, Any],
+        columns: Mapping[str, Any],
         replicate: int,
     ) -> None:
         self._settings, self._corpus, self._columns = settings, corpus, columns
         self._start, self._tokenizer = start
         self._replicate = replicate
-        path = (settings["experiment"], settings["family"], settings["dataset"])
-        self.seed = seeds.replicate_seed(settings["seed"], path, replicate)
-        self._pilot_seed = seeds.replicate_seed(settings["seed"], (*path, "pilot"), replicate)
+        self.seed = seeds.replicate_seed(settings.seed, settings.path, replicate)
+        pilot = (*settings.path, "pilot")
+        self._pilot_seed = seeds.replicate_seed(settings.seed, pilot, replicate)
         self._responses: dict[float, Responses] = {}
         self._embedded: dict[float, np.ndarray] = {}
         self._pilots: dict[float, np.ndarray] = {}
@@ -115,11 +138,12 @@ class _Replicate:
         """Answers of the student of a condition, and its loss curve."""
         # Methods that choose the same text, as all do at k = 1, share one student.
         pairs = self._pairs(condition)
-        key = (tuple(pairs), condition["init_noise"])
+        key = (tuple(pairs), condition.init_noise)
         if key not in self._trained:
-            model, losses = self._train(pairs, condition["init_noise"])
-            asked = self._settings["ask"]
-            answers = teacher.ask(model, self._tokenizer, asked, self._corpus, self.seed)
+            model, losses = self._train(pairs, condition.init_noise)
+            answers = evaluate_on_prompts(
+                model, self._tokenizer, self._settings.evaluation, self._corpus, self.seed
+            )
             self._trained[key] = answers, losses
         return self._trained[key]
 
@@ -134,20 +158,22 @@ class _Replicate:
             model,
             self._tokenizer,
             training.examples_of(pairs),
-            self._settings["model"],
+            self._settings.model,
             self.seed,
         )
         return model, losses
 
     def _given(self, temperature: float) -> Responses:
         if temperature not in self._responses:
-            self._responses[temperature] = Responses.of(self._columns, self._replicate, temperature)
+            self._responses[temperature] = Responses.from_columns(
+                self._columns, self._replicate, temperature
+            )
         return self._responses[temperature]
 
     def _pairs(self, condition: Condition) -> list[tuple[str, str]]:
         """Questions and answers that the method makes of the first k responses."""
         temperature = answer_temperature(condition)
-        given, k, method = self._given(temperature), condition["k"], condition["method"]
+        given, k, method = self._given(temperature), condition.k or 1, condition.method
         questions = [self._corpus.prompts[i] for i in given.prompts]
         first = [texts[:k] for texts in given.texts]
         if method == "multi_response" or k == 1:
@@ -175,59 +201,51 @@ class _Replicate:
             questions = [self._corpus.prompts[i] for i in given.prompts]
             pairs = [(q, texts[0]) for q, texts in zip(questions, given.texts, strict=True)]
             model, _ = self._train(pairs, None)
-            asked = self._settings["ask"]
-            decoding = asked["decoding"] | {"temperature": 1.0}
+            evaluation = self._settings.evaluation
             number = len(given.texts[0])
-            found = sampling.answer(
+            answers = sampling.answer(
                 model,
                 self._tokenizer,
                 questions,
                 number,
-                decoding,
+                evaluation.decoding,
+                1.0,
                 self._pilot_seed,
-                asked["max_length"],
+                evaluation.max_length,
             )
-            texts = [a.text for a in found]
+            texts = [a.text for a in answers]
             grouped = [texts[i : i + number] for i in range(0, len(texts), number)]
             self._pilots[temperature] = self._embed(grouped)
         return self._pilots[temperature]
 
     def _embed(self, texts: list[list[str]]) -> np.ndarray:
         flat = [text for group in texts for text in group]
-        found = embeddings.embed(flat, self._settings["ask"]["embedding_model"])
-        return found.reshape(len(texts), -1, found.shape[1]).astype(np.float64)
-
-
-def answer_temperature(condition: Condition) -> float:
-    """Temperature of the teacher's answers under a condition; 0 for the likeliest."""
-    if condition["label_source"] == "greedy":
-        return 0.0
-    return 1.0 if condition["temperature"] is None else float(condition["temperature"])
+        embedded = embeddings.embed(flat, self._settings.evaluation.embedding_model)
+        return embedded.reshape(len(texts), -1, embedded.shape[1]).astype(np.float64)
 
 
 def train(
-    settings: dict[str, Any],
+    settings: Settings,
     corpus: Corpus,
-    responses: dict[str, Any],
-    progress: Callable[[int], object],
+    responses: Mapping[str, Any],
+    advance: Callable[[int], object],
 ) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Train the students of one block, and let each answer the prompts of comparison.
+    """Train the students of one shard, and let each answer the evaluated prompts.
 
     All students of a run start at the same weights, as the paper's all start at DistilGPT-2; each
     sees the prompts in an order of its own. Whatever the method, a student is trained for the
-    same number of steps on batches of as many prompts, so k answers a prompt are not k times the
+    same number of steps on batches of as many prompts, so k answers per prompt are not k times the
     training: a prompt's answers share its visits, weighted by how often each was given.
 
     Parameters
     ----------
-    settings : dict
-        experiment, family, dataset, seed, model, start and stop (range of replicates), conditions
-        (list of `Condition`) and ask (see `teacher.ask`).
+    settings : Settings
+        Of the shard.
     corpus : Corpus
         The prompts.
-    responses : dict of str to array or list
-        Columns of the block's responses.
-    progress : callable
+    responses : mapping of str to array or list
+        Columns of the shard's responses.
+    advance : callable
         Told 1 after every student.
 
     Returns
@@ -236,20 +254,18 @@ def train(
         The columns of the artifacts ``students``, by condition, replicate, prompt and draw, and
         ``losses``. A student has diverged if its last loss is not finite.
     """
-    path = (settings["experiment"], settings["family"], settings["dataset"], "shared_init")
-    shared = seeds.replicate_seed(settings["seed"], path, 0)
-    start = teacher.build(settings["model"], corpus, shared)
-    teacher.check_room(start[1], settings["ask"], corpus)  # before anything is trained
+    shared = seeds.replicate_seed(settings.seed, (*settings.path, "shared_init"), 0)
+    start = models.load_or_create(settings.model, corpus.texts, shared)
+    check_max_new_tokens(start[1], settings.evaluation, corpus)  # before anything is trained
     parts: dict[tuple[int, int], tuple[dict[str, Any], dict[str, Any]]] = {}
-    conditions: list[Condition] = settings["conditions"]
-    for number in range(settings["start"], settings["stop"]):
+    for number in settings.replicates:
         replicate = _Replicate(settings, corpus, start, responses, number)
-        for place, condition in enumerate(conditions):
+        for place, condition in enumerate(settings.conditions):
             answers, losses = replicate.student(condition)
             parts[place, number] = rows_of_student(
                 condition, number, replicate.seed, answers, losses
             )
-            progress(1)
+            advance(1)
     ordered = [parts[key] for key in sorted(parts)]
     return stack([rows for rows, _ in ordered]), stack([rows for _, rows in ordered])
 
@@ -265,25 +281,26 @@ def rows_of_student(
 
     Parameters
     ----------
-    condition : dict
+    condition : Condition
         Under which it was trained.
     number : int
         Of its replicate.
     seed : int, optional
         Its own; none where it has several.
     answers : dict of str to array or list
-        From `teacher.ask`.
+        From `kduq.answers.text.evaluate_on_prompts`.
     losses : Losses
         Its loss curve.
 
     Returns
     -------
     students, losses : dict of str to array or list
-        A row an answer, and a row a point of the curve.
+        A row per answer, and a row per point of the curve.
     """
     size, last = len(answers["text"]), float(losses.loss[-1])
+    values = {name: getattr(condition, name) for name in schemas.CONDITION}
     return (
-        {name: [value] * size for name, value in condition.items()}
+        {name: [value] * size for name, value in values.items()}
         | {
             "replicate": np.full(size, number, np.int32),
             "seed": [seed] * size,
@@ -291,7 +308,7 @@ def rows_of_student(
             "train_loss": np.full(size, last),
         }
         | answers,
-        {name: [value] * len(losses.step) for name, value in condition.items()}
+        {name: [value] * len(losses.step) for name, value in values.items()}
         | {
             "replicate": np.full(len(losses.step), number, np.int32),
             "step": losses.step.astype(np.int32),

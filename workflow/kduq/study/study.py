@@ -6,6 +6,7 @@ follow from one list.
 
 from functools import cached_property
 from pathlib import Path
+from types import ModuleType
 
 from kduq.artifacts.files import digest
 from kduq.artifacts.fingerprint import PACKAGE
@@ -17,7 +18,7 @@ from kduq.estimates.settings import GatherSettings
 from kduq.experiments import EXPERIMENTS
 from kduq.families import FAMILIES
 from kduq.figures import FIGURES
-from kduq.figures.protocol import STYLE, Figure
+from kduq.figures.protocol import STYLE, FigureKind
 from kduq.figures.settings import FigureSettings
 from kduq.report.settings import ReportSettings
 from kduq.sample_size.settings import SampleSizeSettings
@@ -56,12 +57,13 @@ class Study:
             table = config.experiment(name)
             if table is None:
                 continue
-            tables = [d for d in (*table.datasets, *table.optional_datasets)]
+            tables = [*table.datasets, *table.optional_datasets]
             for family, settings in config.runs(name).items():
                 for dataset in getattr(settings, "corpora", tables):
                     if dataset not in self.skipped:
-                        found = plan_run(config, experiment, FAMILIES[family], dataset, settings)
-                        self.runs.append(found)
+                        self.runs.append(
+                            plan_run(config, experiment, FAMILIES[family], dataset, settings)
+                        )
         self.experiments = list(dict.fromkeys(run.key.experiment for run in self.runs))
         self.absent = [name for name in EXPERIMENTS if name not in self.experiments]
 
@@ -141,7 +143,7 @@ class Study:
         targets.append(self._report())
         return {target.path: target for target in targets}
 
-    def _lane_of(self, dataset: str) -> "type[tabular] | type[text]":
+    def _lane_of(self, dataset: str) -> ModuleType:
         return _LANES["text" if dataset in self.config.corpora else "tabular"]
 
     def _gathered(self) -> Target:
@@ -154,7 +156,7 @@ class Study:
     def _claims(self) -> Target:
         """The verdicts; without evidence there is no claim to judge."""
         settings = ClaimsSettings(
-            **self.config.claims.model_dump(),
+            margins=self.config.claims.model_dump(),
             confidence=self.config.statistics.confidence,
             bootstrap_draws=self.config.statistics.bootstrap_draws,
             seed=self.config.seed,
@@ -173,7 +175,8 @@ class Study:
             for role, files in roles.items():
                 evidence[role] = list(dict.fromkeys([*evidence.get(role, []), *files]))
         rows = None if len(evidence) > 1 else 0
-        return Target(paths.CLAIMS, "claims", settings, ("kduq.claims.judging",), evidence, rows)
+        modules = ("kduq.claims.judging", *(claim.tests.__module__ for claim in CLAIMS.values()))
+        return Target(paths.CLAIMS, "claims", settings, modules, evidence, rows)
 
     def _sample_size(self) -> list[Target]:
         """What the factorial design says of further students, where there is one."""
@@ -191,7 +194,7 @@ class Study:
         return [Target(paths.SAMPLE_SIZE, "plan", settings, modules, inputs)]
 
     @cached_property
-    def figures(self) -> dict[str, Figure]:
+    def figures(self) -> dict[str, FigureKind]:
         """Figures that the study has something to draw for, by name."""
         return {name: figure for name, figure in FIGURES.items() if figure.sources(self)}
 
@@ -213,7 +216,7 @@ class Study:
                     update={"figure": name}
                     | ({} if figure.uses_sample_size else {"sample_size": None})
                 ),
-                (figure.module,),
+                ("kduq.figures.rendering", figure.module),
                 figure.sources(self),
             )
             for name, figure in self.figures.items()
@@ -250,13 +253,11 @@ class Study:
     def exemplary_text_run(self) -> Run | None:
         """The run on text whose students show best what one answer per prompt does; or None."""
         runs = [run for run in self.runs_of(lane="text") if not run.levels]
-        order = ["sampled", "greedy"]
 
-        def rank(run: Run) -> tuple[int, int]:
-            sampled = [c for c in run.conditions if c.label_source == "sampled"]
-            plain = [c for c in sampled if c.method == "single" and (c.temperature or 1) == 1]
-            del order
-            return (-len(plain), len(run.conditions))
+        def rank(run: Run) -> tuple[bool, int]:
+            sampled = (c for c in run.conditions if c.label_source == "sampled" and c.k == 1)
+            plain = any((c.temperature or 1) == 1 for c in sampled)
+            return not plain, len(run.conditions)
 
         return min(runs, key=rank, default=None)
 

@@ -4,6 +4,7 @@ import math
 
 from kduq.conditions import SHARDED_FACTOR
 from kduq.config.study import Config
+from kduq.data.datasets import DATASETS
 from kduq.estimates import settings as estimates_settings
 from kduq.examples import settings as examples_settings
 from kduq.families import FAMILIES
@@ -22,7 +23,9 @@ def examples(config: Config, dataset: str) -> list[Target]:
         dataset=dataset,
         task=config.task_of(dataset),
     )
-    return [Target(paths.examples(dataset), "examples", settings, ("kduq.examples.tabular",))]
+    own = (DATASETS[dataset].load.__module__,) if dataset in DATASETS else ()
+    modules = ("kduq.examples.tabular", *own)
+    return [Target(paths.examples(dataset), "examples", settings, modules)]
 
 
 def teacher(config: Config, name: str, dataset: str) -> list[Target]:

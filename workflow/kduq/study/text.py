@@ -25,7 +25,8 @@ def examples(config: Config, dataset: str) -> list[Target]:
         dataset=dataset,
         files=folder_digest(corpus.path) if kind.needs == "folder" else None,
     )
-    return [Target(paths.examples(dataset), "examples", settings, ("kduq.examples.text",))]
+    modules = ("kduq.examples.text", kind.read.__module__)
+    return [Target(paths.examples(dataset), "examples", settings, modules)]
 
 
 def teacher(config: Config, name: str, dataset: str) -> list[Target]:

@@ -1,13 +1,31 @@
-"""Stage ``teacher``: one model a data set, trained on the truth."""
-
-from typing import Any
+"""Stage ``teacher`` of tables: one model per data set, trained on the truth."""
 
 import numpy as np
 
-from kduq import families, seeds
+from kduq import seeds
+from kduq.artifacts import Artifact
+from kduq.families import FAMILIES
+from kduq.families.protocol import Batch, Problem
+from kduq.stage import Inputs, Outputs
+from kduq.teacher.settings import TabularSettings as Settings
 
-#: Column of the teacher's table that holds what it says, by task.
-ANSWERS = {"regression": "prediction", "classification": "probabilities"}
+__all__ = ["RESPONSE_COLUMNS", "Settings", "fit", "problem", "run"]
+
+#: Column of the teacher's table that holds its mean response, by task.
+RESPONSE_COLUMNS = {"regression": "prediction", "classification": "probabilities"}
+
+
+def run(settings: Settings, inputs: Inputs, outputs: Outputs) -> None:
+    """Write the teacher's mean response to every example; see `kduq.stage.Stage`."""
+    examples = inputs.read("examples")
+    outputs.write(
+        "teacher",
+        {
+            "example": examples.column("example"),
+            "split": examples.column("split"),
+            RESPONSE_COLUMNS[settings.task]: fit(settings, **arrays(examples)),
+        },
+    )
 
 
 def targets(task: str, y: np.ndarray) -> np.ndarray:
@@ -30,9 +48,14 @@ def targets(task: str, y: np.ndarray) -> np.ndarray:
     return np.eye(int(y.max()) + 1)[y.astype(np.intp)]
 
 
+def arrays(examples: Artifact) -> dict[str, np.ndarray]:
+    """Columns of the examples that models see: split, x and y."""
+    return examples.columns(("split", "x", "y"))
+
+
 def problem(
     task: str, split: np.ndarray, x: np.ndarray, y: np.ndarray
-) -> tuple[families.Problem, np.ndarray]:
+) -> tuple[Problem, np.ndarray]:
     """The problem in a table of examples.
 
     Parameters
@@ -55,16 +78,16 @@ def problem(
     """
     train = split == "train"
     y = targets(task, y)
-    return families.Problem(x[train], x[~train], y[train]), y[~train]
+    return Problem(x[train], x[~train], y[train]), y[~train]
 
 
-def fit(settings: dict[str, Any], split: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
+def fit(settings: Settings, split: np.ndarray, x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """Train a teacher on the true targets of the training rows.
 
     Parameters
     ----------
-    settings : dict
-        teacher, dataset, task, family, model (the family's settings) and seed.
+    settings : Settings
+        Of the teacher.
     split, x, y : ndarray
         Columns of the examples, as in `problem`.
 
@@ -74,15 +97,14 @@ def fit(settings: dict[str, Any], split: np.ndarray, x: np.ndarray, y: np.ndarra
         The teacher's mean prediction for every example, in the unit of the data; or its class
         probabilities.
     """
-    data, _ = problem(settings["task"], split, x, y)
-    model = families.family(settings["family"], settings["task"])(data, settings["model"])
-    seed = seeds.replicate_seed(
-        settings["seed"], ("teachers", settings["teacher"], settings["dataset"]), 0
-    )
+    data, _ = problem(settings.task, split, x, y)
+    model = FAMILIES[settings.family].model(settings.task)(data, settings.model)
+    seed = seeds.replicate_seed(settings.seed, settings.path, 0)
     # A pair, the least that a family trains; both come out alike.
     labels = np.broadcast_to(data.train_y, (2, *data.train_y.shape))
-    trained = model.train(families.Batch(labels, np.full(2, seed)))
-    prediction = np.empty((len(split), *data.train_y.shape[1:]))
-    prediction[split == "train"] = trained.train_prediction[0]
-    prediction[split != "train"] = trained.test_prediction[0]
+    trained = model.fit(Batch(labels, np.full(2, seed)))
+    train = split == "train"
+    prediction = np.empty((len(train), *data.train_y.shape[1:]))
+    prediction[train] = trained.train_prediction[0]
+    prediction[~train] = trained.test_prediction[0]
     return prediction

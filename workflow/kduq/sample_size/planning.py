@@ -1,7 +1,7 @@
-"""Stage ``plan``: students and responses that give an interval of a wanted width at least cost.
+"""Students and responses that give an interval of a wanted width at least cost.
 
 A pilot's components of variance (experiment decomposition) say how much of the variance between
-students averaging k responses an input, and answers of one student averaged over J draws, remove:
+students averaging k responses per input, and answers of one student averaged over J draws, remove:
 
     V(k, J) = noise / k + decoding / J + rest.
 
@@ -23,16 +23,23 @@ S is searched through, with the t of its degrees of freedom, and k and J are who
 
 The interval of the variance between students has, where all inputs move together and predictions
 are normal, a relative standard error of √(2/(S - 1)); it is less where the error is spread over
-several directions. It takes no pilot, and further responses do not narrow it.
+several directions. It needs no pilot, and further responses do not narrow it.
 """
 
 from collections.abc import Container, Iterable, Mapping
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
-from scipy import stats
+import scipy
+
+from kduq import artifacts
+from kduq.sample_size.settings import SampleSizeSettings as Settings
+from kduq.stage import Inputs, Outputs
+
+__all__ = ["Settings", "plan", "run", "summary"]
 
 #: Where the search ends; what needs more is not planned.
 MOST_STUDENTS = 100_000
@@ -43,6 +50,23 @@ _WIDTHS = tuple(2.0 ** (step / 4) for step in range(-8, 9))
 _POINTS = 24
 _COMPONENT = "variance_component_"
 _ONE_VARIANCE = "theory"
+
+
+def run(settings: Settings, inputs: Inputs, outputs: Outputs) -> None:
+    """Write the table of sample sizes; see `kduq.stage.Stage`."""
+    estimates = inputs.read_all("estimates").table.to_pandas()
+    scales = {Path(path).stem: _scale(path) for path in inputs.paths["examples"]}
+    outputs.write("plan", plan(settings, estimates, scales))
+
+
+def _scale(path: str) -> tuple[int, float]:
+    """Number of training inputs, and what widths are given in; see `SampleSize`."""
+    examples = artifacts.read(path, "examples")
+    train = examples.column("split") == "train"
+    unit = 1.0
+    if "y" in examples.table.column_names:
+        unit = float(examples.column("y")[train].std())
+    return int(train.sum()), unit
 
 
 class Parts(NamedTuple):
@@ -62,7 +86,7 @@ class Costs(NamedTuple):
 
 
 class Design(NamedTuple):
-    """Students, responses an input and draws of answers, with what all of them cost."""
+    """Students, responses per input and draws of answers, with what all of them cost."""
 
     students: int
     responses: int
@@ -119,7 +143,7 @@ def squared_half_widths(target: str, confidence: float) -> np.ndarray:
         Falls with the number of students.
     """
     number = np.arange(2, MOST_STUDENTS + 1)
-    squared: np.ndarray = stats.t.ppf(0.5 + confidence / 2, number - 1) ** 2
+    squared: np.ndarray = scipy.stats.t.ppf(0.5 + confidence / 2, number - 1) ** 2
     return squared / number if target == "mean" else 2 * squared / (number - 1)
 
 
@@ -176,14 +200,14 @@ def cheapest(
 
 
 def plan(
-    settings: Mapping[str, Any], estimates: pd.DataFrame, examples: Mapping[str, tuple[int, float]]
+    settings: Settings, estimates: pd.DataFrame, examples: Mapping[str, tuple[int, float]]
 ) -> dict[str, list[Any]]:
     """Plan for every run of the pilot.
 
     Parameters
     ----------
-    settings : mapping
-        target, width, cost_student, cost_response, cost_draw and confidence.
+    settings : SampleSizeSettings
+        The interval, and what students and responses cost.
     estimates : pandas.DataFrame
         Estimates of the pilot's runs.
     examples : mapping of str to (int, float)
@@ -198,7 +222,7 @@ def plan(
         other numbers of responses or, where answers are drawn, of draws; students, responses, draws
         and cost are null where there is none, and draws where students' answers are not drawn.
     """
-    half_widths = squared_half_widths(settings["target"], settings["confidence"])
+    half_widths = squared_half_widths(settings.target, settings.confidence)
     whole = (estimates["role"] == "student") & (estimates["group"] == "all")
     measured = estimates[whole & estimates["metric"].str.startswith(_COMPONENT)]
     rows: list[dict[str, Any]] = []
@@ -208,9 +232,9 @@ def plan(
         limits = zip(cells["estimate"], cells["ci_high"], strict=True)
         components = dict(zip(names, limits, strict=True))
         drawn = _reduced(components) == "decoding"
-        response = inputs * settings["cost_response"]
-        costs = Costs(settings["cost_student"], response, settings["cost_draw"] if drawn else 0.0)
-        if settings["target"] == "mean":
+        response = inputs * settings.cost_response
+        costs = Costs(settings.cost_student, response, settings.cost_draw if drawn else 0.0)
+        if settings.target == "mean":
             pilots = {"estimate": parts(components, False, unit)}
             pilots["upper"] = parts(components, True, unit)
         else:
@@ -218,20 +242,20 @@ def plan(
         alpha = cells["alpha"].max()
         keys = {"family": family, "dataset": dataset, "unit": unit}
         keys["alpha"] = None if np.isnan(alpha) else float(alpha)
-        best = {p: cheapest(v, costs, settings["width"], half_widths) for p, v in pilots.items()}
+        best = {p: cheapest(v, costs, settings.width, half_widths) for p, v in pilots.items()}
         compared = "draws" if drawn else "responses"
         numbers = _numbers(getattr(design, compared) for design in best.values() if design)
         for pilot, variance in pilots.items():
             for step in _WIDTHS:
-                width = settings["width"] * step
+                width = settings.width * step
                 found = best[pilot] if step == 1 else cheapest(variance, costs, width, half_widths)
                 rows.append(_row(keys, pilot, width, found, True, drawn))
             for number in numbers:
                 only = {compared: number}
-                found = cheapest(variance, costs, settings["width"], half_widths, **only)
+                found = cheapest(variance, costs, settings.width, half_widths, **only)
                 chosen = best[pilot]
                 if found is not None and chosen and getattr(chosen, compared) != number:
-                    rows.append(_row(keys, pilot, settings["width"], found, False, drawn))
+                    rows.append(_row(keys, pilot, settings.width, found, False, drawn))
     return {name: [row[name] for row in rows] for name in rows[0]}
 
 
@@ -256,12 +280,12 @@ def _row(
     return {**keys, "pilot": pilot, "width": width, **found, "optimum": optimum}
 
 
-def summary(settings: Mapping[str, Any], table: pd.DataFrame) -> str:
-    """The plan for the wanted width as text, a line a run and pilot.
+def summary(settings: Settings, table: pd.DataFrame) -> str:
+    """The plan for the wanted width as text, a line per run and pilot.
 
     Parameters
     ----------
-    settings : mapping
+    settings : SampleSizeSettings
         As for `plan`.
     table : pandas.DataFrame
         The artifact.
@@ -271,7 +295,7 @@ def summary(settings: Mapping[str, Any], table: pd.DataFrame) -> str:
     str
         Ends without a newline.
     """
-    wanted = table[table["width"] == settings["width"]]
+    wanted = table[table["width"] == settings.width]
     keys = ["family", "dataset", "pilot"]
     alone = (wanted["responses"] == 1) & (wanted["draws"].fillna(1) == 1)
     one = wanted[alone].set_index(keys)["cost"]
@@ -288,18 +312,18 @@ def summary(settings: Mapping[str, Any], table: pd.DataFrame) -> str:
     )
     if shown["draws"].isna().all():
         del text["draws"]
-    mean = settings["target"] == "mean"
+    mean = settings.target == "mean"
     what = "mean prediction" if mean else "variance between students"
     unit = "standard deviations of the target" if mean else "of the variance"
-    costs = [f"a student {settings['cost_student']:g}", f"a response {settings['cost_response']:g}"]
+    costs = [f"per student {settings.cost_student:g}", f"per response {settings.cost_response:g}"]
     if "draws" in text:
-        costs.append(f"a draw {settings['cost_draw']:g}")
+        costs.append(f"per draw {settings.cost_draw:g}")
     lines = [
-        f"Students and responses an input for a {100 * settings['confidence']:g} % interval of the "
-        f"{what}, {settings['width']:g} {unit} wide, at least cost ({', '.join(costs)}):",
+        f"Students and responses per input for a {100 * settings.confidence:g} % interval of the "
+        f"{what}, {settings.width:g} {unit} wide, at least cost ({', '.join(costs)}):",
         text.reset_index().to_string(index=False),
     ]
-    lines.append("cost at one: of one response an input or, where answers are drawn, one draw.")
+    lines.append("cost at one: of one response per input or, where answers are drawn, one draw.")
     if mean:
         lines.append(
             "pilot: estimate, at its estimates; upper, at the upper limits of their intervals, "

@@ -1,0 +1,65 @@
+"""What a metric says of itself."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from kduq.statistics import Estimate
+
+
+@dataclass(frozen=True)
+class TabularStudents:
+    """Students of one condition that did not diverge.
+
+    Attributes
+    ----------
+    predictions : ndarray of shape (S, m, ...)
+        On the test rows, in the unit of the data; class probabilities in classification.
+    truth : ndarray of shape (m, ...)
+        True targets of the test rows; one-hot in classification.
+    teacher : ndarray of shape (m, ...)
+        The teacher's predictions.
+    """
+
+    predictions: np.ndarray
+    truth: np.ndarray
+    teacher: np.ndarray
+
+
+@dataclass(frozen=True)
+class Metric:
+    """A number that is estimated from the students of a condition.
+
+    Attributes
+    ----------
+    name : str
+        In the column metric of the estimates.
+    task : str
+        regression, classification or text.
+    label : str
+        What figures and pages call it.
+    estimate : callable
+        Gives the estimate from `TabularStudents`, or on text `kduq.estimates.text.ModelScores`, a
+        mask of the test inputs (or prompts) of a group, and the coverage of intervals; None where
+        there is nothing to estimate.
+
+    Examples
+    --------
+    The mean absolute error of students of a regression, averaged over test rows:
+
+    >>> from kduq import statistics
+    >>> def estimate(students, inputs, confidence):
+    ...     errors = np.abs(students.predictions - students.truth)[:, inputs]
+    ...     return statistics.mean(errors.mean(axis=1), confidence)
+    >>> metric = Metric("test_mae", "regression", "mean absolute error", estimate)
+    >>> students = TabularStudents(np.array([[1.0, 2.0], [3.0, 2.0]]), np.ones(2), np.ones(2))
+    >>> metric.estimate(students, np.ones(2, bool), 0.95).value
+    1.0
+    """
+
+    name: str
+    task: str
+    label: str
+    estimate: Callable[[Any, np.ndarray, float], Estimate | None]

@@ -1,0 +1,84 @@
+"""The table of estimates of one run."""
+
+from typing import Any
+
+import numpy as np
+
+from kduq.artifacts import schemas
+from kduq.conditions import Condition
+from kduq.estimates.settings import EstimatesSettings
+from kduq.statistics import Estimate
+
+#: Columns of a table of estimates that hold the estimate itself.
+_MEASURED = ("estimate", "se", "ci_low", "ci_high", "n_students")
+
+
+def exact(value: float, n_students: int = 1) -> Estimate:
+    """A number without sampling error: of the teacher, which is given, of theory, or a count.
+
+    Parameters
+    ----------
+    value : float
+        The number.
+    n_students : int
+        Students that it is about.
+
+    Returns
+    -------
+    Estimate
+        Without an interval.
+    """
+    return Estimate(value, np.nan, np.nan, np.nan, n_students)
+
+
+class Table:
+    """Estimates of one run, in the order in which they were added.
+
+    Parameters
+    ----------
+    settings : EstimatesSettings
+        Of the run.
+    """
+
+    #: The condition of what does not depend on one.
+    unconditional = Condition()
+
+    def __init__(self, settings: EstimatesSettings) -> None:
+        names = ("experiment", "family", "dataset")
+        self._keys = dict(zip(names, settings.path, strict=True))
+        self._rows: list[dict[str, Any]] = []
+
+    def add(
+        self,
+        condition: Condition,
+        role: str,
+        metric: str,
+        estimate: Estimate,
+        group: str = "all",
+    ) -> None:
+        """Add an estimate.
+
+        Parameters
+        ----------
+        condition : Condition
+            Of the students; `unconditional` for the teacher.
+        role : str
+            teacher or student.
+        metric : str
+            What was estimated.
+        estimate : Estimate
+            The number and its interval.
+        group : str
+            Of the test inputs.
+        """
+        measured = (estimate.value, estimate.se, estimate.low, estimate.high, estimate.n)
+        self._rows.append(
+            self._keys
+            | {name: getattr(condition, name) for name in schemas.CONDITION}
+            | {"group": group, "role": role, "metric": metric}
+            | dict(zip(_MEASURED, measured, strict=True))
+        )
+
+    def columns(self) -> dict[str, list[Any]]:
+        """The columns of the artifact."""
+        return {name: [row[name] for row in self._rows] for name in self._rows[0]}

@@ -1,0 +1,255 @@
+"""Figure: distributions of answers to some prompts."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from kduq.answers import GREEDY
+from kduq.conditions import Condition
+from kduq.data.corpus import Corpus
+from kduq.estimates import answers as arrangement
+from kduq.estimates.answers import Answers
+from kduq.figures import drawing
+from kduq.figures.protocol import Drawn, FigureKind
+from kduq.figures.settings import FigureSettings
+from kduq.figures.text import METHODS
+from kduq.stage import Inputs
+from kduq.students.settings import TextSettings as Settings
+from kduq.study import paths
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from kduq.study.study import Study
+
+#: Prompts that the figure shows.
+_PROMPTS_SHOWN = 6
+
+
+def gallery(
+    corpus: Corpus, evaluated: np.ndarray, teacher: Answers, students: Answers, number: int
+) -> list[dict[str, Any]]:
+    """Choose prompts for `draw_gallery`, with their distributions of answers.
+
+    Parameters
+    ----------
+    corpus : Corpus
+        All prompts.
+    evaluated : ndarray of int of shape (P,)
+        Identifiers of the evaluated prompts.
+    teacher, students : Answers
+        Answers to them.
+    number : int
+        Prompts to choose, evenly spaced among the training prompts with several answers.
+
+    Returns
+    -------
+    list of dict
+        Exact probabilities where the corpus has an answer distribution, else shares of the sampled
+        answers, of which the references and the teacher's are listed.
+    """
+    several = [
+        p
+        for p, i in enumerate(evaluated)
+        if corpus.split[i] == "train" and len(corpus.references[i]) > 1
+    ]
+    several = several or list(range(len(evaluated)))
+    number = min(number, len(several))
+    chosen = [several[j * len(several) // number] for j in range(number)]
+    found = []
+    for p in chosen:
+        i = int(evaluated[p])
+        answers, truth = list(corpus.references[i]), corpus.weights(i)
+        own, others = teacher.support[p], students.support[p]
+        if own is None or others is None:
+            answers = list(dict.fromkeys([*answers, *teacher.texts[0, p]]))
+            truth = [*truth, *[0.0] * (len(answers) - len(truth))]
+            own, others = (_shares(a.texts[:, p], answers) for a in (teacher, students))
+        found.append(
+            {
+                "prompt": corpus.prompts[i],
+                "answers": answers,
+                "truth": truth,
+                "teacher": own[0],
+                "students": others,
+            }
+        )
+    return found
+
+
+def describe(condition: Condition) -> str:
+    """A condition in words, for the line below a gallery."""
+    k, method = condition.k, condition.method
+    if k == 1:
+        taught = {"greedy": "the teacher's greedy answer", "sampled": "one sampled answer"}
+        words = f"{taught[str(condition.label_source)]} per prompt"
+    else:
+        words = f"{k} answers per prompt, {METHODS[str(method)][0]}"
+    if condition.init_noise is not None:
+        words += f", initialisation noise s = {condition.init_noise:g}"
+    if condition.temperature not in (None, 1.0):
+        words += f", temperature {condition.temperature:g}"
+    return f"Students of {words}."
+
+
+def _shares(texts: np.ndarray, answers: Sequence[str]) -> np.ndarray:
+    """Share of each answer in texts of shape (S, J), shape (S, A)."""
+    draws = max(texts.shape[1], 1)
+    return np.stack([(texts == answer).sum(axis=1) / draws for answer in answers], axis=1)
+
+
+#: Answers that a panel of the gallery shows; the least probable others are added up.
+_ANSWERS_SHOWN = 8
+_SOURCES = {
+    "truth": ("truth", "#999999"),
+    "teacher": ("teacher", "#000000"),
+    "students": ("students (mean)", drawing.BLUE),
+}
+
+
+def draw_gallery(prompts: Sequence[Mapping[str, Any]]) -> Figure:
+    """Draw some prompts' distributions of answers: the truth's, the teacher's and the students'.
+
+    Parameters
+    ----------
+    prompts : sequence of mapping
+        Each with prompt (str), answers (the A supported answers), truth and teacher (probabilities
+        of shape (A,)) and students (of shape (S, A)). What is left to 1 is drawn as "other".
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        Two panels per row, one per prompt.
+    """
+    shown = [_shown(prompt) for prompt in prompts]
+    rows = (len(shown) + 1) // 2
+    heights = [max(len(labels) for labels, _ in shown[2 * i : 2 * i + 2]) for i in range(rows)]
+    from matplotlib.figure import Figure  # noqa: PLC0415
+
+    figure = Figure(figsize=(drawing.WIDTH, 0.6 + sum(0.75 + 0.3 * height for height in heights)))
+    axes = figure.subplots(
+        rows, 2, squeeze=False, sharex=True, gridspec_kw={"height_ratios": [h + 1 for h in heights]}
+    )
+    for ax in axes.flat[len(shown) :]:
+        ax.set_axis_off()
+    for place, (ax, prompt) in enumerate(zip(axes.flat, prompts, strict=False)):
+        _distributions(ax, *shown[place], heights[place // 2])
+        ax.set_title(
+            _wrapped(prompt["prompt"], 40, 3), fontsize=7, fontweight="normal", parse_math=False
+        )
+        ax.set_xlabel("Probability")
+    drawing.key(figure, axes)
+    return figure
+
+
+def _shown(prompt: Mapping[str, Any]) -> tuple[list[str], dict[str, np.ndarray]]:
+    """Labels of a panel and, by source, probabilities of shape (models, labels)."""
+    values = {name: np.atleast_2d(np.asarray(prompt[name], np.float64)) for name in _SOURCES}
+    order = np.argsort(-values["truth"][0], kind="stable")
+    kept, rest = order, order[:0]
+    if len(order) > _ANSWERS_SHOWN:
+        kept, rest = order[: _ANSWERS_SHOWN - 1], order[_ANSWERS_SHOWN - 1 :]
+    labels = [_wrapped(prompt["answers"][i], 22, 2) for i in kept]
+    labels += [f"{len(rest)} more answers"] if len(rest) else []
+    found = {}
+    for name, p in values.items():
+        parts = [p[:, kept]] + ([p[:, rest].sum(axis=1, keepdims=True)] if len(rest) else [])
+        other = np.maximum(1 - p.sum(axis=1, keepdims=True), 0)
+        found[name] = np.concatenate([*parts, other], axis=1)
+    return [*labels, "other"], found
+
+
+def _distributions(
+    ax: Axes, labels: list[str], values: Mapping[str, np.ndarray], rows: int
+) -> None:
+    """Bars side by side, the first answer on top, with a tick for every student.
+
+    There is room for ``rows`` answers, so that bars are as thick as those of the panel beside.
+    """
+    places = np.arange(len(labels))
+    for shift, (name, (label, colour)) in zip((-0.27, 0, 0.27), _SOURCES.items(), strict=True):
+        p = values[name]
+        mean = p.mean(axis=0) if len(p) else np.full(len(labels), np.nan)
+        ax.barh(places + shift, mean, 0.24, color=colour, label=label)
+        if name == "students":
+            where = np.broadcast_to(places + shift, p.shape)
+            ax.vlines(
+                p.ravel(),
+                where.ravel() - 0.12,
+                where.ravel() + 0.12,
+                color=drawing.RED,
+                lw=0.6,
+                label="each student",
+            )
+    ax.set_yticks(places, labels, fontsize=6.5, parse_math=False)
+    ax.set_ylim(rows - 0.45, -0.55)
+    ax.set_xlim(0, 1)
+    ax.grid(visible=False, axis="y")
+    ax.tick_params(axis="x", labelbottom=True)
+
+
+def _wrapped(text: str, width: int, lines: int) -> str:
+    """A text that can be drawn: in a few short lines, of characters that the font has."""
+    known, plain = _characters(), " ".join(text.split())
+    drawn = "".join(c if ord(c) in known else "\N{REPLACEMENT CHARACTER}" for c in plain)
+    found = textwrap.wrap(drawn, width)
+    if len(found) > lines:
+        found[lines - 1] = f"{found[lines - 1][: width - 1]}…"
+    return "\n".join(found[:lines]) or "(empty)"
+
+
+def _characters() -> set[int]:
+    """Characters of the fonts in use; one that is missing would be a warning and a box."""
+    import matplotlib as mpl  # noqa: PLC0415
+    from matplotlib import font_manager  # noqa: PLC0415
+
+    found: set[int] = set()
+    for family in mpl.rcParams["font.family"]:
+        path = font_manager.findfont(font_manager.FontProperties(family=family))
+        found.update(font_manager.get_font(path).get_charmap())
+    return found
+
+
+def _is_sampled_single(condition: Condition) -> bool:
+    return condition.method == "single" and condition.label_source == "sampled"
+
+
+def _prepare(settings: FigureSettings, inputs: Inputs) -> Drawn:
+    del settings
+    corpus = Corpus.from_columns(inputs.read("examples").table.to_pydict())
+    own = inputs.read("answers").columns(arrangement.COLUMNS)
+    table = inputs.read_all("students")
+    shard = Settings.model_validate(table.provenance["config"])
+    columns = table.columns((*arrangement.COLUMNS, "replicate", "diverged"))
+    sampled = (c for c in shard.conditions if _is_sampled_single(c))
+    condition = next(sampled, shard.conditions[0])
+    evaluated = corpus.evaluated(shard.evaluation.prompts)
+    drawn = np.flatnonzero(own["draw"] != GREEDY)
+    students, _, _ = arrangement.of_condition(columns, table.rows_of([condition])[0], evaluated)
+    teacher = arrangement.answers_from(own, drawn, evaluated)
+    prompts = gallery(corpus, evaluated, teacher, students, _PROMPTS_SHOWN)
+    return Drawn(lambda: draw_gallery(prompts), describe(condition))
+
+
+def _sources(study: Study) -> dict[str, list[str]]:
+    run = study.exemplary_text_run
+    if run is None:
+        return {}
+    return {
+        "examples": [paths.examples(run.key.dataset)],
+        "answers": [paths.teacher(run.settings.teacher, run.key.dataset, "answers")],
+        "students": run.files("students"),
+    }
+
+
+FIGURE = FigureKind(
+    "language_gallery",
+    "What does one answer per prompt leave of a distribution?",
+    _sources,
+    _prepare,
+)

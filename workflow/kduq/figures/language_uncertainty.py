@@ -1,0 +1,169 @@
+"""Figure: what varies within and between students of language models."""
+
+from __future__ import annotations
+
+import textwrap
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+
+from kduq.experiments import EXPERIMENTS
+from kduq.figures import drawing
+from kduq.figures.protocol import Drawn, FigureKind
+from kduq.figures.settings import FigureSettings
+from kduq.figures.text import METHODS, TEACHER, note, taught
+from kduq.stage import Inputs
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from kduq.study.study import Study
+
+#: What the axis of a condition column is called.
+_AXES = {
+    "temperature": "Temperature of the\nteacher's answers",
+    "init_noise": "Initialisation\nnoise s",
+    "label_source": "Answer\nlearned from",
+    "k": "Responses k per prompt",
+}
+_VARIANCES = {
+    "intra_student_variance": ("within a student (intra)", drawing.BLUE, "o"),
+    "inter_student_variance": ("between students (inter)", drawing.RED, "s"),
+}
+
+
+def draw(part: pd.DataFrame) -> Figure:
+    """Draw what varies within and between students, beside what varies within the teacher.
+
+    Parameters
+    ----------
+    part : pandas.DataFrame
+        Estimates of language models. Those over the prompts that students were taught are drawn.
+
+    Returns
+    -------
+    matplotlib.figure.Figure
+        A row of panels per data set, a panel per experiment, all of a row on one scale.
+    """
+    part = taught(part)
+    datasets = list(part["dataset"].unique())
+    experiments = [name for name in EXPERIMENTS if (part["experiment"] == name).any()]
+    wide = [_places(part[part["experiment"] == name], name)[1][-1] + 2 for name in experiments]
+    figure, axes = drawing.grid(
+        len(datasets), len(experiments), 2.2, sharey="row", gridspec_kw={"width_ratios": wide}
+    )
+    for row, dataset in enumerate(datasets):
+        named = None
+        for ax, name in zip(axes[row], experiments, strict=True):
+            cells = part[(part["dataset"] == dataset) & (part["experiment"] == name)]
+            value = _variances(ax, cells, name)
+            named = (ax, value) if np.isfinite(value) else named
+            if row == 0:
+                ax.set_title(_title(name), fontsize=7.5)
+        axes[row, 0].set_ylabel(f"{drawing.title(dataset)}:\nvariance of embeddings")
+        low, high = axes[row, 0].get_ylim()
+        axes[row, 0].set_ylim(min(low, 0), high)
+        if named is not None:
+            # Outside the panel, where no estimate can be in its way.
+            named[0].annotate(
+                "teacher\n(intra)",
+                (1, named[1]),
+                (4, 0),
+                xycoords=("axes fraction", "data"),
+                textcoords="offset points",
+                va="center",
+                fontsize=7,
+            )
+    drawing.key(figure, axes)
+    return figure
+
+
+def _variances(ax: Axes, cells: pd.DataFrame, experiment: str) -> float:
+    """Draw one experiment on one data set; gives the teacher's variance, NaN for none."""
+    if cells.empty:
+        ax.set_xticks([])
+        ax.text(0.5, 0.5, "not run", transform=ax.transAxes, ha="center", fontsize=7)
+        return np.nan
+    own = cells[(cells["role"] == "teacher") & (cells["metric"] == "intra_student_variance")]
+    for value in own["estimate"]:
+        ax.axhline(value, **TEACHER)
+    axis = EXPERIMENTS[experiment].text_axis
+    placed, places, labels = _places(cells, experiment)
+    joined = pd.api.types.is_numeric_dtype(placed[axis])
+    for shift, (metric, look) in zip((-0.1, 0.1), _VARIANCES.items(), strict=True):
+        # A line joins the conditions of a method, and none joins kinds of label.
+        shown = placed[placed["metric"] == metric].sort_values("place")
+        shown = shown.assign(place=shown["place"] + shift)
+        for _, curve in shown.groupby("method", dropna=False):
+            drawing.curve(ax, curve, "place", look, joined)
+    ax.set_xticks(places, labels, fontsize=7)
+    if len(places):
+        ax.set_xlim(places[0] - 0.6, places[-1] + 0.6)
+    ax.set_xlabel(_AXES[axis])
+    ax.grid(visible=False, axis="x")
+    if placed["method"].nunique() > 1:
+        _name_methods(ax, placed)
+    return float(own["estimate"].iloc[-1]) if len(own) else np.nan
+
+
+def _places(cells: pd.DataFrame, experiment: str) -> tuple[pd.DataFrame, list[float], list[str]]:
+    """Conditions side by side, words and methods wider apart: rows, places and their labels."""
+    column = EXPERIMENTS[experiment].text_axis
+    student = cells[(cells["role"] == "student") & cells[column].notna()]
+    found, places, labels = [student.iloc[:0].assign(place=0.0)], [], []
+    place = 0.0
+    for method in [name for name in METHODS if (student["method"] == name).any()]:
+        rows = student[student["method"] == method]
+        for value in sorted(rows[column].unique()):
+            found.append(rows[rows[column] == value].assign(place=place))
+            places.append(place)
+            labels.append(value if isinstance(value, str) else f"{value:g}")
+            place += 1.8 if isinstance(value, str) else 1
+        place += 0.6
+    return (
+        pd.concat([rows for rows in found if len(rows)] or found),
+        places or [0.0],
+        labels or [""],
+    )
+
+
+def _name_methods(ax: Axes, placed: pd.DataFrame) -> None:
+    """Name the method below the responses of each."""
+    for method, (label, _, _) in METHODS.items():
+        middle = placed.loc[placed["method"] == method, "place"].agg(["min", "max"]).mean()
+        if np.isfinite(middle):
+            ax.annotate(
+                textwrap.fill(label, 10),
+                (middle, 0),
+                (0, -16),
+                xycoords=("data", "axes fraction"),
+                textcoords="offset points",
+                ha="center",
+                va="top",
+                fontsize=7,
+            )
+    ax.xaxis.labelpad = 20
+
+
+def _title(experiment: str) -> str:
+    return experiment.replace("_", " ").capitalize().replace(" ", "\n", 1)
+
+
+def _prepare(settings: FigureSettings, inputs: Inputs) -> Drawn:
+    part = inputs.read_all("estimates").table.to_pandas()
+    return Drawn(lambda: draw(part), note(settings))
+
+
+def _sources(study: Study) -> dict[str, list[str]]:
+    runs = [run for run in study.runs_of(lane="text") if not run.levels]
+    return {"estimates": [run.estimates for run in runs]} if runs else {}
+
+
+FIGURE = FigureKind(
+    "language_uncertainty",
+    "How much do language models vary, within and between students?",
+    _sources,
+    _prepare,
+)

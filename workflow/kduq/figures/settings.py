@@ -1,0 +1,33 @@
+"""Settings of stage ``figures``."""
+
+from typing import Annotated
+
+from pydantic import Field
+
+from kduq.config.fields import StrictModel
+from kduq.sample_size.settings import SampleSize
+from kduq.stage import StageSettings
+
+
+class Figures(StrictModel):
+    """Style of the figures."""
+
+    style: str
+    """A matplotlib style, or a file of one, on top of the project's own; default for none."""
+    dpi: Annotated[int, Field(ge=50, le=600, strict=True)]
+    """Dots per inch of the PNG files."""
+
+
+class FigureSettings(StageSettings, Figures):
+    """What decides a figure."""
+
+    figure: str
+    """Its name."""
+    style_file: str | None
+    """Digest of the user's style, where it is a file."""
+    project_style: str
+    """Digest of the project's own style."""
+    confidence: float
+    """Coverage of the intervals that are drawn."""
+    sample_size: SampleSize | None
+    """The interval that is wanted, for figures that show what it costs."""

@@ -1,0 +1,78 @@
+"""Figure: the remedies, over the number of responses."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from kduq.figures import drawing
+from kduq.figures.protocol import Drawn, FigureKind, estimates_of
+from kduq.figures.settings import FigureSettings
+from kduq.stage import Inputs
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+#: Methods that may equal another: one response is every method's, and averaging least squares'.
+_HOLLOW = {"single": 7.0, "averaging": 5.0}
+
+
+def _draw(part: pd.DataFrame) -> Figure:
+    alphas = sorted(part["alpha"].dropna().unique())
+    runs = [
+        (family, dataset, metric)
+        for family in drawing.FAMILY
+        for dataset in part["dataset"].unique()
+        for metric in ("inter_student_variance", "test_mse_mean")
+        if ((part["family"] == family) & (part["dataset"] == dataset)).any()
+    ]
+    figure, axes = drawing.grid(len(runs), len(alphas), 1.45)
+    for row, (family, dataset, metric) in enumerate(runs):
+        cells = part[(part["family"] == family) & (part["dataset"] == dataset)]
+        student = cells[cells["role"] == "student"]
+        for column, alpha in enumerate(alphas):
+            ax = axes[row, column]
+            for method, look in drawing.METHOD.items():
+                curve = drawing.select(student, "k", metric=metric, alpha=alpha, method=method)
+                line = True
+                if metric == "inter_student_variance":
+                    theory = drawing.select(
+                        student,
+                        "k",
+                        metric="theory_inter_student_variance",
+                        alpha=alpha,
+                        method=method,
+                    )
+                    drawing.theory(ax, theory, "k", look[1])
+                    line = theory.empty
+                drawing.curve(ax, curve, "k", look, line, _HOLLOW.get(method))
+            ax.margins(y=0.1)
+            drawing.response_ticks(ax, sorted(part["k"].dropna().astype(int).unique()))
+            if metric == "inter_student_variance":
+                drawing.log_scale(ax)
+            if row == 0:
+                ax.set_title(f"α = {alpha:g}")
+            if row == len(runs) - 1:
+                ax.set_xlabel("Responses k per input")
+        name = "variance" if metric == "inter_student_variance" else "mean test MSE"
+        axes[row, 0].set_ylabel(
+            f"{drawing.title(dataset)},\n{drawing.FAMILY[family][0]}:\n{name}", fontsize=7
+        )
+    drawing.theory_key(axes[0, 0], part)
+    drawing.key(figure, axes)
+    return figure
+
+
+def _prepare(settings: FigureSettings, inputs: Inputs) -> Drawn:
+    part = inputs.read_all("estimates").table.to_pandas()
+    note = f"MSE and variances: squared units of the target. {drawing.interval_note(settings)}"
+    return Drawn(lambda: _draw(part), note)
+
+
+FIGURE = FigureKind(
+    "variance_aware",
+    "Do averaging and variance weighting lower the noise?",
+    estimates_of("variance_aware", lane="tabular"),
+    _prepare,
+)

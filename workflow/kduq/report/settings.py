@@ -1,0 +1,17 @@
+"""Settings of stage ``report``."""
+
+from kduq.config.study import Config
+from kduq.stage import StageSettings
+
+
+class ReportSettings(StageSettings):
+    """What decides the page."""
+
+    study: Config
+    """The whole configuration, which is shown."""
+    templates: dict[str, str]
+    """Digests of the page's templates."""
+    captions: dict[str, str]
+    """Digests of the figures' captions."""
+    skipped: list[str]
+    """Data sets that were not downloaded."""

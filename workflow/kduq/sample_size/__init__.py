@@ -1,0 +1,1 @@
+"""Sample size: how many students and responses an interval of a wanted width costs."""
