@@ -2,14 +2,18 @@
 
 from collections.abc import Mapping
 
+from pydantic import ConfigDict
+
 from kduq.config.fields import StrictModel
 
 
-class Condition(StrictModel, frozen=True):
+class Condition(StrictModel):
     """What an experiment varies between students: the condition columns of every table.
 
     What does not apply to an experiment is None.
     """
+
+    model_config = ConfigDict(frozen=True)
 
     method: str | None = None
     """How the teacher's k responses to an input become what a student learns."""

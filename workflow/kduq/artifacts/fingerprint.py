@@ -14,7 +14,14 @@ from pathlib import Path
 PACKAGE = Path(__file__).parents[1]
 #: Rooms that read, write and plan. They change no number: what they decide (settings, schema,
 #: paths) stands in a job's parameters beside the fingerprint.
-_ROOMS = ("kduq.artifacts", "kduq.config", "kduq.errors", "kduq.runtime", "kduq.stage", "kduq.study")
+_ROOMS = (
+    "kduq.artifacts",
+    "kduq.config",
+    "kduq.errors",
+    "kduq.runtime",
+    "kduq.stage",
+    "kduq.study",
+)
 #: Registries, which import every member by name. A new member changes none of the others.
 _REGISTRIES = (
     "kduq.claims",

@@ -5,7 +5,6 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-
 #: Keys that had another name before version 0.2.
 RENAMED = {
     "block": "shard",

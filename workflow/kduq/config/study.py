@@ -80,7 +80,7 @@ else:
     Claims = create_model(
         "Claims",
         __base__=StrictModel,
-        __doc__="Margins of the verdicts: practical equivalence, chosen before any result was seen.",
+        __doc__="Margins of practical equivalence, chosen before any result was seen.",
         **{
             key: (
                 Annotated[Real, Field(gt=margin.above, lt=margin.below, allow_inf_nan=False)],
@@ -178,7 +178,7 @@ class Config(StrictModel):
     def _dataset_problems(self) -> list[str]:
         problems = []
         for name, dataset in self.datasets.items():
-            built_in = DATASETS[name] if name in DATASETS else None
+            built_in = DATASETS.get(name)
             given = [key for key in ("path", "target") if getattr(dataset, key) is not None]
             if built_in and not built_in.download and given:
                 problems.append(

@@ -21,6 +21,7 @@ from kduq.estimates.answers import Answers
 from kduq.estimates.metrics import of_task
 from kduq.estimates.settings import TextSettings as Settings
 from kduq.estimates.table import Table, exact
+from kduq.families.lm import embeddings
 from kduq.stage import Inputs, Outputs
 from kduq.statistics import Estimate
 
@@ -41,9 +42,6 @@ _COVERED = 0.1
 
 def run(settings: Settings, inputs: Inputs, outputs: Outputs) -> None:
     """Write the estimates of a run; see `kduq.stage.Stage`."""
-    # Imported here: figures and claims use this module's names, and need no model.
-    from kduq.families.lm import embeddings  # noqa: PLC0415
-
     corpus = Corpus.from_columns(inputs.read("examples").table.to_pydict())
     evaluated = corpus.evaluated(settings.prompts)
     references = [
@@ -141,7 +139,7 @@ def estimate(
     for group, chosen in references_of.groups().items():
         found = given.estimates(chosen, confidence) | given.own_systematic_noise(chosen, confidence)
         if corpus.has_answer_distribution:
-            entropies = statistics.entropy(held.truth)[None]
+            entropies = statistics.entropy(references_of.truth)[None]
             found["true_entropy"] = mean_over_prompts(entropies, chosen, confidence)
         found["greedy_similarity_to_reference"] = mean_over_prompts(
             greedy_similarity, chosen, confidence
@@ -431,7 +429,7 @@ class ModelScores:
 
     @cached_property
     def probabilities(self) -> np.ndarray:
-        """Of supported answers and "outside", laid out as `References.truth`, shape (S, P, A + 1)."""
+        """Of supported answers and "outside", as `References.truth`, shape (S, P, A + 1)."""
         n_models = len(self.means)
         found = np.zeros((n_models, *self.references.truth.shape))
         for p, support in enumerate(self.answers.support):

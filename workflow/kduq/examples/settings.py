@@ -9,7 +9,7 @@ class TabularSettings(StageSettings, DatasetSettings):
 
     dataset: str
     """Name of the data set."""
-    task: Task  # type: ignore[assignment]
+    task: Task
     """Whether the target is a number or a class."""
 
 

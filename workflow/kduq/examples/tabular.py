@@ -46,9 +46,9 @@ def prepare(settings: Settings) -> dict[str, np.ndarray]:
     Raises
     ------
     UserError
-        As `kduq.data.tables.load`; and if a feature or the target is constant on the training rows, or of a size
-        that single precision cannot hold, a class is not among them, or, in regression, there are
-        no more of them than coefficients (features and intercept).
+        As `kduq.data.tables.load`; and if a feature or the target is constant on the training rows,
+        or of a size that single precision cannot hold, a class is not among them, or, in
+        regression, there are no more of them than coefficients (features and intercept).
     """
     name = settings.dataset
     features, target = load(name, settings)

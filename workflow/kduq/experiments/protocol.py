@@ -232,5 +232,6 @@ def runs_of(settings: ExperimentSettings) -> dict[str, FamilyRun]:
 
 def trainings(conditions: Sequence[Condition]) -> int:
     """Students that a replicate trains: one per condition, and the pilots of plug-in weighting."""
-    pilots = {c.alpha: c.k or 1 for c in conditions if c.method == "variance_weighting"}
+    weighted = [c for c in conditions if c.method == "variance_weighting" and c.alpha is not None]
+    pilots = {c.alpha: c.k or 1 for c in weighted}
     return len(conditions) + sum(pilots.values())

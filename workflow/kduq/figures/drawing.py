@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -57,7 +58,9 @@ def render(settings: FigureSettings, drawn: Drawn, provenance: Mapping[str, Any]
     from matplotlib import style  # noqa: PLC0415
 
     text = base64.b64encode(canonical_json(provenance).encode()).decode()
-    styles = [STYLE, *([] if settings.style == "default" else [settings.style])]
+    styles: list[str | Path] = [STYLE]
+    if settings.style != "default":
+        styles.append(settings.style)
     with mpl.rc_context(), style.context(styles):
         figure = drawn.draw()
         figure.supxlabel(drawn.note, fontsize=6.5, color="#555555")

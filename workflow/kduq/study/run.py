@@ -48,7 +48,7 @@ class Run:
 
     @property
     def lane(self) -> str:
-        """tabular or text."""
+        """Tabular or text."""
         return self.family.lane
 
     @property

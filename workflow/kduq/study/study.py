@@ -191,7 +191,7 @@ class Study:
             "examples": list(dict.fromkeys(paths.examples(run.key.dataset) for run in runs)),
         }
         modules = ("kduq.sample_size.planning",)
-        return [Target(paths.SAMPLE_SIZE, "plan", settings, modules, inputs)]
+        return [Target(paths.SAMPLE_SIZE, "plan", settings, modules, inputs, script="sample_size")]
 
     @cached_property
     def figures(self) -> dict[str, FigureKind]:

@@ -1,14 +1,18 @@
 """Targets of the lane of tables: one function per stage, of the same names as for text."""
 
 import math
+from typing import Any, cast
 
 from kduq.conditions import SHARDED_FACTOR
+from kduq.config.data import Task
 from kduq.config.study import Config
 from kduq.data.datasets import DATASETS
 from kduq.estimates import settings as estimates_settings
+from kduq.estimates.metrics import of_task
 from kduq.examples import settings as examples_settings
 from kduq.families import FAMILIES
 from kduq.responses import settings as responses_settings
+from kduq.stage import StageSettings
 from kduq.students import settings as students_settings
 from kduq.study import paths
 from kduq.study.run import Run
@@ -21,7 +25,7 @@ def examples(config: Config, dataset: str) -> list[Target]:
     settings = examples_settings.TabularSettings(
         **config.datasets[dataset].model_dump(exclude={"task"}),
         dataset=dataset,
-        task=config.task_of(dataset),
+        task=cast(Task, config.task_of(dataset)),
     )
     own = (DATASETS[dataset].load.__module__,) if dataset in DATASETS else ()
     modules = ("kduq.examples.tabular", *own)
@@ -30,7 +34,7 @@ def examples(config: Config, dataset: str) -> list[Target]:
 
 def teacher(config: Config, name: str, dataset: str) -> list[Target]:
     """A teacher."""
-    model, task = config.teachers[name], config.task_of(dataset)
+    model, task = config.teachers[name], cast(Task, config.task_of(dataset))
     settings = teacher_settings.TabularSettings(
         teacher=name,
         dataset=dataset,
@@ -75,7 +79,7 @@ def students(config: Config, run: Run, shard: tuple[int, int]) -> list[Target]:
     }
     if run.levels:
         module, per_replicate = "tabular_factorial", math.prod(run.inner_levels.values())
-        settings = students_settings.TabularFactorialSettings(
+        settings: StageSettings = students_settings.TabularFactorialSettings(
             **common, model=model.alone(), levels=run.inner_levels
         )
     else:
@@ -102,19 +106,23 @@ def estimates(config: Config, run: Run) -> list[Target]:
     }
     if run.levels:
         modules: tuple[str, ...] = ("kduq.estimates.tabular_factorial",)
-        settings = estimates_settings.TabularFactorialSettings(**common, levels=run.levels)
+        settings: StageSettings = estimates_settings.TabularFactorialSettings(
+            **common, levels=run.levels
+        )
     else:
-        modules = (f"kduq.estimates.{run.task}", *run.family.modules(run.task))
+        further = {metric.estimate.__module__ for metric in of_task(run.task)}
+        own = (f"kduq.estimates.{run.task}", *run.family.modules(run.task))
+        modules = (*own, *sorted(further))
         settings = estimates_settings.TabularSettings(**common)
     inputs = {**_taught(run), "students": run.files("students")}
     return [Target(run.estimates, "estimates", settings, modules, inputs)]
 
 
-def _of_run(config: Config, run: Run) -> dict[str, object]:
+def _of_run(config: Config, run: Run) -> dict[str, Any]:
     return {**run.key._asdict(), "seed": config.seed}
 
 
-def _of_shard(config: Config, run: Run, shard: tuple[int, int]) -> dict[str, object]:
+def _of_shard(config: Config, run: Run, shard: tuple[int, int]) -> dict[str, Any]:
     return _of_run(config, run) | {"start": shard[0], "stop": shard[1]}
 
 

@@ -1,14 +1,16 @@
 """Targets of the lane of text: one function per stage, of the same names as for tables."""
 
-from typing import cast
+from typing import Any, cast
 
 from kduq.answers import settings as answers_settings
 from kduq.artifacts.files import folder_digest
 from kduq.config.study import Config
 from kduq.estimates import settings as estimates_settings
+from kduq.estimates.metrics import of_task
 from kduq.examples import settings as examples_settings
 from kduq.families.lm.settings import LanguageModelSettings
 from kduq.responses import settings as responses_settings
+from kduq.stage import StageSettings
 from kduq.students import settings as students_settings
 from kduq.study import paths
 from kduq.study.run import Run
@@ -32,7 +34,7 @@ def examples(config: Config, dataset: str) -> list[Target]:
 def teacher(config: Config, name: str, dataset: str) -> list[Target]:
     """A teacher, its loss curve, and its own answers to the evaluated prompts."""
     model = cast(LanguageModelSettings, config.teachers[name])
-    common = {"teacher": name, "dataset": dataset, "seed": config.seed}
+    common: dict[str, Any] = {"teacher": name, "dataset": dataset, "seed": config.seed}
     settings = teacher_settings.TextSettings(
         **common, model=model, source_files=folder_digest(model.source)
     )
@@ -87,7 +89,9 @@ def students(config: Config, run: Run, shard: tuple[int, int]) -> list[Target]:
     }
     if run.levels:
         module = "kduq.students.text_factorial"
-        settings = students_settings.TextFactorialSettings(**common, levels=run.inner_levels)
+        settings: StageSettings = students_settings.TextFactorialSettings(
+            **common, levels=run.inner_levels
+        )
     else:
         module, settings = "kduq.students.text", students_settings.TextSettings(**common)
     inputs = {
@@ -103,7 +107,7 @@ def students(config: Config, run: Run, shard: tuple[int, int]) -> list[Target]:
 def estimates(config: Config, run: Run) -> list[Target]:
     """The estimates of a run."""
     shared = config.language
-    common = {
+    common: dict[str, Any] = {
         **run.key._asdict(),
         "seed": config.seed,
         "confidence": config.statistics.confidence,
@@ -113,20 +117,23 @@ def estimates(config: Config, run: Run) -> list[Target]:
     dataset = run.key.dataset
     inputs = {"examples": [paths.examples(dataset)], "students": run.files("students")}
     if run.levels:
-        module = "kduq.estimates.text_factorial"
-        settings = estimates_settings.TextFactorialSettings(**common, levels=run.levels)
+        modules: tuple[str, ...] = ("kduq.estimates.text_factorial",)
+        settings: StageSettings = estimates_settings.TextFactorialSettings(
+            **common, levels=run.levels
+        )
     else:
-        module = "kduq.estimates.text"
+        further = {metric.estimate.__module__ for metric in of_task(run.task)}
+        modules = ("kduq.estimates.text", *sorted(further))
         inputs["answers"] = [paths.teacher(run.settings.teacher, dataset, "answers")]
         settings = estimates_settings.TextSettings(
             **common,
             embedding_model=shared.embedding_model,
             embedding_files=folder_digest(shared.embedding_model),
         )
-    return [Target(run.estimates, "estimates", settings, (module,), inputs)]
+    return [Target(run.estimates, "estimates", settings, modules, inputs)]
 
 
-def _of_shard(config: Config, run: Run, shard: tuple[int, int]) -> dict[str, object]:
+def _of_shard(config: Config, run: Run, shard: tuple[int, int]) -> dict[str, Any]:
     return {**run.key._asdict(), "seed": config.seed, "start": shard[0], "stop": shard[1]}
 
 

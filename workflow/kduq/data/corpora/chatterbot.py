@@ -21,14 +21,14 @@ def _read(name: str, settings: CorpusSettings) -> list[Entry]:
         folder = importlib.resources.files("chatterbot_corpus") / "data" / "english"
     except ModuleNotFoundError as error:
         raise UserError(
-            f"corpora.{settings['dataset']}: the package chatterbot-corpus is not installed; "
+            f"corpora.{name}: the package chatterbot-corpus is not installed; "
             "install it with: pip install chatterbot-corpus"
         ) from error
     pairs, broken = [], 0
     for file in sorted(folder.iterdir(), key=lambda file: file.name):
         if not file.name.endswith(".yml"):
             continue
-        for turns in yaml.safe_load(file.readread_text(encoding="utf-8"))["conversations"]:
+        for turns in yaml.safe_load(file.read_text(encoding="utf-8"))["conversations"]:
             if not isinstance(turns, list) or len(turns) < 2:
                 broken += 1
                 continue

@@ -5,7 +5,22 @@ import pandas as pd
 from kduq.data.datasets.protocol import DataSet, read_mlxtend
 
 #: Columns of Harrison & Rubinfeld (1978), "Hedonic housing prices and the demand for clean air".
-_COLUMNS = "CRIM ZN INDUS CHAS NOX RM AGE DIS RAD TAX PTRATIO B LSTAT MEDV".split()
+_COLUMNS = [
+    "CRIM",
+    "ZN",
+    "INDUS",
+    "CHAS",
+    "NOX",
+    "RM",
+    "AGE",
+    "DIS",
+    "RAD",
+    "TAX",
+    "PTRATIO",
+    "B",
+    "LSTAT",
+    "MEDV",
+]
 
 
 def _load() -> pd.DataFrame:
