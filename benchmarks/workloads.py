@@ -29,7 +29,7 @@ class Workload:
     name : str
         Of the row.
     ours : callable
-        Trains the students of one job, given the job's number; their results, a row a student.
+        Trains the students of one job, given the job's number; their results, one row per student.
     textbook : callable
         Trains the first students of job 0 and gives their results; fewer, as each is slow.
     operations : float
@@ -75,7 +75,7 @@ def linear(quick: bool, bootstrap: bool) -> Workload:
     def ours(job: int) -> np.ndarray:
         del job
         model = kind(data, LinearSettings(family="linear"))
-        found = []
+        results = []
         for turn in range(passes):
             for start in range(0, count, kind.ensemble):
                 part = slice(start, start + kind.ensemble)
@@ -83,20 +83,20 @@ def linear(quick: bool, bootstrap: bool) -> Workload:
                 batch = families.Batch(labels[part], np.arange(kind.ensemble), sample)
                 predictions = model.fit(batch).test_prediction
                 if turn == 0:  # a study, too, writes a chunk's results and goes on
-                    found.append(predictions)
-        return np.concatenate(found)
+                    results.append(predictions)
+        return np.concatenate(results)
 
     def textbook() -> np.ndarray:
         x, test = data.train_x.astype(np.float64), data.test_x.astype(np.float64)
-        found = []
+        predictions = []
         for i in range(10 if quick else 100):
             rows = np.arange(n)
             if counts is not None:
                 rows = np.repeat(rows, counts[i].astype(int))
             model = LinearRegression().fit(x[rows], labels[i, rows])
             model.predict(x)
-            found.append(model.predict(test))
-        return np.stack(found)
+            predictions.append(model.predict(test))
+        return np.stack(predictions)
 
     solving = 2 * n * p
     if bootstrap:
@@ -138,7 +138,7 @@ def _fit(
     target: torch.Tensor,
     steps: Iterable[Any],
 ) -> None:
-    """The textbook loop; a step has the rows that are chosen."""
+    """The textbook loop; ``steps`` are the rows of each step."""
     optimiser = torch.optim.Adam(model.parameters(), lr=_LEARNING_RATE)
     for rows in steps:
         optimiser.zero_grad()

@@ -92,10 +92,10 @@ def test_greedy_decoding_is_that_of_generate(trained, penalty):
     answers = sampling.answer(model, tokenizer, QUESTIONS, 1, decoding, 0.0, 9, 40)
     for a in answers:
         prompt = tokenizer(f"Question: {QUESTIONS[a.prompt]}\nAnswer:", return_tensors="pt")
-        made = model.generate(
+        output = model.generate(
             **prompt, do_sample=False, max_new_tokens=8, repetition_penalty=penalty
         )
-        tokens = made[0, prompt.input_ids.shape[1] :]
+        tokens = output[0, prompt.input_ids.shape[1] :]
         assert a.text == tokenizer.decode(tokens, skip_special_tokens=True).strip()
         assert a.n_tokens == len(tokens)
         assert a.finish_reason == ("stop" if tokens[-1] == tokenizer.eos_token_id else "length")
@@ -159,8 +159,8 @@ def test_perplexity_weighs_tokens_by_their_references(trained):
     sizes = [len(tokenizer(f" {answer}").input_ids) + 1 for answer in EXAMPLES[0].answers]
     weights = np.array([0.7, 0.3])
     expected = np.exp(-(weights @ exact) / (weights @ np.array(sizes)))
-    found = sampling.perplexity(*trained, QUESTIONS[:1], [EXAMPLES[0].answers], [weights], 40)
-    np.testing.assert_allclose(found, [expected], rtol=1e-6)
+    perplexity = sampling.perplexity(*trained, QUESTIONS[:1], [EXAMPLES[0].answers], [weights], 40)
+    np.testing.assert_allclose(perplexity, [expected], rtol=1e-6)
 
 
 def test_a_student_with_another_tokenizer_and_architecture_learns_from_text(trained):

@@ -91,8 +91,8 @@ def test_trees_and_microbatches_give_the_loss_and_gradient_of_transformers(
     assert forward.takes_trees(model)
     batch = packed(tokenizer, model)
     assert len(batch) == 3
-    found = training.accumulate(model, batch, tokens_per_pass)
-    assert found == pytest.approx(expected, rel=1e-5)
+    loss = training.accumulate(model, batch, tokens_per_pass)
+    assert loss == pytest.approx(expected, rel=1e-5)
     for name, gradient in gradients(model).items():
         torch.testing.assert_close(gradient, wanted[name], rtol=1e-3, atol=1e-6)
 
@@ -106,8 +106,8 @@ def test_another_architecture_gives_the_loss_and_gradient_of_transformers(
     model.zero_grad()
     batch = packed(tokenizer, model)
     assert len(batch) == 6
-    found = training.accumulate(model, batch, tokens_per_pass)
-    assert found == pytest.approx(expected, rel=1e-5)
+    loss = training.accumulate(model, batch, tokens_per_pass)
+    assert loss == pytest.approx(expected, rel=1e-5)
     for name, gradient in gradients(model).items():
         torch.testing.assert_close(gradient, wanted[name], rtol=1e-3, atol=1e-6)
 
@@ -183,8 +183,8 @@ def test_the_expected_gradient_is_the_mean_of_drawn_ones(tokenizer):
     """Drawing answers a visit estimates what weighting them gives exactly."""
     model = models.create(SETTINGS, tokenizer, 3)
     settings = changed(batch_size=3, answers_per_visit=400)
-    visits = training._Visits(tokenizer, EXAMPLES, settings, trees=True, seed=1)
-    drawn = training.accumulate(model, next(visits), 10_000)
+    batches = training._Batches(tokenizer, EXAMPLES, settings, trees=True, seed=1)
+    drawn = training.accumulate(model, next(batches), 10_000)
     exact = training.accumulate(model, packed(tokenizer, model), 10_000)
     assert drawn == pytest.approx(exact, rel=0.02)
 
@@ -194,8 +194,8 @@ def test_a_teacher_learns_the_distribution_of_its_references(tokenizer):
     model = models.create(settings, tokenizer, 3)
     losses = training.train(model, tokenizer, EXAMPLES, settings, 5)
     questions = [example.question for example in EXAMPLES]
-    found = sampling.score(model, tokenizer, questions, [e.answers for e in EXAMPLES], 48)
-    for example, scores in zip(EXAMPLES, found, strict=True):
+    exact = sampling.score(model, tokenizer, questions, [e.answers for e in EXAMPLES], 48)
+    for example, scores in zip(EXAMPLES, exact, strict=True):
         np.testing.assert_allclose(np.exp(scores), example.probabilities, atol=0.04)
     assert losses.loss[-1] < losses.loss[0] / 3
     assert losses.step[-1] == 120
@@ -230,8 +230,8 @@ def test_pairs_gather_by_question():
 def test_every_question_comes_once_an_epoch(tokenizer):
     examples = [Example(f"What is {i}?", (f"{i}",), (1.0,)) for i in range(7)]
     settings = changed(batch_size=3)
-    visits = training._Visits(tokenizer, examples, settings, trees=True, seed=2)
-    seen = [tuple(row.tokens) for _ in range(14) for row in next(visits)]
+    batches = training._Batches(tokenizer, examples, settings, trees=True, seed=2)
+    seen = [tuple(row.tokens) for _ in range(14) for row in next(batches)]
     for epoch in range(6):
         assert len(set(seen[epoch * 7 : epoch * 7 + 7])) == 7
 

@@ -83,7 +83,8 @@ def learning_rates(settings: LanguageModelSettings) -> np.ndarray:
     ndarray of shape (steps,)
         In the unit of the setting learning_rate.
     """
-    # transformers.get_scheduler, advanced by one step, gives the same bits but for the cosine.
+    # transformers.get_scheduler, one step later and for one more step, gives the same bits for
+    # all schedules but the cosine, where rounding differs.
     steps = settings.steps
     rise = math.ceil(settings.warmup * steps)
     step = np.arange(steps)
@@ -138,7 +139,7 @@ def train(
     UserError
         If a question leaves no room for an answer within max_length.
     """
-    visits = _Visits(tokenizer, examples, settings, forward.takes_trees(model), seed)
+    batches = _Batches(tokenizer, examples, settings, forward.takes_trees(model), seed)
     matrices = [p for p in model.parameters() if p.requires_grad and p.dim() > 1]
     others = [p for p in model.parameters() if p.requires_grad and p.dim() <= 1]
     groups = [
@@ -155,7 +156,7 @@ def train(
             for group in optimiser.param_groups:
                 group["lr"] = float(rate)
             optimiser.zero_grad()
-            losses[step] = accumulate(model, next(visits), settings.tokens_per_pass)
+            losses[step] = accumulate(model, next(batches), settings.tokens_per_pass)
             torch.nn.utils.clip_grad_norm_(model.parameters(), _CLIP)
             optimiser.step()
             progress(1)
@@ -198,7 +199,7 @@ def accumulate(model: Model, batch: Sequence[Row], tokens_per_pass: int) -> floa
     return loss
 
 
-class _Visits(Iterator[list[Row]]):
+class _Batches(Iterator[list[Row]]):
     """The batches of a training: random order, every question once per epoch."""
 
     def __init__(
