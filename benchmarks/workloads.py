@@ -82,7 +82,7 @@ def linear(quick: bool, bootstrap: bool) -> Workload:
                 sample = None if counts is None else counts[part]
                 batch = families.Batch(labels[part], np.arange(kind.ensemble), sample)
                 predictions = model.fit(batch).test_prediction
-                if turn == 0:  # a study, too, writes a chunk's results and goes on
+                if turn == 0:  # a study, too, writes the results of an ensemble and goes on
                     results.append(predictions)
         return np.concatenate(results)
 
