@@ -2,11 +2,12 @@
 
 import gc
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import torch
-from kduq import families
+from kduq.families import Batch
+from kduq.families.mlp import MlpSettings
+from kduq.families.networks.models import Regression
 
 from benchmarks.workloads import problem
 
@@ -46,7 +47,7 @@ def networks_fit(students: int) -> bool:
     Parameters
     ----------
     students : int
-        Networks in one chunk.
+        Networks in one ensemble.
 
     Returns
     -------
@@ -54,18 +55,10 @@ def networks_fit(students: int) -> bool:
         False where memory, the accelerator's or the machine's, is refused.
     """
     data = problem("boston_housing")
-    settings: dict[str, Any] = {
-        "hidden": _HIDDEN,
-        "epochs": 2,
-        "learning_rate": 0.01,
-        "initialisation": "uniform",
-        "shared_init": None,
-        "record_every": 0,
-    }
+    settings = MlpSettings(family="mlp", hidden=_HIDDEN, epochs=2, learning_rate=0.01)
     labels = np.broadcast_to(data.train_y, (students, len(data.train_y)))
     try:
-        model = families.family("mlp", "regression")(data, settings)
-        model.train(families.Batch(labels, np.arange(students)))
+        Regression(data, settings).fit(Batch(labels, np.arange(students)))
     except (MemoryError, torch.OutOfMemoryError):
         return False
     except RuntimeError as error:

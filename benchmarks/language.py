@@ -8,27 +8,21 @@ import torch
 from kduq import config, seeds
 from kduq.data.corpora import reading as corpora
 from kduq.families.lm import models, sampling, text, training
+from kduq.families.lm.settings import Decoding, LanguageModelSettings
 
 from benchmarks.workloads import Workload
 
-_MODEL = {"layers": 1, "width": 64, "heads": 4, "initial_scale": 0.5, "max_length": 64}
-_TRAINING = {
-    "batch_size": 32,
-    "learning_rate": 0.008,
-    "schedule": "linear",
-    "warmup": 0.05,
-    "weight_decay": 0.0,
-    "tokens_per_pass": 8192,
-    "answers_per_visit": 0,
-    "max_length": _MODEL["max_length"],
-}
-_DECODING = {
-    "temperature": 1.0,
-    "top_k": 0,
-    "top_p": 1.0,
-    "repetition_penalty": 1.0,
-    "max_new_tokens": 24,
-}
+_SETTINGS = LanguageModelSettings(
+    family="lm",
+    layers=1,
+    width=64,
+    heads=4,
+    vocabulary=2048,
+    initial_scale=0.5,
+    steps=100,
+    learning_rate=0.008,
+)
+_DECODING = Decoding(top_k=0, top_p=1.0, repetition_penalty=1.0, max_new_tokens=24)
 
 
 class _Pupil:
@@ -41,8 +35,7 @@ class _Pupil:
         )
         rng = np.random.default_rng(3)
         lines = [*table["prompt"], *(a for group in table["references"] for a in group)]
-        self.tokenizer = models.make_tokenizer(lines, 2048)
-        self.model = models.create(_MODEL, self.tokenizer, 3)
+        self.model, self.tokenizer = models.load_or_create(_SETTINGS, lines, 3)
         taught = [i for i, split in enumerate(table["split"]) if split == "train"]
         self.pairs = [
             (
@@ -52,28 +45,28 @@ class _Pupil:
             for i in taught
             for p in [np.array(table["probabilities"][i])]
         ]
-        self.settings = _TRAINING | {"steps": 2 if quick else 100}
+        self.settings = _SETTINGS.model_copy(update={"steps": 2 if quick else 100})
         encoded = text.encode_prompts(self.tokenizer, [q for q, _ in self.pairs], 64)
         self.prompt_tokens = float(np.mean([len(tokens) for tokens in encoded]))
         answers = text.encode_answers(
             self.tokenizer, [q for q, _ in self.pairs], encoded, [[a] for _, a in self.pairs], 64
         )
         self.answer_tokens = float(np.mean([len(group[0]) for group in answers]))
-        self.width, self.vocabulary = _MODEL["width"], len(self.tokenizer)
+        self.width, self.vocabulary = _SETTINGS.width or 0, len(self.tokenizer)
 
     def trained(self, steps: int, job: int = 0) -> tuple[Any, np.ndarray]:
         """A copy after some steps, and its losses."""
         model = copy.deepcopy(self.model)
         examples = training.examples_of(self.pairs)
-        settings = self.settings | {"steps": steps}
+        settings = self.settings.model_copy(update={"steps": steps})
         losses = training.train(model, self.tokenizer, examples, settings, job).loss
         return model, losses
 
 
 def lm_training(quick: bool) -> Workload:
-    """100 steps of 32 prompts with an answer each; results are losses."""
+    """100 steps of 32 prompts with one answer each; results are losses."""
     pupil = _Pupil(quick)
-    steps, size, length = pupil.settings["steps"], _TRAINING["batch_size"], _MODEL["max_length"]
+    steps, size, length = pupil.settings.steps, _SETTINGS.batch_size, _SETTINGS.max_length
 
     def ours(job: int) -> np.ndarray:
         return pupil.trained(steps, job)[1][None]
@@ -125,26 +118,26 @@ def lm_sampling(quick: bool) -> Workload:
     draws = 1 if quick else 20
 
     def ours(job: int) -> np.ndarray:
-        answers = sampling.answer(model, pupil.tokenizer, questions, draws, _DECODING, job, 64)
+        answers = sampling.answer(model, pupil.tokenizer, questions, draws, _DECODING, 1.0, job, 64)
         return np.array([[a.n_tokens for a in answers]])
 
     def textbook() -> np.ndarray:
         tokenizer = copy.deepcopy(pupil.tokenizer)
         tokenizer.padding_side = "left"
         prompts = [text.prompt_text(question) for question in questions for _ in range(draws)]
-        found: list[int] = []
-        for start in range(0, len(prompts), _TRAINING["batch_size"]):
+        sizes: list[int] = []
+        for start in range(0, len(prompts), _SETTINGS.batch_size):
             batch = tokenizer(
-                prompts[start : start + _TRAINING["batch_size"]], padding=True, return_tensors="pt"
+                prompts[start : start + _SETTINGS.batch_size], padding=True, return_tensors="pt"
             ).to(model.device)
-            made = model.generate(
-                **batch, do_sample=True, top_k=0, max_new_tokens=_DECODING["max_new_tokens"]
+            tokens = model.generate(
+                **batch, do_sample=True, top_k=0, max_new_tokens=_DECODING.max_new_tokens
             )[:, batch.input_ids.shape[1] :]
-            ended = (made == tokenizer.eos_token_id).long()
-            lengths = torch.where(ended.any(1), ended.argmax(1) + 1, made.shape[1])
-            found.extend(lengths.tolist())
-            tokenizer.batch_decode(made, skip_special_tokens=True)
-        return np.array([found])
+            ended = (tokens == tokenizer.eos_token_id).long()
+            lengths = torch.where(ended.any(1), ended.argmax(1) + 1, tokens.shape[1])
+            sizes.extend(lengths.tolist())
+            tokenizer.batch_decode(tokens, skip_special_tokens=True)
+        return np.array([sizes])
 
     reading = len(questions) * (pupil.prompt_tokens - 1) * 2 * pupil.width**2
     tokens = ours(0).sum()

@@ -9,7 +9,10 @@ import numpy as np
 import torch
 from kduq import config, families, seeds
 from kduq.examples import tabular as examples
-from kduq.families import network
+from kduq.families.linear import LinearSettings
+from kduq.families.mlp import MlpSettings
+from kduq.families.networks import layers
+from kduq.families.networks.models import Classifier, Regression
 from kduq.students import tabular as students
 from kduq.teacher import tabular as teacher
 from sklearn.linear_model import LinearRegression
@@ -26,7 +29,7 @@ class Workload:
     name : str
         Of the row.
     ours : callable
-        Trains the students of one job, given the job's number; their results, a row a student.
+        Trains the students of one job, given the job's number; their results, one row per student.
     textbook : callable
         Trains the first students of job 0 and gives their results; fewer, as each is slow.
     operations : float
@@ -59,8 +62,8 @@ def problem(dataset: str) -> families.Problem:
 def linear(quick: bool, bootstrap: bool) -> Workload:
     """Least squares: noise on the labels, and bootstrap samples of the rows."""
     data = problem("boston_housing")
-    kind = families.family("linear", "regression")
-    count = kind.chunk * (2 if quick else 50)
+    kind = families.family("linear").model("regression")
+    count = kind.ensemble * (2 if quick else 50)
     # Threads of much less than a tenth of a second may not be spread over the cores.
     passes = 1 if quick else 10
     n, m, p = len(data.train_x), len(data.test_x), data.train_x.shape[1] + 1
@@ -71,29 +74,29 @@ def linear(quick: bool, bootstrap: bool) -> Workload:
 
     def ours(job: int) -> np.ndarray:
         del job
-        model = kind(data, {})
-        found = []
+        model = kind(data, LinearSettings(family="linear"))
+        results = []
         for turn in range(passes):
-            for start in range(0, count, kind.chunk):
-                part = slice(start, start + kind.chunk)
+            for start in range(0, count, kind.ensemble):
+                part = slice(start, start + kind.ensemble)
                 sample = None if counts is None else counts[part]
-                batch = families.Batch(labels[part], np.arange(kind.chunk), sample)
-                predictions = model.train(batch).test_prediction
-                if turn == 0:  # a study, too, writes a chunk's results and goes on
-                    found.append(predictions)
-        return np.concatenate(found)
+                batch = families.Batch(labels[part], np.arange(kind.ensemble), sample)
+                predictions = model.fit(batch).test_prediction
+                if turn == 0:  # a study, too, writes the results of an ensemble and goes on
+                    results.append(predictions)
+        return np.concatenate(results)
 
     def textbook() -> np.ndarray:
         x, test = data.train_x.astype(np.float64), data.test_x.astype(np.float64)
-        found = []
+        predictions = []
         for i in range(10 if quick else 100):
             rows = np.arange(n)
             if counts is not None:
                 rows = np.repeat(rows, counts[i].astype(int))
             model = LinearRegression().fit(x[rows], labels[i, rows])
             model.predict(x)
-            found.append(model.predict(test))
-        return np.stack(found)
+            predictions.append(model.predict(test))
+        return np.stack(predictions)
 
     solving = 2 * n * p
     if bootstrap:
@@ -104,21 +107,21 @@ def linear(quick: bool, bootstrap: bool) -> Workload:
     return Workload(name, ours, textbook, operations, traffic, torch.device("cpu"), passes)
 
 
-def _module(layers: list[np.ndarray]) -> torch.nn.Sequential:
+def _module(parameters: list[np.ndarray]) -> torch.nn.Sequential:
     """A network with given layers (outputs, inputs + 1), the bias last."""
     parts: list[torch.nn.Module] = []
-    for layer in layers:
+    for layer in parameters:
         linear_part = torch.nn.Linear(layer.shape[1] - 1, layer.shape[0])
         with torch.no_grad():
             linear_part.weight[:] = torch.from_numpy(layer[:, :-1])
             linear_part.bias[:] = torch.from_numpy(layer[:, -1])
         parts += [linear_part, torch.nn.ReLU()]
-    return torch.nn.Sequential(*parts[:-1]).to(network.device())
+    return torch.nn.Sequential(*parts[:-1]).to(layers.device())
 
 
 def _tensors(*arrays: np.ndarray) -> list[torch.Tensor]:
     """Arrays where networks are trained."""
-    return [torch.from_numpy(array).to(network.device()) for array in arrays]
+    return [torch.from_numpy(array).to(layers.device()) for array in arrays]
 
 
 def _batches(student: int, n: int, size: int) -> Iterator[torch.Tensor]:
@@ -135,7 +138,7 @@ def _fit(
     target: torch.Tensor,
     steps: Iterable[Any],
 ) -> None:
-    """The textbook loop; a step has the rows that are chosen."""
+    """The textbook loop; ``steps`` are the rows of each step."""
     optimiser = torch.optim.Adam(model.parameters(), lr=_LEARNING_RATE)
     for rows in steps:
         optimiser.zero_grad()
@@ -146,62 +149,56 @@ def _fit(
 def mlp(quick: bool, hidden: int, epochs: int) -> Workload:
     """Networks of one hidden layer on 404 rows of 13 features."""
     data = problem("boston_housing")
-    settings = {
-        "hidden": hidden,
-        "epochs": 5 if quick else epochs,
-        "learning_rate": _LEARNING_RATE,
-        "initialisation": "uniform",
-        "shared_init": None,
-        "record_every": 0,
-    }
-    kind = families.family("mlp", "regression")
-    size = kind(data, settings).chunk
+    settings = MlpSettings(
+        family="mlp",
+        hidden=hidden,
+        epochs=5 if quick else epochs,
+        learning_rate=_LEARNING_RATE,
+    )
+    model = Regression(data, settings)
+    size = model.ensemble
     n, d = data.train_x.shape
     labels = data.train_y + np.random.default_rng(1).normal(0, data.train_y.std(), (size, n))
     location, scale = data.train_y.mean(), data.train_y.std()
 
     def ours(job: int) -> np.ndarray:
         batch = families.Batch(labels, np.arange(size) + job * size)
-        return kind(data, settings).train(batch).test_prediction
+        return Regression(data, settings).fit(batch).test_prediction
 
     def textbook() -> np.ndarray:
         x, test = _tensors(data.train_x, data.test_x)
-        found = []
+        predictions = []
         for i in range(2):
-            start: Any = kind(data, settings)
-            start = start.initial_parameters(i, None, None).astype(np.float32)
-            first, last = np.split(start, [hidden * (d + 1)])
-            model = _module([first.reshape(hidden, d + 1), last[None]])
+            network = _module(model.initial_layers(i))
             (target,) = _tensors(((labels[i] - location) / scale).astype(np.float32))
-            every_row = itertools.repeat(slice(None), settings["epochs"])
-            _fit(model, torch.nn.functional.mse_loss, x, target[:, None], every_row)
+            every_row = itertools.repeat(slice(None), settings.epochs)
+            _fit(network, torch.nn.functional.mse_loss, x, target[:, None], every_row)
             with torch.no_grad():
-                model(x)
-                found.append(model(test)[:, 0].cpu().numpy() * scale + location)
-        return np.stack(found)
+                network(x)
+                predictions.append(network(test)[:, 0].cpu().numpy() * scale + location)
+        return np.stack(predictions)
 
     weights = hidden * (d + 1) + hidden
-    operations = 4 * n * weights * settings["epochs"]  # outputs and gradients
+    operations = 4 * n * weights * settings.epochs  # outputs and gradients
     traffic = 8 * (2 * n + len(data.test_x))
-    return Workload(f"mlp{hidden}", ours, textbook, operations, traffic, network.device())
+    return Workload(f"mlp{hidden}", ours, textbook, operations, traffic, layers.device())
 
 
 def classifier(quick: bool, family: str) -> Workload:
-    """Classifiers of digits, a step of 512 rows at a time, as in the default study."""
+    """Classifiers of digits, 512 rows per step, as in the default study."""
     data = problem("digits")
-    settings = {
-        "epochs": 300,
-        "max_steps": 4 if quick else 300,
-        "learning_rate": _LEARNING_RATE,
-        "initialisation": "uniform",
-        "shared_init": None,
-        "record_every": 0,
-        "batch_size": 512,
-    }
-    if family == "mlp":
-        settings["hidden"] = 64
-    kind = families.family(family, "classification")
-    size = kind.chunk
+    own = {"hidden": 64} if family == "mlp" else {}
+    steps = 4 if quick else 300
+    settings: Any = families.family(family).settings(
+        family=family,
+        epochs=300,
+        max_steps=steps,
+        learning_rate=_LEARNING_RATE,
+        batch_size=512,
+        **own,
+    )
+    model = Classifier(data, settings)
+    size = model.ensemble
     n, d = data.train_x.shape
     outputs = data.train_y.shape[1]
     wrong = np.random.default_rng(1).permuted(data.train_y.argmax(1))
@@ -212,27 +209,26 @@ def classifier(quick: bool, family: str) -> Workload:
     def ours(job: int) -> np.ndarray:
         one_hot = np.eye(outputs, dtype=np.float32)[labels]
         batch = families.Batch(one_hot, np.arange(size) + job * size)
-        return kind(data, settings).train(batch).test_prediction
+        return Classifier(data, settings).fit(batch).test_prediction
 
     def textbook() -> np.ndarray:
         x, test = _tensors(data.train_x, data.test_x)
-        found = []
+        predictions = []
         for i in range(2):
-            start: Any = kind(data, settings)
-            model = _module(start.initial_parameters(i, None, None))
+            network = _module(model.initial_layers(i))
             (target,) = _tensors(labels[i])
-            steps = itertools.islice(_batches(i, n, 512), settings["max_steps"])
-            _fit(model, torch.nn.functional.cross_entropy, x, target, steps)
+            batches = itertools.islice(_batches(i, n, 512), steps)
+            _fit(network, torch.nn.functional.cross_entropy, x, target, batches)
             with torch.no_grad():
-                model(x)
-                found.append(torch.softmax(model(test), 1).cpu().numpy())
-        return np.stack(found)
+                network(x)
+                predictions.append(torch.softmax(network(test), 1).cpu().numpy())
+        return np.stack(predictions)
 
     weights = outputs * (d + 1)
-    if "hidden" in settings:
+    if own:
         # Beside outputs and gradients, the error is passed back to the hidden layer.
-        weights = settings["hidden"] * (d + 1 + 1.5 * outputs)
-    operations = 4 * 512 * weights * settings["max_steps"]
+        weights = own["hidden"] * (d + 1 + 1.5 * outputs)
+    operations = 4 * 512 * weights * steps
     predictions = 4 * outputs * (n + len(data.test_x))
     traffic = 4 * n * outputs + predictions
-    return Workload(f"{family} digits", ours, textbook, operations, traffic, network.device())
+    return Workload(f"{family} digits", ours, textbook, operations, traffic, layers.device())

@@ -60,7 +60,9 @@ def test_students_follow_textbook_adam_on_all_rows(classes, name, bootstrap):
     rng = np.random.default_rng(3)
     labels = drawn(model, rng)
     counts = rng.multinomial(ROWS, np.full(ROWS, 1 / ROWS), size=model.ensemble).astype(float)
-    found = model.fit(Batch(labels, np.arange(model.ensemble), counts if bootstrap else None, 0.2))
+    trained = model.fit(
+        Batch(labels, np.arange(model.ensemble), counts if bootstrap else None, 0.2)
+    )
     weights = counts if bootstrap else np.ones_like(counts)
     for i in range(model.ensemble):
         start = model.initial_layers(i, 0.2)
@@ -68,16 +70,16 @@ def test_students_follow_textbook_adam_on_all_rows(classes, name, bootstrap):
             classes, start, labels[i], weights[i], lambda n: np.arange(ROWS), None, 30
         )
         # Single precision against double over 30 steps.
-        np.testing.assert_allclose(found.test_prediction[i], expected, atol=1e-4)
-    assert found.trajectory.shape == (model.ensemble, 4)
-    np.testing.assert_allclose(found.test_prediction.sum(axis=2), 1, rtol=1e-5)
+        np.testing.assert_allclose(trained.test_prediction[i], expected, atol=1e-4)
+    assert trained.trajectory.shape == (model.ensemble, 4)
+    np.testing.assert_allclose(trained.test_prediction.sum(axis=2), 1, rtol=1e-5)
 
 
 @pytest.mark.parametrize("name", FAMILIES)
 def test_mini_batches_walk_through_an_order_of_each_students_own(classes, name):
     model = built(classes, name, batch_size=20, epochs=9, max_steps=11)
     labels = drawn(model, np.random.default_rng(4))
-    found = model.fit(Batch(labels, np.arange(model.ensemble)))
+    trained = model.fit(Batch(labels, np.arange(model.ensemble)))
     for i in range(model.ensemble):
         stream = seeds.generator(i, "batches")
         pieces = []
@@ -97,7 +99,7 @@ def test_mini_batches_walk_through_an_order_of_each_students_own(classes, name):
             20,
             11,
         )
-        np.testing.assert_allclose(found.test_prediction[i], expected, atol=1e-4)
+        np.testing.assert_allclose(trained.test_prediction[i], expected, atol=1e-4)
 
 
 def test_an_epoch_of_mini_batches_is_as_many_steps_as_fit(classes):

@@ -50,11 +50,11 @@ def test_students_are_those_of_torch_within_single_precision(
     labels = np.stack([data.train_y[rng.permutation(101)] for _ in range(model.ensemble)])
     counts = rng.multinomial(101, np.full(101, 1 / 101), size=model.ensemble).astype(float)
     batch = Batch(labels, np.arange(model.ensemble), counts if bootstrap else None, init_noise=0.1)
-    found = model.fit(batch)
+    trained = model.fit(batch)
     monkeypatch.setattr(compiled, "available", lambda: False)
     expected = model.fit(batch)
     for name in ("train_prediction", "test_prediction", "trajectory", "distance_after"):
-        ours, theirs = getattr(found, name), getattr(expected, name)
+        ours, theirs = getattr(trained, name), getattr(expected, name)
         # Rounding grows along training: by far less than a student differs from another.
         scale = np.std(theirs)
         np.testing.assert_allclose(ours, theirs, rtol=1e-3, atol=2e-3 * scale, err_msg=name)
@@ -79,9 +79,10 @@ from kduq.families.networks import compiled, models
 x = np.random.default_rng(0).normal(size=(50, 3)).astype(np.float32)
 problem = Problem(x, x, x[:, 0].astype(float))
 settings = MlpSettings(family="mlp", hidden=8, epochs=30, learning_rate=0.01)
+batch = Batch(np.tile(x[:, 0], (2, 1)), np.arange(2))
 for _ in range(2):
-    found = models.Regression(problem, settings).fit(Batch(np.tile(x[:, 0], (2, 1)), np.arange(2)))
-print(compiled.available(), *found.test_prediction[0, :3].round(3))
+    trained = models.Regression(problem, settings).fit(batch)
+print(compiled.available(), *trained.test_prediction[0, :3].round(3))
 """
 
 

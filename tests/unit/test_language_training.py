@@ -1,34 +1,39 @@
 """Training pinned against transformers' own loss and against known distributions."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
 import transformers
+from kduq.data.corpus import Example
 from kduq.errors import UserError
-from kduq.families.lm import forward, models, sampling, text, training
-from kduq.families.lm import packing as rows
-from kduq.families.lm.training import Example
+from kduq.families.lm import forward, models, packing, sampling, text, training
+from kduq.families.lm.settings import LanguageModelSettings
 
 EXAMPLES = [
     Example("Which colour is it?", ("red", "dark red", "dark blue"), (0.5, 0.3, 0.2)),
     Example("Who came?", ("nobody",), (1.0,)),
     Example("Where does the long road from the old mill go?", ("north", "home"), (0.25, 0.75)),
 ]
-SETTINGS = {
-    "layers": 2,
-    "width": 32,
-    "heads": 4,
-    "initial_scale": 1.0,
-    "steps": 6,
-    "batch_size": 2,
-    "learning_rate": 5e-3,
-    "schedule": "linear",
-    "warmup": 0.0,
-    "weight_decay": 0.01,
-    "tokens_per_pass": 10_000,
-    "max_length": 48,
-    "answers_per_visit": 0,
-}
+SETTINGS = LanguageModelSettings(
+    family="lm",
+    layers=2,
+    width=32,
+    heads=4,
+    vocabulary=300,
+    steps=6,
+    batch_size=2,
+    learning_rate=5e-3,
+    warmup=0.0,
+    weight_decay=0.01,
+    tokens_per_pass=10_000,
+    max_length=48,
+)
+
+
+def changed(**changes):
+    return SETTINGS.model_copy(update=changes)
 
 
 @pytest.fixture(scope="module")
@@ -38,18 +43,18 @@ def tokenizer():
     return models.make_tokenizer(lines, 300)
 
 
-def laid_out(tokenizer, model):
+def packed(tokenizer, model):
     questions = [example.question for example in EXAMPLES]
     prompts = text.encode_prompts(tokenizer, questions, 48)
     answers = text.encode_answers(tokenizer, questions, prompts, [e.answers for e in EXAMPLES], 48)
-    made = []
+    rows = []
     for prompt, group, example in zip(prompts, answers, EXAMPLES, strict=True):
         weights = list(example.probabilities)
         if forward.takes_trees(model):
-            made.append(rows.tree(prompt, group, weights))
+            rows.append(packing.pack_prefix_tree(prompt, group, weights))
         else:
-            made.extend(rows.chains(prompt, group, weights))
-    return made
+            rows.extend(packing.pack_separately(prompt, group, weights))
+    return rows
 
 
 def gradients(model):
@@ -77,17 +82,17 @@ def textbook(model, tokenizer):
 
 @pytest.mark.parametrize("layers", [1, 2])
 @pytest.mark.parametrize("tokens_per_pass", [1, 10_000])
-def test_trees_and_passes_give_the_loss_and_gradient_of_transformers(
+def test_trees_and_microbatches_give_the_loss_and_gradient_of_transformers(
     tokenizer, layers, tokens_per_pass
 ):
-    model = models.create(SETTINGS | {"layers": layers}, tokenizer, 3)
+    model = models.create(changed(layers=layers), tokenizer, 3)
     expected, wanted = textbook(model, tokenizer)
     model.zero_grad()
     assert forward.takes_trees(model)
-    batch = laid_out(tokenizer, model)
+    batch = packed(tokenizer, model)
     assert len(batch) == 3
-    found = training.accumulate(model, batch, tokens_per_pass)
-    assert found == pytest.approx(expected, rel=1e-5)
+    loss = training.accumulate(model, batch, tokens_per_pass)
+    assert loss == pytest.approx(expected, rel=1e-5)
     for name, gradient in gradients(model).items():
         torch.testing.assert_close(gradient, wanted[name], rtol=1e-3, atol=1e-6)
 
@@ -99,10 +104,10 @@ def test_another_architecture_gives_the_loss_and_gradient_of_transformers(
     model = llama(tokenizer)
     expected, wanted = textbook(model, tokenizer)
     model.zero_grad()
-    batch = laid_out(tokenizer, model)
+    batch = packed(tokenizer, model)
     assert len(batch) == 6
-    found = training.accumulate(model, batch, tokens_per_pass)
-    assert found == pytest.approx(expected, rel=1e-5)
+    loss = training.accumulate(model, batch, tokens_per_pass)
+    assert loss == pytest.approx(expected, rel=1e-5)
     for name, gradient in gradients(model).items():
         torch.testing.assert_close(gradient, wanted[name], rtol=1e-3, atol=1e-6)
 
@@ -126,7 +131,7 @@ def llama(tokenizer):
 
 
 def test_a_tree_shares_beginnings_and_keeps_their_weights():
-    row = rows.tree([7, 8], [[1, 2, 0], [1, 3, 0], [1, 2, 0]], [0.5, 0.3, 0.2])
+    row = packing.pack_prefix_tree([7, 8], [[1, 2, 0], [1, 3, 0], [1, 2, 0]], [0.5, 0.3, 0.2])
     assert row.tokens.tolist() == [7, 8, 1, 2, 3]
     assert row.positions.tolist() == [0, 1, 2, 3, 3]
     assert row.visible[4].tolist() == [True, True, True, False, True]
@@ -139,10 +144,10 @@ def test_a_tree_shares_beginnings_and_keeps_their_weights():
     )
 
 
-def test_passes_hold_every_row_once_and_respect_the_limit(tokenizer):
+def test_microbatches_have_every_row_once_and_respect_the_limit(tokenizer):
     model = models.create(SETTINGS, tokenizer, 3)
-    batch = laid_out(tokenizer, model) * 4
-    cut = rows.passes(batch, 90)
+    batch = packed(tokenizer, model) * 4
+    cut = packing.microbatches(batch, 90)
     assert sorted(i for part in cut for i in part) == list(range(12))
     sizes = [len(part) * max(len(batch[i].tokens) for i in part) for part in cut]
     assert all(size <= 90 or len(part) == 1 for size, part in zip(sizes, cut, strict=True))
@@ -150,7 +155,7 @@ def test_passes_hold_every_row_once_and_respect_the_limit(tokenizer):
 
 
 def weights_after(tokenizer, examples=EXAMPLES, seed=5, **changes):
-    settings = SETTINGS | changes
+    settings = changed(**changes)
     model = models.create(settings, tokenizer, 3)
     losses = training.train(model, tokenizer, examples, settings, seed)
     return torch.cat([p.detach().reshape(-1) for p in model.parameters()]), losses
@@ -177,20 +182,20 @@ def test_training_leaves_the_global_random_state_alone(tokenizer):
 def test_the_expected_gradient_is_the_mean_of_drawn_ones(tokenizer):
     """Drawing answers a visit estimates what weighting them gives exactly."""
     model = models.create(SETTINGS, tokenizer, 3)
-    settings = SETTINGS | {"batch_size": 3, "answers_per_visit": 400}
-    visits = training._Visits(tokenizer, EXAMPLES, settings, trees=True, seed=1)
-    drawn = training.accumulate(model, next(visits), 10_000)
-    exact = training.accumulate(model, laid_out(tokenizer, model), 10_000)
+    settings = changed(batch_size=3, answers_per_visit=400)
+    batches = training._Batches(tokenizer, EXAMPLES, settings, trees=True, seed=1)
+    drawn = training.accumulate(model, next(batches), 10_000)
+    exact = training.accumulate(model, packed(tokenizer, model), 10_000)
     assert drawn == pytest.approx(exact, rel=0.02)
 
 
 def test_a_teacher_learns_the_distribution_of_its_references(tokenizer):
-    settings = SETTINGS | {"steps": 120, "batch_size": 3}
+    settings = changed(steps=120, batch_size=3)
     model = models.create(settings, tokenizer, 3)
     losses = training.train(model, tokenizer, EXAMPLES, settings, 5)
     questions = [example.question for example in EXAMPLES]
-    found = sampling.score(model, tokenizer, questions, [e.answers for e in EXAMPLES], 48)
-    for example, scores in zip(EXAMPLES, found, strict=True):
+    exact = sampling.score(model, tokenizer, questions, [e.answers for e in EXAMPLES], 48)
+    for example, scores in zip(EXAMPLES, exact, strict=True):
         np.testing.assert_allclose(np.exp(scores), example.probabilities, atol=0.04)
     assert losses.loss[-1] < losses.loss[0] / 3
     assert losses.step[-1] == 120
@@ -206,7 +211,7 @@ def test_dropout_is_seeded_and_keeps_to_transformers_own_forward(tokenizer):
             model = transformers.GPT2LMHeadModel(config)
         model.train()
         assert not forward.takes_trees(model)
-        training.train(model, tokenizer, EXAMPLES, SETTINGS | {"steps": 2}, seed)
+        training.train(model, tokenizer, EXAMPLES, changed(steps=2), seed)
         assert model.training
         return model.transformer.wte.weight.detach()
 
@@ -224,9 +229,9 @@ def test_pairs_gather_by_question():
 
 def test_every_question_comes_once_an_epoch(tokenizer):
     examples = [Example(f"What is {i}?", (f"{i}",), (1.0,)) for i in range(7)]
-    settings = SETTINGS | {"batch_size": 3}
-    visits = training._Visits(tokenizer, examples, settings, trees=True, seed=2)
-    seen = [tuple(row.tokens) for _ in range(14) for row in next(visits)]
+    settings = changed(batch_size=3)
+    batches = training._Batches(tokenizer, examples, settings, trees=True, seed=2)
+    seen = [tuple(row.tokens) for _ in range(14) for row in next(batches)]
     for epoch in range(6):
         assert len(set(seen[epoch * 7 : epoch * 7 + 7])) == 7
 
@@ -251,10 +256,26 @@ def test_the_loss_curve_averages_windows_of_steps(tokenizer, monkeypatch):
     ],
 )
 def test_learning_rate_rises_and_falls(schedule, expected):
-    settings = {"steps": 5, "learning_rate": 1.0, "schedule": schedule, "warmup": 0.2}
+    settings = changed(steps=5, learning_rate=1.0, schedule=schedule, warmup=0.2)
     np.testing.assert_allclose(training.learning_rates(settings), expected, rtol=1e-5)
-    with pytest.raises(ValueError, match="not one of linear"):
-        training.learning_rates(settings | {"schedule": "step"})
+
+
+@pytest.mark.parametrize("warmup", [0.0, 0.05, 0.2])
+@pytest.mark.parametrize("schedule", ["linear", "cosine", "constant"])
+def test_learning_rates_are_those_of_transformers_a_step_later(schedule, warmup):
+    settings = changed(steps=37, schedule=schedule, warmup=warmup)
+    rise = math.ceil(37 * warmup)
+    name = "constant_with_warmup" if schedule == "constant" else schedule
+    optimiser = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=settings.learning_rate)
+    scheduler = transformers.get_scheduler(name, optimiser, rise + 1, 38)
+    expected = []
+    for _ in range(37):
+        optimiser.step()
+        scheduler.step()
+        expected += scheduler.get_last_lr()
+    # The cosine is computed another way.
+    tolerance = 1e-12 if schedule == "cosine" else 0
+    np.testing.assert_allclose(training.learning_rates(settings), expected, rtol=tolerance)
 
 
 def test_long_answers_are_cut_without_an_end_and_long_questions_refused(tokenizer):
@@ -281,7 +302,7 @@ def test_a_template_of_a_models_own_is_used_everywhere_and_saved(tokenizer, tmp_
         ((answer,),) = text.encode_answers(read_tokenizer, [question], [prompt], [["no"]], 48)
         assert read_tokenizer.decode(answer) == " no<|endoftext|>"
     # Training and scoring read the same text: what is learnt under the template is likely there.
-    training.train(read, read_tokenizer, EXAMPLES[1:2], SETTINGS | {"steps": 80}, 1)
+    training.train(read, read_tokenizer, EXAMPLES[1:2], changed(steps=80), 1)
     (there,) = sampling.score(read, read_tokenizer, ["Who came?"], [["nobody"]], 48)
     (elsewhere,) = sampling.score(read, tokenizer, ["Who came?"], [["nobody"]], 48)
     assert there[0] > -0.1

@@ -24,11 +24,11 @@ def with_intercept(x):
 
 def test_students_are_least_squares(problem):
     labels = np.random.default_rng(1).normal(size=(Linear.ensemble, 45))
-    found = Linear(problem).fit(Batch(labels, np.zeros(Linear.ensemble, int)))
+    trained = Linear(problem).fit(Batch(labels, np.zeros(Linear.ensemble, int)))
     exact = np.linalg.lstsq(with_intercept(problem.train_x), labels.T, rcond=None)[0]
     expected = (with_intercept(problem.test_x) @ exact).T
-    np.testing.assert_allclose(found.test_prediction, expected, atol=1e-10)
-    assert not found.rank_deficient.any()
+    np.testing.assert_allclose(trained.test_prediction, expected, atol=1e-10)
+    assert not trained.rank_deficient.any()
 
 
 @pytest.mark.usefixtures("way")
@@ -36,25 +36,25 @@ def test_bootstrap_samples_equal_lstsq_also_where_rank_is_lacking(problem):
     size = Linear.ensemble
     labels = np.random.default_rng(1).normal(size=(size, 45))
     counts = np.stack([bootstrap_counts(seed, 45, 0.12) for seed in range(size)])
-    found = Linear(problem).fit(Batch(labels, np.zeros(size, int), counts))
+    trained = Linear(problem).fit(Batch(labels, np.zeros(size, int), counts))
     deficient = 0
     for i in range(size):
         rows = np.repeat(np.arange(45), counts[i].astype(int))
         design = with_intercept(problem.train_x[rows])
         exact, _, rank, _ = np.linalg.lstsq(design, labels[i, rows], rcond=None)
-        assert found.rank_deficient[i] == (rank < design.shape[1])
+        assert trained.rank_deficient[i] == (rank < design.shape[1])
         deficient += rank < design.shape[1]
         np.testing.assert_allclose(
-            found.test_prediction[i], with_intercept(problem.test_x) @ exact, rtol=1e-5, atol=1e-6
+            trained.test_prediction[i], with_intercept(problem.test_x) @ exact, rtol=1e-5, atol=1e-6
         )
     assert 0 < deficient < size
 
 
 @pytest.mark.usefixtures("way")
 @pytest.mark.parametrize(
-    ("columns", "held"), [(6, 300), (least_squares._WIDEST + 1, 1 << 20), (120, 1 << 10)]
+    ("columns", "size"), [(6, 300), (least_squares._WIDEST + 1, 1 << 20), (120, 1 << 10)]
 )
-def test_wide_designs_and_many_rows_give_the_same_students(monkeypatch, columns, held):
+def test_wide_designs_and_many_rows_give_the_same_students(monkeypatch, columns, size):
     """Tables are cut where they would not fit, and many columns go another way."""
     rng = np.random.default_rng(4)
     x = rng.normal(size=(150, columns)).astype(np.float32)
@@ -64,15 +64,15 @@ def test_wide_designs_and_many_rows_give_the_same_students(monkeypatch, columns,
     counts = np.ones((Linear.ensemble, 150))
     counts[::2, :40] = 0  # in every second sample two columns are equal
     batch = Batch(labels, np.zeros(Linear.ensemble, int), counts)
-    monkeypatch.setattr(least_squares, "_TABLE", held)
-    monkeypatch.setattr(least_squares, "_PANEL", held)
-    found = Linear(Problem(x, x[:9], labels[0])).fit(batch)
-    assert (found.rank_deficient == (np.arange(Linear.ensemble) % 2 == 0)).all()
+    monkeypatch.setattr(least_squares, "_TABLE", size)
+    monkeypatch.setattr(least_squares, "_PANEL", size)
+    trained = Linear(Problem(x, x[:9], labels[0])).fit(batch)
+    assert (trained.rank_deficient == (np.arange(Linear.ensemble) % 2 == 0)).all()
     for i in range(4):
         rows = np.flatnonzero(counts[i])
         exact = np.linalg.lstsq(with_intercept(x[rows]), labels[i, rows], rcond=None)[0]
         expected = with_intercept(x[:9]) @ exact
-        np.testing.assert_allclose(found.test_prediction[i], expected, rtol=1e-4, atol=1e-6)
+        np.testing.assert_allclose(trained.test_prediction[i], expected, rtol=1e-4, atol=1e-6)
 
 
 @pytest.mark.skipif(least_squares._library() is None, reason="no C++ compiler")
@@ -87,17 +87,17 @@ def test_compiled_students_are_those_of_numpy_within_rounding(columns, n, monkey
     counts = rng.multinomial(n, np.full(n, 1 / n), size=Linear.ensemble).astype(np.uint16)
     labels = rng.normal(size=counts.shape)
     batch = Batch(labels, np.zeros(Linear.ensemble, int), counts)
-    found = model.fit(batch)
+    trained = model.fit(batch)
     _, *plain = model._in_double.fit(labels, counts)
     monkeypatch.setattr(least_squares, "_library", lambda: None)
     expected = model.fit(batch)
-    np.testing.assert_array_equal(found.rank_deficient, expected.rank_deficient)
+    np.testing.assert_array_equal(trained.rank_deficient, expected.rank_deficient)
     full = ~expected.rank_deficient
     assert full.any() or n <= columns + 1
     theirs = expected.train_prediction[full], expected.test_prediction[full]
     scales = [np.abs(a).max(axis=1, initial=1)[:, None] for a in theirs]
     for ours, limit, usual in (
-        ((found.train_prediction, found.test_prediction), 1e-5, 1e-6),
+        ((trained.train_prediction, trained.test_prediction), 1e-5, 1e-6),
         (plain, 1e-7, 1e-13),  # in double precision
     ):
         for mine, other, scale in zip(ours, theirs, scales, strict=True):
@@ -124,13 +124,13 @@ def nearly_lacking():
 def departure(nearly_lacking):
     """Of predictions on rows like the sample's, the largest distance from `numpy.linalg.lstsq`."""
     problem, labels, counts = nearly_lacking
-    found = Linear(problem).fit(Batch(labels, np.arange(3), counts))
+    trained = Linear(problem).fit(Batch(labels, np.arange(3), counts))
     distances = []
     for i in range(3):
         rows = np.repeat(np.arange(400), counts[i])
         design = with_intercept(problem.train_x)
         exact = np.linalg.lstsq(design[rows], labels[i, rows], rcond=None)[0]
-        distances.append(np.abs(found.train_prediction[i] - design @ exact).max() / 1e4)
+        distances.append(np.abs(trained.train_prediction[i] - design @ exact).max() / 1e4)
     return np.array(distances)
 
 
@@ -172,8 +172,8 @@ def test_lack_of_rank_is_found_among_very_many_rows():
     x = (x - x.mean(axis=0)) / x.std(axis=0)
     counts = rng.multinomial(n, np.full(n, 1 / n), size=8).astype(float)
     labels = rng.normal(size=counts.shape)
-    found = Linear(Problem(x, x[:5], labels[0])).fit(Batch(labels, np.arange(8), counts))
-    assert found.rank_deficient.all()
+    trained = Linear(Problem(x, x[:5], labels[0])).fit(Batch(labels, np.arange(8), counts))
+    assert trained.rank_deficient.all()
 
 
 def test_arrays_that_do_not_fit_are_no_students(problem):
@@ -189,9 +189,9 @@ def test_arrays_that_do_not_fit_are_no_students(problem):
 def test_a_split_may_have_no_test_rows(problem):
     counts = np.ones((2, 45), np.uint16)
     model = Linear(Problem(problem.train_x, problem.test_x[:0], problem.train_y))
-    found = model.fit(Batch(np.ones((2, 45)), np.arange(2), counts))
-    assert found.test_prediction.shape == (2, 0)
-    np.testing.assert_allclose(found.train_prediction, 1, rtol=1e-6)
+    trained = model.fit(Batch(np.ones((2, 45)), np.arange(2), counts))
+    assert trained.test_prediction.shape == (2, 0)
+    np.testing.assert_allclose(trained.train_prediction, 1, rtol=1e-6)
 
 
 def nearly_equal_columns(distance):
@@ -211,12 +211,12 @@ def nearly_equal_columns(distance):
 @pytest.mark.parametrize("distance", [1e-7, 1.2e-6, 1.5e-6, 1e-3])
 def test_whether_rank_is_lacking_is_found_alike_either_way(distance, monkeypatch):
     problem, batch = nearly_equal_columns(distance)
-    found = Linear(problem).fit(batch)
+    trained = Linear(problem).fit(batch)
     monkeypatch.setattr(least_squares, "_library", lambda: None)
     expected = Linear(problem).fit(batch)
-    np.testing.assert_array_equal(found.rank_deficient, expected.rank_deficient)
+    np.testing.assert_array_equal(trained.rank_deficient, expected.rank_deficient)
     assert expected.rank_deficient.all() == (distance == 1e-7)
-    np.testing.assert_allclose(found.train_prediction, expected.train_prediction, atol=1e-5)
+    np.testing.assert_allclose(trained.train_prediction, expected.train_prediction, atol=1e-5)
 
 
 @pytest.mark.usefixtures("way")
@@ -226,9 +226,9 @@ def test_far_test_rows_do_not_multiply_rounding(distance):
     problem, batch = nearly_equal_columns(distance)
     truth = np.arange(14.0)
     labels = np.tile(with_intercept(problem.train_x) @ truth, (Linear.ensemble, 1))
-    found = Linear(problem).fit(Batch(labels, batch.seeds, batch.counts))
+    trained = Linear(problem).fit(Batch(labels, batch.seeds, batch.counts))
     expected = np.tile(with_intercept(problem.test_x) @ truth, (Linear.ensemble, 1))
-    np.testing.assert_allclose(found.test_prediction, expected, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(trained.test_prediction, expected, rtol=1e-5, atol=1e-5)
 
 
 @pytest.mark.usefixtures("way")
@@ -237,10 +237,10 @@ def test_a_label_that_is_not_drawn_says_nothing(problem):
     counts[:, 7] = 0
     broken = labels.copy()
     broken[0, 7] = np.nan
-    found, expected = (
-        Linear(problem).fit(Batch(given, np.arange(2), counts)) for given in (broken, labels)
+    trained, expected = (
+        Linear(problem).fit(Batch(own, np.arange(2), counts)) for own in (broken, labels)
     )
-    np.testing.assert_array_equal(found.test_prediction, expected.test_prediction)
+    np.testing.assert_array_equal(trained.test_prediction, expected.test_prediction)
 
 
 @pytest.mark.usefixtures("way")
@@ -251,10 +251,10 @@ def test_a_sample_with_a_label_that_is_no_number_harms_no_other(problem):
     clean = Linear(problem).fit(Batch(labels, *batch))
     broken = labels.copy()
     broken[3, 7] = np.nan
-    found = Linear(problem).fit(Batch(broken, *batch))
-    assert np.isnan(found.test_prediction[3]).all()
+    trained = Linear(problem).fit(Batch(broken, *batch))
+    assert np.isnan(trained.test_prediction[3]).all()
     others = np.arange(Linear.ensemble) != 3
-    np.testing.assert_array_equal(found.test_prediction[others], clean.test_prediction[others])
+    np.testing.assert_array_equal(trained.test_prediction[others], clean.test_prediction[others])
 
 
 def test_students_are_the_same_bits_whatever_is_held_at_once(problem, monkeypatch):
@@ -287,8 +287,8 @@ def test_a_total_beside_its_parts_lacks_rank_by_either_way(problem):
     assert plain.rank_deficient.all()
     assert weighted.rank_deficient.all()
     narrow = Linear(Problem(parts[:45], parts[45:], labels[0, :45])).fit(Batch(*batch))
-    for found in (plain, weighted):
-        np.testing.assert_allclose(found.test_prediction, narrow.test_prediction, atol=1e-5)
+    for trained in (plain, weighted):
+        np.testing.assert_allclose(trained.test_prediction, narrow.test_prediction, atol=1e-5)
 
 
 def test_a_design_without_full_rank_is_flagged(problem):

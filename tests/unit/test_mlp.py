@@ -50,14 +50,14 @@ def test_students_follow_textbook_adam(problem, settings, bootstrap):
     counts = np.ones((model.ensemble, 45), int)
     if bootstrap:
         counts = rng.multinomial(45, np.full(45, 1 / 45), size=model.ensemble)
-    given = counts.astype(np.float64) if bootstrap else None
-    found = model.fit(Batch(labels, np.arange(model.ensemble), given, init_noise=0.2))
+    sample = counts.astype(np.float64) if bootstrap else None
+    trained = model.fit(Batch(labels, np.arange(model.ensemble), sample, init_noise=0.2))
     for i in range(model.ensemble):
         start = model.initial_layers(i, 0.2)
         expected = textbook(problem, start, labels[i], counts[i])
         # Single precision against double over 40 steps.
-        np.testing.assert_allclose(found.test_prediction[i], expected, rtol=2e-3, atol=2e-3)
-    assert found.trajectory.shape == (model.ensemble, 5)
+        np.testing.assert_allclose(trained.test_prediction[i], expected, rtol=2e-3, atol=2e-3)
+    assert trained.trajectory.shape == (model.ensemble, 5)
 
 
 def test_initialisation_noise_has_the_stated_form(problem):
@@ -89,7 +89,7 @@ def test_a_shared_start_is_shared_and_pilots_start_elsewhere(problem):
 def test_distance_of_partners_is_the_variance_of_two(problem):
     model = Regression(problem, SETTINGS)
     labels = np.tile(problem.train_y, (model.ensemble, 1))
-    found = model.fit(Batch(labels, np.arange(model.ensemble)))
+    trained = model.fit(Batch(labels, np.arange(model.ensemble)))
     starts = np.stack([flat(model.initial_layers(s)) for s in range(2)])
     expected = starts.var(axis=0, ddof=1).mean()
-    np.testing.assert_allclose(found.distance_before[:2], expected, rtol=1e-6)
+    np.testing.assert_allclose(trained.distance_before[:2], expected, rtol=1e-6)

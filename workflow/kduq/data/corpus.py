@@ -6,7 +6,24 @@ from typing import Any
 
 import numpy as np
 
-from kduq.families.lm.training import Example
+
+@dataclass(frozen=True)
+class Example:
+    """A question and its answers.
+
+    Attributes
+    ----------
+    question : str
+        Without the template.
+    answers : tuple of str
+        At least one.
+    probabilities : tuple of float
+        One per answer; they sum to one.
+    """
+
+    question: str
+    answers: tuple[str, ...]
+    probabilities: tuple[float, ...]
 
 
 @dataclass(frozen=True)

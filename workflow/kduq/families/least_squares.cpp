@@ -2,9 +2,9 @@
 //
 // The products of a row's inputs, two by two, are the same for all students; a student's Gram
 // matrix is their sum over its sample. A block of rows of the products stays in the first-level
-// cache while the students of a group add theirs, each of them the rows that it has drawn alone:
-// about a third is in no bootstrap sample of the size of the data. A student's bits depend on
-// nothing but its own data.
+// cache while the students of a group add theirs. Each adds only the rows that it has drawn: about a
+// third of the rows is missing from a bootstrap sample of the size of the data. A student's bits
+// depend on nothing but its own data.
 //
 // Inputs come in tiles: (tiles, p, tile), the rows of a tile side by side, zeros beyond the last.
 
@@ -65,23 +65,23 @@ template <class Number, int count> Number total(const typename Pack<Number, coun
     }
 }
 
-/// Rows of a block that are in a sample: which in a number's lower half, how often in its upper.
-Index find(const Count *counts, Index rows, std::uint32_t *found) {
+/// Rows of a block that are in a sample: the row in a number's lower half, its count in the upper.
+Index find(const Count *counts, Index rows, std::uint32_t *packed) {
     Index drawn = 0, r = 0;
 #if defined(__AVX512F__)
     const __m512i steps = _mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
     for (; r + 16 <= rows; r += 16) {
-        const __m256i given = _mm256_loadu_si256(reinterpret_cast<const __m256i *>(counts + r));
-        const __m512i count = _mm512_cvtepu16_epi32(given);
+        const __m256i short_counts = _mm256_loadu_si256(reinterpret_cast<const __m256i *>(counts + r));
+        const __m512i count = _mm512_cvtepu16_epi32(short_counts);
         const __m512i row = _mm512_add_epi32(steps, _mm512_set1_epi32(static_cast<int>(r)));
         const __m512i both = _mm512_or_si512(_mm512_slli_epi32(count, 16), row);
         const __mmask16 present = _mm512_test_epi32_mask(count, count);
-        _mm512_storeu_si512(found + drawn, _mm512_maskz_compress_epi32(present, both));
+        _mm512_storeu_si512(packed + drawn, _mm512_maskz_compress_epi32(present, both));
         drawn += __builtin_popcount(present);
     }
 #endif
     for (; r < rows; r++) {
-        found[drawn] = std::uint32_t{counts[r]} << 16 | static_cast<std::uint32_t>(r);
+        packed[drawn] = std::uint32_t{counts[r]} << 16 | static_cast<std::uint32_t>(r);
         drawn += counts[r] != 0;
     }
     return drawn;
@@ -152,16 +152,16 @@ template <class Real> struct LeastSquares {
     static void weigh(const Count *counts, const double *labels, Index rows, double location,
                       double scale, Real *to) {
         const double units = 1 / scale;
-        const auto some = [=](const Count *count, const double *label, Real *made) {
-            Counts given;
+        const auto some = [=](const Count *count, const double *label, Real *out) {
+            Counts times_drawn;
             Doubles y;
-            std::memcpy(&given, count, sizeof given);
+            std::memcpy(&times_drawn, count, sizeof times_drawn);
             std::memcpy(&y, label, sizeof y);
             y = (y - location) * units;
-            const Integers whole = __builtin_convertvector(given, Integers);
+            const Integers whole = __builtin_convertvector(times_drawn, Integers);
             const Vector times = __builtin_convertvector(whole, Vector);
             const Vector value = __builtin_convertvector(y, Vector);
-            store(made, times != 0 ? times * value : Vector{});
+            store(out, times != 0 ? times * value : Vector{});
         };
         Index r = 0;
         for (; r + lanes <= rows; r += lanes) some(counts + r, labels + r, to + r);
@@ -216,13 +216,13 @@ template <class Real> struct LeastSquares {
         Array<double> spare(p);
         std::vector<std::uint32_t> drawn(block + 16);  // whole vectors are written
         for (Index first = 0; first < students; first += group) {
-            const Index held = std::min(group, students - first);
-            if (begins) std::fill_n(sums + first * row, held * row, 0.0);
-            for (Index s = first; s < first + held; s += 2) {
+            const Index members = std::min(group, students - first);
+            if (begins) std::fill_n(sums + first * row, members * row, 0.0);
+            for (Index s = first; s < first + members; s += 2) {
                 const Real *const both[2] = {weighted.data(), weighted.data() + padded};
                 double *to[2] = {sums + s * row + stride, spare.data()};
                 weigh(counts + s * n, labels + s * n, rows, location, scale, weighted.data());
-                if (s + 1 < first + held) {
+                if (s + 1 < first + members) {
                     to[1] = sums + (s + 1) * row + stride;
                     weigh(counts + (s + 1) * n, labels + (s + 1) * n, rows, location, scale,
                           weighted.data() + padded);
@@ -232,7 +232,7 @@ template <class Real> struct LeastSquares {
             // Of this panel alone: rounding then grows with its rows, not with all.
             std::fill_n(part.data(), group * stride, Real{0});
             for (Index from = 0; from < rows; from += block)
-                for (Index s = first; s < first + held; s++) {
+                for (Index s = first; s < first + members; s++) {
                     if (s + group < students) {  // what the next group reads, meanwhile
                         const Index next = (s + group) * n + from;
                         for (Index r = 0; r < block; r += 64 / sizeof(double))
@@ -240,19 +240,19 @@ template <class Real> struct LeastSquares {
                         for (Index r = 0; r < block; r += 64 / sizeof(Count))
                             __builtin_prefetch(counts + next + r, 0, 2);
                     }
-                    const Index held_rows = std::min(block, rows - from);
-                    const Index found = find(counts + s * n + from, held_rows, drawn.data());
-                    add_all(table + from * stride, stride, drawn.data(), found,
+                    const Index height = std::min(block, rows - from);
+                    const Index count = find(counts + s * n + from, height, drawn.data());
+                    add_all(table + from * stride, stride, drawn.data(), count,
                             part.data() + (s - first) * stride, wide);
                 }
-            for (Index s = 0; s < held; s++)
+            for (Index s = 0; s < members; s++)
                 for (Index i = 0; i < stride; i++)
                     sums[(first + s) * row + i] += part.data()[s * stride + i];
         }
     }
 
-    /// Predictions of all students, a part of a tile after the other. More time goes into
-    /// memory than into arithmetic, so that they are no wider than what they are made of.
+    /// Predictions of all students, one part of a tile after the other. Memory takes more time than
+    /// arithmetic, so they have the precision of the coefficients.
     static void predict(const Real *tiles, Index n, Index p, const Real *coefficients,
                         Index students, double location, double scale, Real *predictions) {
         constexpr int across = 4, abreast = bytes == 64 ? 4 : 2;
@@ -274,20 +274,20 @@ template <class Real> struct LeastSquares {
                 for (int a = 0; a < abreast; a++) {
                     if (s + a == students) break;
                     Real rest[across * lanes], *const to = predictions + (s + a) * n + first;
-                    Real *const made = rows == across * lanes ? to : rest;
+                    Real *const out = rows == across * lanes ? to : rest;
 #pragma GCC unroll 8
                     for (int v = 0; v < across; v++) {
                         const Vector value = middle + unit * sum[a][v];
-                        std::memcpy(made + v * lanes, &value, sizeof value);
+                        std::memcpy(out + v * lanes, &value, sizeof value);
                     }
-                    if (made == rest) std::memcpy(to, rest, sizeof(Real) * rows);
+                    if (out == rest) std::memcpy(to, rest, sizeof(Real) * rows);
                 }
             }
         }
     }
 
     /// Cholesky's elimination of [G, m, 1], for as many students as a vector has lanes: G = UᵀU
-    /// leaves [U, U⁻ᵀm, U⁻ᵀ]. A matrix that is not positive definite ends in no numbers.
+    /// leaves [U, U⁻ᵀm, U⁻ᵀ]. A matrix that is not positive definite ends in NaN.
     static void eliminate(Vector *table, Index p) {
         const Index width = 2 * p + 1;
         for (Index pivot = 0; pivot < p; pivot++) {
@@ -350,14 +350,14 @@ template <class Real> struct LeastSquares {
 
 /// Least squares in either precision, called for one panel of rows after the other.
 ///
-/// Given are a table of the products of a panel's inputs, two by two (rows, stride), the tiles of
-/// all n rows, and each student's counts and labels (students, n). Labels are taken less the
-/// location and over the scale. Added is to each student's sums (students, stride + p), which the
-/// first panel begins: the upper triangle of its Gram matrix, row after row, and XᵀCy. The table's
-/// rows are whole vectors, and but for the last a panel has whole tiles.
+/// Inputs are a table of the products of a panel's inputs, two by two (rows, stride), the tiles of
+/// all n rows, and each student's counts and labels (students, n). The location is subtracted from
+/// labels and the scale divides them. Each panel adds to the students' sums (students, stride + p),
+/// which the first panel sets to zero: the upper triangle of the Gram matrix, row after row, and
+/// XᵀCy. The table's rows are whole vectors. All panels but the last have whole tiles.
 ///
-/// After the last panel are written a lower bound of the least eigenvalue, no number where the
-/// matrix is not positive definite, and the trace (2, students), and predictions for both splits.
+/// The last panel writes a lower bound of the least eigenvalue, NaN where the matrix is not
+/// positive definite, and the trace (2, students), and the predictions for both splits.
 #define KDUQ_LEAST_SQUARES(precision, Real)                                                        \
     extern "C" void kduq_least_squares_##precision(                                                \
         const Real *table, Index stride, Index first, Index rows, Index p, const Real *tiles,      \

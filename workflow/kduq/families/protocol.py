@@ -7,7 +7,7 @@ the library knows of a kind of model: its settings, what a student costs, where 
 import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol, Self
+from typing import Any, Literal, Protocol, Self
 
 import numpy as np
 
@@ -153,7 +153,7 @@ class Model(Protocol):
     #: number and is padded to it, so that the bits of a student do not depend on its neighbours.
     ensemble: int
 
-    def __init__(self, problem: Problem, settings: Any) -> None: ...
+    def __init__(self, problem: Problem, settings: ModelSettings) -> None: ...
 
     def fit(self, batch: Batch) -> Trained:
         """Train students.
@@ -209,8 +209,8 @@ class Family:
         Name in the configuration and in paths.
     label : str
         Name for people.
-    lane : str
-        ``tabular`` or ``text``: which stages train it.
+    lane : {"tabular", "text"}
+        Stages that train it.
     settings : type of ModelSettings
         Its keys in the configuration.
     models : mapping of str to str
@@ -250,7 +250,7 @@ class Family:
 
     name: str
     label: str
-    lane: str
+    lane: Literal["tabular", "text"]
     settings: type[ModelSettings]
     models: Mapping[str, str]
     seconds: Callable[[Any, Workload], float]

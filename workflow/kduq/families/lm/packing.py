@@ -1,11 +1,11 @@
-"""Prompts with their answers, laid out as rows for a model.
+"""Prompts with their answers, packed into rows for a model.
 
-A row is one prompt followed by its answers. For a model that can be told which token sees which
-(`kduq.families.lm.forward`), all answers of a prompt share one row: the prompt is computed once, and
-so is every beginning that answers have in common, as a tree of tokens. Each token then sees the
-prompt and its own ancestors, at the positions it would have in its answer alone, so the row gives
-exactly the log-probabilities of the answers taken one by one. For other models a row holds one
-answer.
+A row is one prompt followed by its answers. Some models take a mask of which token sees which
+(`kduq.families.lm.forward`). For these, all answers of a prompt share one row, as a tree of tokens:
+the prompt is computed once, and so is every beginning that answers have in common. Each token sees
+the prompt and its own ancestors, at the positions that it would have in its answer alone. The row
+therefore gives exactly the log-probabilities of the answers taken one by one. For other models a
+row has one answer.
 """
 
 from collections.abc import Sequence
@@ -44,8 +44,10 @@ class Row:
     weights: np.ndarray
 
 
-def tree(prompt: Sequence[int], answers: Sequence[Sequence[int]], weights: Sequence[float]) -> Row:
-    """Lay out a prompt with all its answers.
+def pack_prefix_tree(
+    prompt: Sequence[int], answers: Sequence[Sequence[int]], weights: Sequence[float]
+) -> Row:
+    """Pack a prompt with all its answers into one row.
 
     Parameters
     ----------
@@ -67,10 +69,10 @@ def tree(prompt: Sequence[int], answers: Sequence[Sequence[int]], weights: Seque
     shares: dict[tuple[int, int], float] = {}
     for answer, weight in zip(answers, weights, strict=True):
         node = start - 1
-        for place, token in enumerate(answer):
+        for position, token in enumerate(answer):
             key = (node, token)
             shares[key] = shares.get(key, 0.0) + weight
-            if place == len(answer) - 1:
+            if position == len(answer) - 1:
                 break
             if key not in children:
                 children[key] = len(tokens)
@@ -96,36 +98,37 @@ def tree(prompt: Sequence[int], answers: Sequence[Sequence[int]], weights: Seque
     )
 
 
-def chains(
+def pack_separately(
     prompt: Sequence[int], answers: Sequence[Sequence[int]], weights: Sequence[float]
 ) -> list[Row]:
-    """Lay out a prompt with each answer in a row of its own; see `tree`."""
+    """Pack a prompt with each answer into a row of its own; see `pack_prefix_tree`."""
     return [
-        tree(prompt, [answer], [weight]) for answer, weight in zip(answers, weights, strict=True)
+        pack_prefix_tree(prompt, [answer], [weight])
+        for answer, weight in zip(answers, weights, strict=True)
     ]
 
 
-def passes(rows: Sequence[Row], tokens: int) -> list[list[int]]:
-    """Cut rows into passes of similar length.
+def microbatches(rows: Sequence[Row], tokens: int) -> list[list[int]]:
+    """Split rows into microbatches of rows of similar length.
 
     Parameters
     ----------
     rows : sequence of Row
         Rows of one batch.
     tokens : int
-        Padded tokens that a pass may have; a longer row makes a pass of its own.
+        Padded tokens per microbatch, at most; a longer row is a microbatch of its own.
 
     Returns
     -------
     list of list of int
-        Numbers of the rows of each pass; every row is in one of them.
+        Numbers of the rows of each microbatch; every row is in one of them.
     """
     order = sorted(range(len(rows)), key=lambda i: len(rows[i].tokens))
-    cut: list[list[int]] = []
+    groups: list[list[int]] = []
     for i in order:
-        # Rows come in ascending length, so this one sets the width of its pass.
-        if cut and (len(cut[-1]) + 1) * len(rows[i].tokens) <= tokens:
-            cut[-1].append(i)
+        # Rows come in ascending length, so this one sets the width of its microbatch.
+        if groups and (len(groups[-1]) + 1) * len(rows[i].tokens) <= tokens:
+            groups[-1].append(i)
         else:
-            cut.append([i])
-    return cut
+            groups.append([i])
+    return groups

@@ -1,8 +1,8 @@
-"""Sampling answers, and the exact probabilities of given ones."""
+"""Sampled answers, and the exact probabilities of answers that are known."""
 
 import hashlib
 import inspect
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -11,13 +11,14 @@ import torch
 import transformers
 
 from kduq import seeds
-from kduq.families.lm import forward, text
-from kduq.families.lm import packing as rows
+from kduq.errors import UserError
+from kduq.families.lm import forward, packing, text
+from kduq.families.lm.settings import Decoding
 from kduq.families.lm.text import Model, Tokenizer
 
-#: Tokens of prompts and answers held at once while sampling, unless told otherwise.
+#: Tokens of prompts and answers that are sampled together, unless told otherwise.
 TOKENS_PER_PASS = 16_384
-#: Fewer when scoring, where every token of an answer has logits at once.
+#: Fewer in scoring, where every token of an answer has logits at the same time.
 SCORED_PER_PASS = 4_096
 
 
@@ -55,7 +56,8 @@ def answer(
     tokenizer: Tokenizer,
     questions: Sequence[str],
     draws: int,
-    decoding: Mapping[str, Any],
+    decoding: Decoding,
+    temperature: float,
     seed: int,
     max_length: int,
     tokens_per_pass: int = TOKENS_PER_PASS,
@@ -64,8 +66,8 @@ def answer(
 
     Prompts of equal length are computed together without padding, the draws of a question share
     its prompt's keys and values, and a draw that has ended leaves the batch. The random numbers of
-    a draw depend on the seed, the question's text and the draw's number alone: the same draw comes
-    back whatever else is asked, and more draws leave the first ones as they are.
+    a draw depend on the seed, the question's text and the draw's number alone. A draw is therefore
+    the same whatever else is asked, and more draws leave the first ones as they are.
 
     Parameters
     ----------
@@ -77,16 +79,16 @@ def answer(
         Questions, without the template. The same question twice gets the same draws twice.
     draws : int
         Answers to each question.
-    decoding : mapping
-        temperature (0: the likeliest token), top_k (0: off), top_p (1: off), repetition_penalty
-        (1: off; as in transformers it counts the prompt's tokens too) and max_new_tokens.
-        Penalty, temperature, top_k and top_p are applied in this order.
+    decoding : Decoding
+        As in transformers, the repetition penalty counts the prompt's tokens too.
+    temperature : float
+        Temperature; 0 for greedy decoding, which takes the most probable token.
     seed : int
         Seed of the student or response; its stream is ``decoding``.
     max_length : int
         Tokens of a prompt with its answer; an answer ends there.
     tokens_per_pass : int
-        Tokens of prompts and answers held at once.
+        Tokens of prompts and answers that are sampled together.
 
     Returns
     -------
@@ -99,12 +101,13 @@ def answer(
         If a prompt leaves no room for an answer within max_length.
     """
     prompts = text.encode_prompts(tokenizer, questions, max_length)
-    found: dict[tuple[int, int], Answer] = {}
-    for members in _groups(prompts, draws, decoding["max_new_tokens"], tokens_per_pass):
+    end, processors = text.end_of_text(tokenizer), logits_processors(decoding, temperature)
+    answers: dict[tuple[int, int], Answer] = {}
+    for members in _groups(prompts, draws, decoding.max_new_tokens, tokens_per_pass):
         length = len(prompts[members[0][0]])
-        limit = min(decoding["max_new_tokens"], max_length - length)
+        limit = min(decoding.max_new_tokens, max_length - length)
         uniforms = np.stack([_uniforms(seed, questions[i], draw, limit) for i, draw in members])
-        group = _Group(model, text.end_of_text(tokenizer), decoding, limit)
+        group = _Draws(model, end, processors, temperature == 0, limit)
         with torch.inference_mode():
             group.run([prompts[i] for i, _ in members], uniforms)
         texts = tokenizer.batch_decode(group.tokens, skip_special_tokens=True)
@@ -112,8 +115,8 @@ def answer(
             members, group.tokens, texts, group.totals, group.reasons, strict=True
         ):
             mean = float(total) / len(tokens)
-            found[i, draw] = Answer(i, draw, line.strip(), len(tokens), mean, reason)
-    return [found[key] for key in sorted(found)]
+            answers[i, draw] = Answer(i, draw, line.strip(), len(tokens), mean, reason)
+    return [answers[key] for key in sorted(answers)]
 
 
 def _uniforms(seed: int, question: str, draw: int, size: int) -> np.ndarray:
@@ -136,86 +139,92 @@ def _groups(
             yield every[start : start + size]
 
 
-def warp(
-    logits: torch.Tensor, seen: torch.Tensor | None, decoding: Mapping[str, Any]
-) -> torch.Tensor:
-    """Turn a model's logits into those that are sampled from.
+def logits_processors(decoding: Decoding, temperature: float) -> Any:
+    """Steps from a model's logits to those that are sampled from.
+
+    Parameters
+    ----------
+    decoding : Decoding
+        Its penalty, top_k and top_p; what they leave unchanged has no step.
+    temperature : float
+        Temperature, 0 for greedy decoding, which divides nothing.
+
+    Returns
+    -------
+    transformers.LogitsProcessorList
+        Penalty, temperature, top_k and top_p, in this order; called with the tokens so far (B, T)
+        and the logits of the next token (B, V).
+    """
+    steps = transformers.LogitsProcessorList()
+    if decoding.repetition_penalty != 1:
+        penalty = float(decoding.repetition_penalty)
+        steps.append(transformers.RepetitionPenaltyLogitsProcessor(penalty))
+    if temperature not in (0, 1):
+        steps.append(transformers.TemperatureLogitsWarper(float(temperature)))
+    if decoding.top_k:
+        steps.append(transformers.TopKLogitsWarper(decoding.top_k))
+    if decoding.top_p < 1:
+        steps.append(transformers.TopPLogitsWarper(float(decoding.top_p)))
+    return steps
+
+
+def inverse_cdf_sample(logits: torch.Tensor, uniforms: torch.Tensor) -> torch.Tensor:
+    """Sample tokens by the inverse of their cumulative distribution.
 
     Parameters
     ----------
     logits : Tensor of shape (B, V)
         Of the next token.
-    seen : Tensor of bool of shape (B, V), optional
-        Tokens that the text so far has; needed with a repetition penalty.
-    decoding : mapping
-        See `answer`; the temperature is above zero.
+    uniforms : Tensor of float64 of shape (B,)
+        Quantiles, in [0, 1).
 
     Returns
     -------
-    Tensor of shape (B, V)
-        Minus infinity for excluded tokens; at least one is left.
+    Tensor of int64 of shape (B,)
+        The token at each quantile.
     """
-    penalty = decoding["repetition_penalty"]
-    if penalty != 1 and seen is not None:
-        penalised = torch.where(logits < 0, logits * penalty, logits / penalty)
-        logits = torch.where(seen, penalised, logits)
-    logits = logits / (decoding["temperature"] or 1.0)
-    top_k = min(decoding["top_k"], logits.shape[1])
-    if top_k:
-        least = torch.topk(logits, top_k).values[:, -1:]
-        logits = logits.masked_fill(logits < least, -torch.inf)
-    if decoding["top_p"] < 1:
-        ordered, order = torch.sort(logits, descending=False)
-        # The smallest set whose probability reaches top_p: drop the tail that holds the rest.
-        drop = ordered.softmax(-1).cumsum(-1) <= 1 - decoding["top_p"]
-        drop[:, -1] = False
-        logits = logits.masked_fill(drop.scatter(1, order, drop), -torch.inf)
-    return logits
-
-
-def _pick(logits: torch.Tensor, uniforms: torch.Tensor) -> torch.Tensor:
-    """Tokens at given quantiles of the distribution, shape (B,)."""
     cumulative = logits.double().softmax(-1).cumsum(-1)
     # The last sum is one but for rounding; scaled, no quantile falls behind the last token.
-    wanted = uniforms[:, None] * cumulative[:, -1:]
-    return torch.searchsorted(cumulative, wanted, right=True)[:, 0].clamp_(max=logits.shape[1] - 1)
+    quantiles = uniforms[:, None] * cumulative[:, -1:]
+    tokens = torch.searchsorted(cumulative, quantiles, right=True)[:, 0]
+    return tokens.clamp_(max=logits.shape[1] - 1)
 
 
 @dataclass
-class _Group:
+class _Draws:
     """Draws that are sampled together, from prompts of one length."""
 
     model: Model
     end: int
-    decoding: Mapping[str, Any]
+    processors: Any
+    greedy: bool
     limit: int
     tokens: list[list[int]] = field(default_factory=list)
     totals: np.ndarray = field(default_factory=lambda: np.empty(0))
     reasons: list[str] = field(default_factory=list)
 
     def run(self, prompts: Sequence[Sequence[int]], uniforms: np.ndarray) -> None:
-        """Sample one answer a prompt; equal prompts in a row share their first computation."""
+        """Sample one answer per prompt; equal prompts in a row share their first computation."""
         device = self.model.device
         distinct = [i for i, p in enumerate(prompts) if i == 0 or p != prompts[i - 1]]
         repeats = np.diff([*distinct, len(prompts)])
         copies = torch.from_numpy(np.repeat(np.arange(len(distinct)), repeats)).to(device)
-        given = torch.tensor([prompts[i] for i in distinct], device=device)
+        context = torch.tensor([prompts[i] for i in distinct], device=device)
         past = transformers.DynamicCache(config=self.model.config)
-        logits = self._next(given, past)[copies]
+        logits = self._next(context, past)[copies]
         past.batch_select_indices(copies)
-        greedy = self.decoding["temperature"] == 0
-        seen = None
-        if self.decoding["repetition_penalty"] != 1:
-            seen = torch.zeros_like(logits, dtype=torch.bool)
-            seen.scatter_(1, given[copies], True)
+        context = context[copies]
         quantiles = torch.from_numpy(uniforms).to(device)
         self.tokens = [[] for _ in prompts]
         self.totals = np.zeros(len(prompts))
         self.reasons = ["length"] * len(prompts)
         running = np.arange(len(prompts))
-        for place in range(self.limit):
-            warped = warp(logits, seen, self.decoding)
-            picked = warped.argmax(-1) if greedy else _pick(warped, quantiles[:, place])
+        for step in range(self.limit):
+            scores = self.processors(context, logits)
+            if self.greedy:
+                picked = scores.argmax(-1)
+            else:
+                picked = inverse_cdf_sample(scores, quantiles[:, step])
             plain = torch.log_softmax(logits, -1).gather(1, picked[:, None])[:, 0]
             self.totals[running] += plain.double().cpu().numpy()
             for i, token in zip(running, picked.tolist(), strict=True):
@@ -223,15 +232,14 @@ class _Group:
                 if token == self.end:
                     self.reasons[i] = "stop"
             left = torch.nonzero(picked != self.end)[:, 0]
-            if place == self.limit - 1 or not len(left):
+            if step == self.limit - 1 or not len(left):
                 break
-            if seen is not None:
-                seen.scatter_(1, picked[:, None], True)
-                seen = seen[left]
+            context = torch.cat([context, picked[:, None]], dim=1)
             if len(left) < len(running):
                 running, quantiles = running[left.cpu().numpy()], quantiles[left]
+                context = context[left]
                 past.batch_select_indices(left)
-            logits = self._next(picked[left][:, None], past)
+            logits = self._next(context[:, -1:], past)
 
     def _next(self, tokens: torch.Tensor, past: transformers.DynamicCache) -> torch.Tensor:
         """Logits of the token after the given ones, shape (B, V); the past grows."""
@@ -240,8 +248,36 @@ class _Group:
         arguments: dict[str, Any] = {"cache" if "cache" in accepted else "past_key_values": past}
         if "logits_to_keep" in accepted:
             arguments["logits_to_keep"] = 1
-        found = self.model(input_ids=tokens, use_cache=True, **arguments)
-        return found.logits[:, -1].float()
+        return self.model(input_ids=tokens, use_cache=True, **arguments).logits[:, -1].float()
+
+
+def check_max_new_tokens(
+    tokenizer: Tokenizer, max_new_tokens: int, references: Iterable[str]
+) -> None:
+    """Refuse to sample answers that are cut before the longest reference could end.
+
+    Parameters
+    ----------
+    tokenizer : transformers tokenizer
+        The model's.
+    max_new_tokens : int
+        Tokens after which an answer is cut.
+    references : iterable of str
+        Supported answers, at least one.
+
+    Raises
+    ------
+    UserError
+        If a reference takes more tokens.
+    """
+    answers = sorted(set(references))
+    lengths = [len(tokens) + 1 for tokens in tokenizer([f" {a}" for a in answers]).input_ids]
+    longest = int(np.argmax(lengths))
+    if lengths[longest] > max_new_tokens:
+        raise UserError(
+            f"language.decoding.max_new_tokens: found {max_new_tokens}, but the supported answer "
+            f"'{answers[longest][:60]}' takes {lengths[longest]}; give at least as many"
+        )
 
 
 def score(
@@ -252,7 +288,7 @@ def score(
     max_length: int,
     tokens_per_pass: int = SCORED_PER_PASS,
 ) -> list[np.ndarray]:
-    """Log-probabilities of given answers: over a question's support, its exact distribution.
+    """Log-probabilities of answers: over a question's support, its exact distribution.
 
     Parameters
     ----------
@@ -280,7 +316,7 @@ def score(
     UserError
         If a prompt with an answer does not fit into max_length.
     """
-    # The probability of an answer that is cut would be that of all that begin like it.
+    # An answer that is cut would have the probability of all answers that begin like it.
     tokens = _token_scores(
         model, tokenizer, questions, answers, max_length, tokens_per_pass, whole=True
     )
@@ -319,12 +355,12 @@ def perplexity(
         If a prompt leaves no room for an answer within max_length.
     """
     tokens = _token_scores(model, tokenizer, questions, references, max_length, tokens_per_pass)
-    found = []
+    perplexities = []
     for group, weights in zip(tokens, probabilities, strict=True):
         total = sum(w * scores.sum() for w, scores in zip(weights, group, strict=True))
         count = sum(w * len(scores) for w, scores in zip(weights, group, strict=True))
-        found.append(np.exp(-total / count))
-    return np.array(found)
+        perplexities.append(np.exp(-total / count))
+    return np.array(perplexities)
 
 
 def _token_scores(
@@ -339,18 +375,18 @@ def _token_scores(
     """Log-probability of every token of every answer."""
     prompts = text.encode_prompts(tokenizer, questions, max_length)
     encoded = text.encode_answers(tokenizer, questions, prompts, answers, max_length, whole)
-    laid_out = [
+    rows = [
         row
         for prompt, group in zip(prompts, encoded, strict=True)
-        for row in rows.chains(prompt, group, [1.0] * len(group))
+        for row in packing.pack_separately(prompt, group, [1.0] * len(group))
     ]
-    scores: list[np.ndarray] = [np.empty(0)] * len(laid_out)
+    scores: list[np.ndarray] = [np.empty(0)] * len(rows)
     with torch.inference_mode():
-        for chosen in rows.passes(laid_out, tokens_per_pass):
-            part = [laid_out[i] for i in chosen]
-            found = forward.target_log_probabilities(model, part).double().cpu().numpy()
-            ends = np.cumsum([len(row.targets) for row in part])[:-1]
-            for i, values in zip(chosen, np.split(found, ends), strict=True):
-                scores[i] = values
+        for members in packing.microbatches(rows, tokens_per_pass):
+            microbatch = [rows[i] for i in members]
+            values = forward.target_log_probabilities(model, microbatch).double().cpu().numpy()
+            ends = np.cumsum([len(row.targets) for row in microbatch])[:-1]
+            for i, own in zip(members, np.split(values, ends), strict=True):
+                scores[i] = own
     remaining = iter(scores)
     return [[next(remaining) for _ in group] for group in encoded]

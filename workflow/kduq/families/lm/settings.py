@@ -7,6 +7,9 @@ from pydantic import Field, model_validator
 from kduq.config.fields import Count, LearningRate, NonNegative, Positive, Real, StrictModel
 from kduq.families.protocol import ModelSettings
 
+#: Keys that a model trained from scratch needs, and that a pretrained one brings along.
+_ARCHITECTURE = ("layers", "width", "heads", "vocabulary")
+
 
 class Decoding(StrictModel):
     """How models' answers are sampled, at temperature 1 unless an experiment varies it."""
@@ -59,15 +62,20 @@ class LanguageModelSettings(ModelSettings):
 
     @model_validator(mode="after")
     def _from_scratch_or_pretrained(self) -> Self:
-        architecture = ("layers", "width", "heads", "vocabulary")
-        given = [key for key in architecture if getattr(self, key) is not None]
-        if self.source is not None and given:
-            raise ValueError(f"a loaded model has its own {given[0]}; remove source or {given[0]}")
-        if self.source is None and len(given) < len(architecture):
-            lacking = next(key for key in architecture if key not in given)
-            raise ValueError(f"{lacking} is missing; a model that is made needs {architecture}")
-        if self.source is None and self.width and self.heads and self.width % self.heads:
+        present = [key for key in _ARCHITECTURE if getattr(self, key) is not None]
+        missing = [key for key in _ARCHITECTURE if key not in present]
+        if self.source is not None:
+            if present:
+                key = present[0]
+                raise ValueError(f"a pretrained model has its own {key}; remove source or {key}")
+            return self
+        if missing:
+            needed = ", ".join(_ARCHITECTURE)
+            raise ValueError(
+                f"{missing[0]} is missing; a model trained from scratch needs {needed}"
+            )
+        if self.width and self.heads and self.width % self.heads:
             raise ValueError(f"{self.heads} heads do not divide the width {self.width}")
-        if self.source is None and self.steps == 0:
-            raise ValueError("a model that is made needs training: steps of at least 1")
+        if self.steps == 0:
+            raise ValueError("a model trained from scratch needs steps of at least 1")
         return self

@@ -5,16 +5,15 @@ from typing import Any
 
 from kduq.errors import UserError
 
-#: The place of the question in a template.
+#: Stands for the question in a template.
 QUESTION = "{question}"
 #: What a model reads; its answer follows after a space and ends with the end-of-text token.
 TEMPLATE = f"Question: {QUESTION}\nAnswer:"
-#: Under this name among a tokenizer's settings, which are saved with it, stands a model's own
-#: template.
+#: Key of a model's own template in the tokenizer's settings, which are saved with it.
 _OWN = "question_template"
 
-#: A transformers tokenizer or model: their classes are made at run time, out of a type checker's
-#: sight.
+#: A transformers tokenizer or model, whose classes a type checker does not see: they are created at
+#: run time.
 Tokenizer = Any
 Model = Any
 
@@ -25,7 +24,7 @@ def prompt_text(question: str, template: str = TEMPLATE) -> str:
 
 
 def use_template(tokenizer: Tokenizer, template: str) -> None:
-    """Give a model a template of its own: an instruct model is at home in its chat form alone.
+    """Give a model a template of its own: an instruct model answers well only in its chat form.
 
     Parameters
     ----------
@@ -33,7 +32,7 @@ def use_template(tokenizer: Tokenizer, template: str) -> None:
         The model's; changed in place. The template is saved and loaded with it, so that training,
         sampling and scoring agree on it.
     template : str
-        What the model reads, with `QUESTION` in the question's place. It may hold special tokens.
+        What the model reads, with `QUESTION` in the question's place. It may have special tokens.
     """
     tokenizer.init_kwargs[_OWN] = template
 
@@ -76,8 +75,8 @@ def encode_prompts(
     Returns
     -------
     list of list of int
-        One list a question; tokens that the tokenizer puts at the start of a text are there,
-        those it puts at the end are not.
+        One list per question, with the tokens that the tokenizer puts at the start of a text and
+        without those that it puts at the end.
 
     Raises
     ------
@@ -126,7 +125,7 @@ def encode_answers(
         Tokens that a prompt and its answer may have together. A longer answer is cut, and then
         lacks the end-of-text token: a model should not learn to stop there.
     whole : bool
-        Whether an answer that would be cut is refused.
+        Refuse an answer that would be cut.
 
     Returns
     -------
@@ -136,7 +135,7 @@ def encode_answers(
     Raises
     ------
     UserError
-        If an answer holds the end-of-text token or, if whole are wanted, is too long.
+        If an answer contains the end-of-text token or, with ``whole``, is too long.
     """
     texts = [
         f"{prompt} {answer}"
@@ -145,7 +144,7 @@ def encode_answers(
     ]
     encoded = iter(tokenizer(texts).input_ids if texts else [])
     end = end_of_text(tokenizer)
-    found = []
+    groups = []
     for prompt, group in zip(prompts, answers, strict=True):
         rows = []
         for answer in group:
@@ -155,8 +154,8 @@ def encode_answers(
             if tokens[: len(prompt)] == list(prompt):
                 tokens = tokens[len(prompt) :]
             else:
-                # A tokenizer that merges across the boundary: the prompt must stay what the
-                # model sees when it is asked.
+                # The tokenizer merges across the boundary, but the prompt must be the one that the
+                # model sees in sampling.
                 tokens = list(tokenizer(f" {answer}", add_special_tokens=False).input_ids)
             _refuse_end(tokenizer, answer, tokens, end)
             needed = len(prompt) + len(tokens) + 1
@@ -166,14 +165,14 @@ def encode_answers(
                     f"'{answer[:60]}', which takes {needed} with its prompt; raise it"
                 )
             rows.append([*tokens, end][: max_length - len(prompt)])
-        found.append(rows)
-    return found
+        groups.append(rows)
+    return groups
 
 
 def _refuse_end(tokenizer: Tokenizer, text: str, tokens: Sequence[int], end: int) -> None:
     """Refuse a text that spells the token at which every answer ends."""
     if end in tokens:
         raise UserError(
-            f"'{text[:60]}' holds the end-of-text token "
+            f"'{text[:60]}' contains the end-of-text token "
             f"{tokenizer.convert_ids_to_tokens(end)}; remove it from the corpus"
         )

@@ -2,12 +2,12 @@
 //
 // Inputs and activations lie with rows of the data in vector lanes: a matrix of M features is M
 // times `stride` floats. Two loops do nearly all the work, `multiply` and `contract`; both keep a
-// block of sums in registers. What is to be done with a product, or how a factor is made, is handed
-// to them as a function, so that no activation is passed over for its own sake. Everything of one
-// student fits into the second-level cache, and students are computed one after the other: a
-// student's bits depend on nothing but its own data.
+// block of sums in registers. They take a function that uses a product or computes a factor, so that
+// no loop over the activations is needed for that alone. Everything of one student fits into the
+// second-level cache, and students are computed one after the other: a student's bits depend on
+// nothing but its own data.
 //
-// NaN passes through every step: a student that has diverged must be seen to have.
+// NaN passes through every step, so that a diverged student shows.
 
 #include <cmath>
 #include <cstdint>
@@ -122,7 +122,7 @@ template <int M, class Use>
     for (int t = 0; t < tile; t++) use(first, row + t * lanes, sum[t]);
 }
 
-/// Tell `use(m, row, products)` the products of weights (count, depth) and x (depth, stride), those
+/// Call `use(m, row, products)` with the products of weights (count, depth) and x (depth, stride), those
 /// of up to four successive m at once.
 template <class Use>
 void multiply(const float *weights, Index ld, Index count, Index depth, const float *x,
@@ -183,7 +183,7 @@ void contract_columns(const float *left, Index depth, const float *x, Index stri
 
 /// out (count, depth) = sums over rows of make(m, row) · x (depth, stride).
 ///
-/// What is made for three m lies in `left` (3, stride) while all columns are gone through.
+/// The factors of three m lie in `left` (3, stride) during the loop over all columns.
 template <class Make>
 void contract(Index count, Index depth, const float *x, Index stride, const Make &make, float *left,
               float *out, Index ld) {
@@ -262,7 +262,7 @@ extern "C" void kduq_train(const float *x, Index x_stride, Index inputs, const f
             }
         }
         if (squared) {
-            // With one output its weight is a factor of all that a unit contributes: the
+            // With one output, its weight is a factor of everything that a unit contributes: the
             // gradient is formed without it, which also gives that of the weight itself. Of a unit
             // no more is needed than whether it is active: a bit, which does not leave the cache.
             for (Index row = 0; row < stride; row++) output[row] = last[hidden];
