@@ -84,6 +84,22 @@ def test_a_study_through_slurm_is_the_local_study_byte_for_byte(cluster):
     assert "student_output/lm/ambiguous_facts/students/000000-000002.parquet" in local
 
 
+def test_responses_and_students_of_a_block_can_be_one_job(cluster, reference):
+    cluster.configure(LINES)
+    profile = cluster.path / "profiles/slurm/config.yaml"
+    # The example in the profile, without its comment signs.
+    text = re.sub(
+        r"^# (groups:|  \w+: (?:language_)?block)$", r"\1", profile.read_text(), flags=re.M
+    )
+    assert text.count("\n  ") == 4
+    profile.write_text(text)
+    code, text = cluster.submit(ESTIMATES)
+    assert code == 0, text
+    # The teacher, three blocks, and the estimates.
+    assert len(re.findall(r"has been submitted with SLURM", text)) == 5
+    assert artifacts(cluster.path / RESULTS) == reference
+
+
 def test_a_cancelled_job_is_reported_with_its_log_and_retried(cluster, reference):
     cluster.configure(LINES)
     cluster.run(*RESPONSES)
