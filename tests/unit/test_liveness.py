@@ -105,7 +105,8 @@ def test_a_job_of_a_killed_run_writes_nothing(folder, tmp_path):
         "def main(input, output, params):\n"
         "    with files.atomic('a') as temporary:\n"
         "        temporary.write_text('after')\n"
-        "job = SimpleNamespace(log=['logs/a.log'], params=None, input=[], output=['a'], threads=1)\n"
+        "job = SimpleNamespace(log=['logs/a.log'], params=None, input=[], output=['a'])\n"
+        "job.threads = 1\n"
         "script.run(main, job, parse=False)\n"
     )
     environment = {"PYTHONPATH": ":".join(sys.path), liveness.VARIABLE: "mine"}
