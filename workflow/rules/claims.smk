@@ -19,8 +19,8 @@ rule claims:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=memory(4000),
-        runtime=minutes(60),
+        mem_mb=mem_mb_per_attempt(4000),
+        runtime=runtime_per_attempt(60),
     params:
         job=parameters(f"{ROOT}/claims.parquet"),
     script:

@@ -83,38 +83,39 @@ SHARED = patches.shares_outputs(workflow)
 
 
 def any_of(names):
-    """Pattern that matches the given names, or nothing if there are none."""
+    """Return a pattern that matches the given names, or nothing if there are none."""
     return "|".join(map(re.escape, names)) or "(?!)"
 
 
-#: Corpora and data sets, and so the rules that make what stems from them, are told apart by name.
-CORPUS = any_of(STUDY.corpora)
-TABLE = any_of(name for name in STUDY.datasets if name not in STUDY.corpora)
+#: Patterns of the names of corpora and of tables. Rules for text and rules for tables are told apart by
+#: them, since their paths have the same form.
+CORPORA = any_of(STUDY.corpora)
+TABULAR_DATASETS = any_of(name for name in STUDY.datasets if name not in STUDY.corpora)
 
 
 wildcard_constraints:
     experiment="|".join(STUDY.experiments) or "none",
-    family="[a-z]+",
+    family="[^/]+",
     dataset="[^/]+",
     teacher="[^/]+",
     block=r"\d{6}-\d{6}",
 
 
 #: Megabytes that any job needs: data sets that are downloaded are large.
-LEAST = 4000 if set(FETCHED) & set(STUDY.datasets) else 0
+MIN_MEM_MB = 4000 if set(FETCHED) & set(STUDY.datasets) else 0
 
 
-def memory(base):
-    """Resource function: megabytes of a job, as much again at each further attempt."""
+def mem_mb_per_attempt(base):
+    """Return a resource function: megabytes of a job, as much again at each further attempt."""
 
     def megabytes(wildcards, attempt):
-        return max(base, LEAST) * attempt
+        return max(base, MIN_MEM_MB) * attempt
 
     return megabytes
 
 
-def minutes(base):
-    """Resource function: longest time of a job, as much again at each further attempt."""
+def runtime_per_attempt(base):
+    """Return a resource function: minutes of a job, as much again at each further attempt."""
 
     def time(wildcards, attempt):
         return base * attempt
@@ -123,7 +124,7 @@ def minutes(base):
 
 
 def planned(path):
-    """The plan's job for an output."""
+    """Return the planned job of an output."""
     try:
         return STUDY.jobs[str(Path(path).relative_to(ROOT))]
     except (KeyError, ValueError):
@@ -133,7 +134,7 @@ def planned(path):
 
 
 def parameters(pattern):
-    """Params function of a rule: settings and code fingerprint of an output, as one text."""
+    """Return the params function of a rule: settings and code of an output, as one text."""
 
     # Of the wildcards alone: Snakemake keeps no record of params that use other arguments.
     def text(wildcards):
@@ -143,7 +144,7 @@ def parameters(pattern):
 
 
 def made_from(pattern):
-    """Input function of a rule: the artifacts that the plan makes an output from, by role."""
+    """Return the input function of a rule: the artifacts that an output is made from, by role."""
 
     def inputs(wildcards):
         job = planned(pattern.format(**wildcards))
@@ -153,20 +154,20 @@ def made_from(pattern):
 
 
 def data_file(wildcards):
-    """The user's file behind a data set; none for one that is built in."""
+    """Return the user's file of a data set; nothing for one that is built in."""
     planned(f"{ROOT}/examples/{wildcards.dataset}.parquet")
-    found = STUDY.data_file(wildcards.dataset)
-    for path in found:
+    paths = STUDY.data_file(wildcards.dataset)
+    for path in paths:
         if not Path(path).is_file():
             raise WorkflowError(
                 f"{STUDY.key_of(wildcards.dataset)}.path: found {path!r}; there is no such file in "
                 f"{Path.cwd()}; paths are relative to where snakemake runs"
             )
-    return found
+    return paths
 
 
 def target(experiment):
-    """Input of the target of an experiment: its artifacts, or an error if the study lacks it."""
+    """Return the input of an experiment's target: its artifacts, or an error if the study lacks it."""
     if experiment in STUDY.experiments:
         return [f"{ROOT}/{path}" for path in STUDY.artifacts_of(experiment)]
 

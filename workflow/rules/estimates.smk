@@ -11,13 +11,13 @@ rule estimates:
     benchmark:
         f"{ROOT}/benchmarks/estimates/{{experiment}}_{{family}}_{{dataset}}.tsv"
     wildcard_constraints:
-        dataset=TABLE,
+        dataset=TABULAR_DATASETS,
     conda:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=memory(3000),
-        runtime=minutes(30),
+        mem_mb=mem_mb_per_attempt(3000),
+        runtime=runtime_per_attempt(30),
     params:
         job=parameters(f"{RUN}/estimates.parquet"),
     script:
@@ -34,13 +34,13 @@ rule language_estimates:
     benchmark:
         f"{ROOT}/benchmarks/estimates/{{experiment}}_{{family}}_{{dataset}}.tsv"
     wildcard_constraints:
-        dataset=CORPUS,
+        dataset=CORPORA,
     conda:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=memory(4000),
-        runtime=minutes(30),
+        mem_mb=mem_mb_per_attempt(4000),
+        runtime=runtime_per_attempt(30),
     params:
         job=parameters(f"{RUN}/estimates.parquet"),
     script:

@@ -11,12 +11,12 @@ rule examples:
     benchmark:
         f"{ROOT}/benchmarks/examples/{{dataset}}.tsv"
     wildcard_constraints:
-        dataset=TABLE,
+        dataset=TABULAR_DATASETS,
     conda:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=memory(1500),
+        mem_mb=mem_mb_per_attempt(1500),
         runtime=10,
     params:
         job=parameters(f"{ROOT}/examples/{{dataset}}.parquet"),
@@ -34,12 +34,12 @@ rule corpora:
     benchmark:
         f"{ROOT}/benchmarks/examples/{{dataset}}.tsv"
     wildcard_constraints:
-        dataset=CORPUS,
+        dataset=CORPORA,
     conda:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=memory(1500),
+        mem_mb=mem_mb_per_attempt(1500),
         runtime=10,
     params:
         job=parameters(f"{ROOT}/examples/{{dataset}}.parquet"),

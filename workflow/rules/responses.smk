@@ -11,14 +11,14 @@ rule responses:
     benchmark:
         f"{ROOT}/benchmarks/responses/{{experiment}}_{{family}}_{{dataset}}_{{block}}.tsv"
     wildcard_constraints:
-        dataset=TABLE,
+        dataset=TABULAR_DATASETS,
     cache: SHARED
     conda:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=memory(1500),
-        runtime=minutes(10),
+        mem_mb=mem_mb_per_attempt(1500),
+        runtime=runtime_per_attempt(10),
     params:
         job=parameters(f"{RUN}/responses/{{block}}.parquet"),
     script:
@@ -35,14 +35,14 @@ rule language_responses:
     benchmark:
         f"{ROOT}/benchmarks/responses/{{experiment}}_{{family}}_{{dataset}}_{{block}}.tsv"
     wildcard_constraints:
-        dataset=CORPUS,
+        dataset=CORPORA,
     cache: SHARED
     conda:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=memory(4000),
-        runtime=minutes(240),
+        mem_mb=mem_mb_per_attempt(4000),
+        runtime=runtime_per_attempt(240),
     params:
         job=parameters(f"{RUN}/responses/{{block}}.parquet"),
     script:

@@ -11,14 +11,14 @@ rule students:
     benchmark:
         f"{ROOT}/benchmarks/students/{{experiment}}_{{family}}_{{dataset}}_{{block}}.tsv"
     wildcard_constraints:
-        dataset=TABLE,
+        dataset=TABULAR_DATASETS,
     cache: SHARED
     conda:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=memory(2000),
-        runtime=minutes(120),
+        mem_mb=mem_mb_per_attempt(2000),
+        runtime=runtime_per_attempt(120),
     params:
         job=parameters(f"{RUN}/students/{{block}}.parquet"),
     script:
@@ -36,14 +36,14 @@ rule language_students:
     benchmark:
         f"{ROOT}/benchmarks/students/{{experiment}}_{{family}}_{{dataset}}_{{block}}.tsv"
     wildcard_constraints:
-        dataset=CORPUS,
+        dataset=CORPORA,
     cache: SHARED
     conda:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=memory(4000),
-        runtime=minutes(240),
+        mem_mb=mem_mb_per_attempt(4000),
+        runtime=runtime_per_attempt(240),
     params:
         job=parameters(f"{RUN}/students/{{block}}.parquet"),
     script:

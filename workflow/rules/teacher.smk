@@ -11,14 +11,14 @@ rule teacher:
     benchmark:
         f"{ROOT}/benchmarks/teacher/{{teacher}}_{{dataset}}.tsv"
     wildcard_constraints:
-        dataset=TABLE,
+        dataset=TABULAR_DATASETS,
     cache: SHARED
     conda:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=memory(1500),
-        runtime=minutes(10),
+        mem_mb=mem_mb_per_attempt(1500),
+        runtime=runtime_per_attempt(10),
     params:
         job=parameters(f"{ROOT}/teachers/{{teacher}}/{{dataset}}/teacher.parquet"),
     script:
@@ -37,14 +37,14 @@ rule language_teacher:
     benchmark:
         f"{ROOT}/benchmarks/teacher/{{teacher}}_{{dataset}}.tsv"
     wildcard_constraints:
-        dataset=CORPUS,
+        dataset=CORPORA,
     cache: SHARED
     conda:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=memory(4000),
-        runtime=minutes(240),
+        mem_mb=mem_mb_per_attempt(4000),
+        runtime=runtime_per_attempt(240),
     params:
         job=parameters(f"{ROOT}/teachers/{{teacher}}/{{dataset}}/teacher.parquet"),
     script:
@@ -64,14 +64,14 @@ rule answers:
     benchmark:
         f"{ROOT}/benchmarks/answers/{{teacher}}_{{dataset}}.tsv"
     wildcard_constraints:
-        dataset=CORPUS,
+        dataset=CORPORA,
     cache: SHARED
     conda:
         ENVIRONMENT
     threads: 1
     resources:
-        mem_mb=memory(4000),
-        runtime=minutes(120),
+        mem_mb=mem_mb_per_attempt(4000),
+        runtime=runtime_per_attempt(120),
     params:
         job=parameters(f"{ROOT}/teachers/{{teacher}}/{{dataset}}/answers.parquet"),
     script:
