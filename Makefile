@@ -68,7 +68,7 @@ lock: ## pin the newest versions that pyproject.toml allows
 	$(PYTHON) -m venv build/lock
 	build/lock/bin/python -c "import tomllib; p = tomllib.load(open('pyproject.toml', 'rb')); print('\n'.join(p['project']['dependencies'] + p['dependency-groups']['test']))" > build/lock/wanted.txt
 	build/lock/bin/python -m pip install --quiet -r build/lock/wanted.txt
-	{ echo "# Made by: make lock"; build/lock/bin/python -m pip freeze | sed -E 's/\+cpu$$//'; } > requirements.lock
+	{ echo "# Made by: make lock"; build/lock/bin/python -m pip freeze --all | sed -E '/^(pip|wheel)==/d; s/\+cpu$$//'; } > requirements.lock
 
 clean: ## remove the environment (results stay)
 	rm -rf $(VENV) build

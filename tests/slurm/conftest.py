@@ -1,4 +1,4 @@
-"""A real Slurm of one node, and checkouts whose runs go through it."""
+"""A real Slurm of two nodes, and checkouts whose runs go through it."""
 
 import subprocess
 import sys
@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import one_node
 import pytest
+import two_nodes
 from checkouts import Checkout
 
 #: What a Slurm without accounting needs, and short waits in place of a busy cluster's.
@@ -24,7 +24,7 @@ FLAGS = (
 
 
 def pytest_collection_modifyitems(items):
-    reason = one_node.lacking()
+    reason = two_nodes.lacking()
     for item in items:
         if reason and Path(__file__).parent in item.path.parents:
             item.add_marker(pytest.mark.skip(reason=f"no Slurm here: {reason}"))
@@ -49,7 +49,7 @@ class Run:
 class Cluster(Checkout):
     """A checkout whose jobs go through Slurm."""
 
-    node: one_node.OneNode
+    slurm: two_nodes.TwoNodes
 
     @contextmanager
     def running(self, *arguments):
@@ -58,7 +58,7 @@ class Cluster(Checkout):
         command = [sys.executable, "-m", "snakemake", *FLAGS, *arguments]
         with log.open("w") as out:
             process = subprocess.Popen(
-                command, cwd=self.path, env=self.node.environment, stdout=out, stderr=out
+                command, cwd=self.path, env=self.slurm.environment, stdout=out, stderr=out
             )
         try:
             yield Run(process, log)
@@ -66,7 +66,7 @@ class Cluster(Checkout):
             if process.poll() is None:
                 process.kill()
                 process.wait()
-            self.node.call("scancel", "--user=root")
+            self.slurm.call("scancel", "--user=root")
 
     def submit(self, *arguments):
         """Exit status and all that a run through Slurm said."""
@@ -74,8 +74,8 @@ class Cluster(Checkout):
             return run.wait()
 
     def jobs(self, rule, state):
-        """Slurm's numbers of a rule's or group's jobs in a state, array tasks one by one."""
-        listed = self.node.call("squeue", "--noheader", "--array", f"--states={state}", "-o%i|%k")
+        """Slurm's numbers of a rule's jobs in a state."""
+        listed = self.slurm.call("squeue", "--noheader", f"--states={state}", "-o%i|%k")
         jobs = [line.split("|") for line in listed.splitlines()]
         return [number for number, comment in jobs if comment.startswith(f"rule_{rule}_")]
 
@@ -89,11 +89,12 @@ class Cluster(Checkout):
         return found
 
 
-@pytest.fixture(scope="module")
-def node():
-    # Of its own ports and files, so that several may run at once. Sockets need a short path.
+@contextmanager
+def started(**options):
+    """A Slurm with ports and files of its own, so that several may run at once."""
+    # Sockets need a short path.
     with tempfile.TemporaryDirectory(prefix="kduq-slurm-") as folder:
-        made = one_node.OneNode(Path(folder))
+        made = two_nodes.TwoNodes(Path(folder), **options)
         try:
             made.start()
             yield made
@@ -101,6 +102,19 @@ def node():
             made.stop()
 
 
+@pytest.fixture(scope="module")
+def slurm():
+    with started() as made:
+        yield made
+
+
 @pytest.fixture
-def cluster(tmp_path, node):
-    return Cluster.make(tmp_path / "checkout", node)
+def cluster(tmp_path, slurm):
+    return Cluster.make(tmp_path / "checkout", slurm)
+
+
+@pytest.fixture
+def impatient_cluster(tmp_path):
+    """A cluster that soon takes a node that does not answer for down."""
+    with started(node_timeout=20) as made:
+        yield Cluster.make(tmp_path / "checkout", made)

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from checkouts import LANGUAGE, TINY, Checkout, artifacts
 
-#: Linear students alone: three blocks of them, and so job arrays of up to three tasks.
+#: Linear students alone, in three blocks.
 LINES = {
     **TINY,
     "experiments": TINY["experiments"]
@@ -64,18 +64,12 @@ def test_a_study_through_slurm_is_the_local_study_byte_for_byte(cluster):
     assert "Error in rule" not in text
     announced = re.findall(r"^rule (\w+):\n(?:    .+\n)*?    jobid: (\d+)", text, re.M)
     rule_of = {number: rule for rule, number in announced}
-    alone = re.findall(r"Job (\d+) has been submitted with SLURM", text)
-    arrays = re.findall(r"Submitted array job with Snakemake IDs ([\d,]+)", text)
-    submitted = [*alone, *",".join(arrays).split(",")]
+    submitted = re.findall(r"Job (\d+) has been submitted with SLURM", text)
     assert {rule_of[number] for number in submitted} == {
         *("teacher", "responses", "students", "estimates", "claims"),
         *("language_teacher", "answers", "language_responses", "language_students"),
         "language_estimates",
     }
-    # All responses start from one teacher, and so are ready together; students need not be.
-    assert ["responses"] * 3 in [
-        [rule_of[number] for number in array.split(",")] for array in arrays
-    ]
     folder = cluster.path / "results/cluster"
     made = artifacts(folder)
     # The records of a run through Slurm serve a local run.
@@ -90,14 +84,28 @@ def test_a_study_through_slurm_is_the_local_study_byte_for_byte(cluster):
     assert "student_output/lm/ambiguous_facts/students/000000-000002.parquet" in local
 
 
+def test_responses_and_students_of_a_block_can_be_one_job(cluster, reference):
+    cluster.configure(LINES)
+    profile = cluster.path / "profiles/slurm/config.yaml"
+    # The example in the profile, without its comment signs.
+    text = re.sub(
+        r"^# (groups:|  \w+: (?:language_)?block)$", r"\1", profile.read_text(), flags=re.M
+    )
+    assert text.count("\n  ") == 4
+    profile.write_text(text)
+    code, text = cluster.submit(ESTIMATES)
+    assert code == 0, text
+    # The teacher, three blocks, and the estimates.
+    assert len(re.findall(r"has been submitted with SLURM", text)) == 5
+    assert artifacts(cluster.path / RESULTS) == reference
+
+
 def test_a_cancelled_job_is_reported_with_its_log_and_retried(cluster, reference):
     cluster.configure(LINES)
-    # With all responses there, the students are tasks of one array.
     cluster.run(*RESPONSES)
     with cluster.running(ESTIMATES) as run:
         number = cluster.wait_for(lambda: cluster.jobs("students", "RUNNING"), run)[0]
-        assert "_" in number
-        cluster.node.call("scancel", number)
+        cluster.slurm.call("scancel", number)
         code, text = run.wait()
     assert code == 0, text
     (log,) = re.findall(rf"(\S+/slurm_logs/\S+/{number}\.log) \(check", text)
@@ -110,16 +118,16 @@ def test_a_cancelled_job_is_reported_with_its_log_and_retried(cluster, reference
 def test_a_job_out_of_memory_gets_more_at_each_attempt(cluster):
     cluster.configure(LINES)
     # Snakemake alone takes more than the first attempt has.
-    cluster.edit("workflow/rules/responses.smk", "memory(1500)", "memory(200)")
-    cluster.edit("workflow/rules/students.smk", "memory(2000)", "memory(200)")
+    cluster.edit("workflow/rules/responses.smk", "mem_mb_per_attempt(1500)", "mem_mb_per_attempt(200)")
+    cluster.edit("workflow/rules/students.smk", "mem_mb_per_attempt(2000)", "mem_mb_per_attempt(200)")
     code, text = cluster.submit(FIRST)
     assert code == 0, text
     asked = re.findall(r"rule students:.*?mem_mb=(\d+)", text, flags=re.S)
     assert [*dict.fromkeys(asked)] in (["200", "400"], ["200", "400", "600"])
     assert "Trying to restart job" in text
 
-    cluster.edit("workflow/rules/responses.smk", "memory(200)", "memory(50)")
-    cluster.edit("workflow/rules/students.smk", "memory(200)", "memory(50)")
+    cluster.edit("workflow/rules/responses.smk", "mem_mb_per_attempt(200)", "mem_mb_per_attempt(50)")
+    cluster.edit("workflow/rules/students.smk", "mem_mb_per_attempt(200)", "mem_mb_per_attempt(50)")
     code, text = cluster.submit(FIRST, "--force", "--retries=0")
     assert code != 0
     assert f"log: {RESULTS}/logs/students/teacher_noise_linear_boston_housing_000000" in text
@@ -130,9 +138,10 @@ def test_a_job_out_of_memory_gets_more_at_each_attempt(cluster):
 def test_after_a_node_died_the_same_command_makes_the_rest_alone(cluster, reference):
     cluster.configure(LINES)
     with cluster.running(ESTIMATES, "--retries=0") as run:
-        cluster.wait_for(lambda: cluster.jobs("students", "RUNNING"), run)
-        cluster.node.kill_node()
-        cluster.node.start_node()
+        number = cluster.wait_for(lambda: cluster.jobs("students", "RUNNING"), run)
+        node = cluster.slurm.node_of(number[0])
+        cluster.slurm.kill_node(node, silently=False)
+        cluster.slurm.start_node(node)
         code, text = run.wait()
     assert code != 0
     assert f"log: {RESULTS}/logs/students/" in text
@@ -146,9 +155,27 @@ def test_after_a_node_died_the_same_command_makes_the_rest_alone(cluster, refere
     assert nothing_to_do(cluster)
 
 
+def test_jobs_of_a_node_that_died_move_to_the_other(impatient_cluster, reference):
+    cluster = impatient_cluster
+    cluster.configure(LINES)
+    cluster.run(*RESPONSES)
+    with cluster.running(ESTIMATES) as run:
+        number = cluster.wait_for(lambda: cluster.jobs("students", "RUNNING"), run)[0]
+        node = cluster.slurm.node_of(number)
+        cluster.slurm.kill_node(node)
+        code, text = run.wait()
+    assert code == 0, text
+    assert cluster.slurm.node_state(node).endswith("*")  # it does not answer
+    # Slurm itself has put the job back into the queue.
+    assert "Trying to restart job" not in text
+    assert "Restarts=1" in cluster.slurm.call("scontrol", "show", "job", number)
+    assert cluster.slurm.node_of(number) not in ("", node)
+    assert artifacts(cluster.path / RESULTS) == reference
+
+
 def until_the_queue_is_empty(cluster):
     deadline = time.monotonic() + 300
-    while cluster.node.call("squeue", "--noheader"):
+    while cluster.slurm.call("squeue", "--noheader"):
         assert time.monotonic() < deadline
         time.sleep(0.2)
 
@@ -184,17 +211,17 @@ def test_jobs_that_outlive_a_killed_run_are_not_taken_for_those_of_other_setting
 
 @contextmanager
 def in_the_queue(cluster, *arguments):
-    """A run that has all responses and one block of students, and waits for the others' array."""
+    """A run that has all responses and one block of students, and waits for the others."""
     cluster.configure(LINES)
     code, text = cluster.submit(FIRST, *RESPONSES)
     assert code == 0, text
-    cluster.node.hold()
+    cluster.slurm.hold()
     try:
         with cluster.running(ESTIMATES, *arguments) as run:
             cluster.wait_for(lambda: len(cluster.jobs("students", "PENDING")) == 2, run)
             yield run
     finally:
-        cluster.node.release()
+        cluster.slurm.release()
 
 
 def test_jobs_of_a_killed_run_that_wait_in_the_queue_take_nothing_away(cluster):
@@ -208,7 +235,7 @@ def test_jobs_of_a_killed_run_that_wait_in_the_queue_take_nothing_away(cluster):
         good = artifacts(cluster.path / RESULTS)
         assert len([path for path in good if "/students/" in path]) == 3
         assert len(cluster.jobs("students", "PENDING")) == 2
-        cluster.node.release()
+        cluster.slurm.release()
         until_the_queue_is_empty(cluster)
         logs = (cluster.path / ".snakemake/slurm_logs").rglob("*.log")
         said = "the run that started this job was killed, and another run has started since"
@@ -221,7 +248,7 @@ def test_settings_edited_during_a_run_wait_for_the_next(cluster, reference):
     with in_the_queue(cluster) as run:
         edited = {"seed": 5, "teachers": {"ols": {"family": "nonsense"}}, "figures": {"dpi": 90}}
         cluster.configure(LINES, edited)
-        cluster.node.release()
+        cluster.slurm.release()
         code, text = run.wait()
     assert code == 0, text
     assert artifacts(cluster.path / RESULTS) == reference
@@ -238,7 +265,7 @@ def test_code_edited_during_a_run_stops_its_jobs_before_they_write(cluster):
     with in_the_queue(cluster, "--retries=0") as run:
         first = (cluster.path / FIRST).read_bytes()
         cluster.edit("workflow/kduq/families/linear.py", "1] * 100 * np", "1] * 101 * np")
-        cluster.node.release()
+        cluster.slurm.release()
         code, text = run.wait()
     assert code != 0
     assert list((cluster.path / STUDENTS).iterdir()) == [cluster.path / FIRST]

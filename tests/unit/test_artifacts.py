@@ -2,6 +2,7 @@ import json
 import os
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pyarrow as pa
@@ -172,3 +173,21 @@ def test_a_file_that_is_shared_is_to_be_deleted_where_it_lies(file, tmp_path):
     flip(shared)
     with pytest.raises(ArtifactError, match=rf"first delete {shared}, which it is a link to"):
         artifacts.read(file, "responses")
+
+
+def test_rows_of_conditions_given_as_mappings_or_as_objects(tmp_path):
+    values = {name: [None] * 4 for name in schemas.columns("students")}
+    values |= {"method": ["single", "averaging", "averaging", "single"], "k": [1, 3, 3, 1]}
+    values |= {"alpha": [0.5, 0.5, 0.5, 1.0], "prediction": np.zeros((4, 2))}
+    path = tmp_path / "students.parquet"
+    artifacts.write(path, "students", values, PROVENANCE | {"stage": "students"})
+    table = artifacts.read(path, "students")
+    fields = [
+        {"method": "averaging", "alpha": 0.5, "k": 3},
+        {"method": "single", "alpha": 1.0, "k": 1},
+        {"method": "single", "alpha": 2.0, "k": 1},
+    ]
+    mappings = [dict.fromkeys(schemas.CONDITION) | given for given in fields]
+    objects = [SimpleNamespace(**mapping, other="not a column") for mapping in mappings]
+    for conditions in (mappings, objects):
+        assert [rows.tolist() for rows in table.rows_of(conditions)] == [[1, 2], [3], []]

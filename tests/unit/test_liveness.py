@@ -91,3 +91,28 @@ def test_a_damaged_record_says_nothing(folder):
     (folder / "mine.json").write_text("{")
     liveness.register("next")
     liveness.ensure_current()
+
+
+def test_a_job_of_a_killed_run_writes_nothing(folder, tmp_path):
+    """An entry script asks before each commit, whatever it writes."""
+    (tmp_path / "logs").mkdir()
+    folder.mkdir(parents=True)
+    (folder / "mine.ended").touch()
+    code = (
+        "from types import SimpleNamespace\n"
+        "from kduq.artifacts import files\n"
+        "from kduq.runtime import script\n"
+        "def main(input, output, params):\n"
+        "    with files.atomic('a') as temporary:\n"
+        "        temporary.write_text('after')\n"
+        "job = SimpleNamespace(log=['logs/a.log'], params=None, input=[], output=['a'])\n"
+        "job.threads = 1\n"
+        "script.run(main, job, parse=False)\n"
+    )
+    environment = {"PYTHONPATH": ":".join(sys.path), liveness.VARIABLE: "mine"}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 1
+    assert done.stderr.startswith("the run that started this job was killed, and another run has")
+    assert not (tmp_path / "a").exists()

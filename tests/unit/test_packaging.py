@@ -1,5 +1,6 @@
 """Files that say the same thing in two places must agree."""
 
+import re
 import tomllib
 from pathlib import Path
 
@@ -48,3 +49,21 @@ def test_citation_names_the_paper_and_this_version():
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text())
     assert citation["version"] == kduq.__version__
     assert "2601.18909" in citation["references"][0]["notes"]
+
+
+def test_pre_commit_runs_the_commands_of_make_lint_with_the_tools_of_the_lock_file():
+    (local,) = yaml.safe_load((ROOT / ".pre-commit-config.yaml").read_text())["repos"]
+    entries = [hook["entry"] for hook in local["hooks"]]
+    assert all(entry.startswith(".venv/bin/") for entry in entries)
+    commands = {
+        entry.removeprefix(".venv/bin/").removesuffix(" --force-exclude") for entry in entries
+    }
+    recipe = (ROOT / "Makefile").read_text().split("\nlint:")[1].split("\n\n")[0].splitlines()[1:]
+    assert commands == {re.sub(r" (\.|Snakefile workflow/rules)$", "", c.strip()) for c in recipe}
+    assert {command.split()[0] for command in commands} <= locked().keys()
+
+
+def test_the_changelog_has_this_version_and_ci_runs_all_tests():
+    assert f"\n## [{kduq.__version__}]" in (ROOT / "CHANGELOG.md").read_text()
+    workflow = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text())
+    assert {"run": ".ci/run"} in workflow["jobs"]["test"]["steps"]

@@ -1,8 +1,22 @@
 """What happens to uncertainty when a model is distilled: the library behind the workflow.
 
-The modules follow the road ``examples -> teacher -> responses -> students -> estimates ->
-claims -> figures -> report``. None of them knows about Snakemake; the entry scripts in
-``workflow/scripts`` read inputs, call one function here and write its result.
+The packages follow the road ``examples -> teacher -> responses -> students -> estimates -> claims
+-> figures -> report``. Only `kduq.runtime` knows Snakemake. Results are read with `open_study`.
 """
 
-__version__ = "0.1.0"
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from kduq.reading import open_study
+
+__version__ = "0.2.0"
+__all__ = ["__version__", "open_study"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "open_study":
+        # Imported when it is asked for: it brings pandas and pyarrow.
+        from kduq.reading import open_study  # noqa: PLC0415
+
+        return open_study
+    raise AttributeError(f"module 'kduq' has no attribute '{name}'")

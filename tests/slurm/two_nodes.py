@@ -1,6 +1,6 @@
-"""A Slurm of one node, this machine, that lives in a folder: munge, controller and node daemon.
+"""A Slurm of two nodes on this machine, in a folder: munge, controller and two node daemons.
 
-By hand, as root: ``python tests/slurm/one_node.py start FOLDER``, and ``stop FOLDER``. It needs no
+By hand, as root: ``python tests/slurm/two_nodes.py start FOLDER``, and ``stop FOLDER``. It needs no
 systemd, no accounting and no control groups, touches no file outside its folder, listens on free
 ports, and signals the processes of its own pid files alone.
 """
@@ -14,22 +14,25 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
+import psutil
+
 PROGRAMS = ("munged", "slurmctld", "slurmd", "sbatch", "srun", "squeue", "scancel", "scontrol")
+NODES = ("first", "second")
 #: Daemons and their programs live where an ordinary user's PATH does not reach.
 SEARCHED = os.pathsep.join([os.environ.get("PATH", ""), "/usr/sbin", "/sbin"])
 
 CONFIGURATION = """\
-ClusterName=one
+ClusterName=two
 SlurmctldHost={host}(127.0.0.1)
 SlurmctldPort={controller_port}
-SlurmdPort={node_port}
 SlurmUser=root
 SlurmdUser=root
 AuthType=auth/munge
-AuthInfo=socket={folder}/munge.socket
+# A job of a node that is down waits until its credential has expired.
+AuthInfo=socket={folder}/munge.socket,cred_expire=10
 CredType=cred/munge
 MpiDefault=none
 ProctrackType=proctrack/linuxproc
@@ -51,12 +54,12 @@ SlurmctldTimeout=20
 SlurmdTimeout={node_timeout}
 InactiveLimit=0
 StateSaveLocation={folder}/state
-SlurmdSpoolDir={folder}/spool
+SlurmdSpoolDir={folder}/spool-%n
 SlurmctldPidFile={folder}/slurmctld.pid
-SlurmdPidFile={folder}/slurmd.pid
+SlurmdPidFile={folder}/slurmd-%n.pid
 SlurmctldLogFile={folder}/slurmctld.log
-SlurmdLogFile={folder}/slurmd.log
-NodeName={host} NodeAddr=127.0.0.1 CPUs={cpus} RealMemory={memory} State=UNKNOWN
+SlurmdLogFile={folder}/slurmd-%n.log
+{nodes}
 PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE State=UP
 """
 
@@ -78,19 +81,20 @@ def free_port() -> int:
 
 
 @dataclass
-class OneNode:
-    """A Slurm of one node.
+class TwoNodes:
+    """A Slurm of two nodes, each with half of this machine.
 
     Attributes
     ----------
     folder : Path
         Where its configuration, keys, logs and state lie. Short: sockets lie in it too.
     node_timeout : int
-        Seconds after which a node that does not answer is down and its jobs have failed.
+        Seconds after which a node that does not answer is down.
     """
 
     folder: Path
     node_timeout: int = 300
+    ports: dict[str, int] = field(default_factory=dict)
 
     @property
     def environment(self) -> dict[str, str]:
@@ -109,113 +113,133 @@ class OneNode:
         return done.stdout.strip()
 
     def start(self) -> None:
-        """Start the three daemons and wait until the node takes jobs."""
-        for name in ("state", "spool"):
+        """Start the four daemons and wait until both nodes take jobs."""
+        for name in ("state", *(f"spool-{node}" for node in NODES)):
             (self.folder / name).mkdir(parents=True, exist_ok=True)
         # munge and slurmd refuse folders that others may write into.
         self.folder.chmod(0o755)
+        self.ports.update({node: free_port() for node in NODES})
+        host = socket.gethostname().split(".")[0]
         memory = int(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**20)
+        of_each = (
+            f"CPUs={max(1, (os.cpu_count() or 1) // len(NODES))} "
+            f"RealMemory={(memory - 1024) // len(NODES)} State=UNKNOWN"
+        )
         (self.folder / "slurm.conf").write_text(
             CONFIGURATION.format(
                 folder=self.folder,
-                host=socket.gethostname().split(".")[0],
+                host=host,
                 controller_port=free_port(),
-                node_port=free_port(),
-                cpus=os.cpu_count(),
-                memory=memory - 1024,
+                nodes="\n".join(
+                    f"NodeName={node} NodeHostname={host} NodeAddr=127.0.0.1 Port={port} {of_each}"
+                    for node, port in self.ports.items()
+                ),
                 node_timeout=self.node_timeout,
             )
         )
         # The plugin takes SLURM_CONF from the environment in which a job calls srun.
         srun = self.folder / "bin" / "srun"
         srun.parent.mkdir(exist_ok=True)
-        found = shutil.which("srun", path=SEARCHED)
-        srun.write_text(f'#!/bin/sh\nSLURM_CONF={self.folder}/slurm.conf exec {found} "$@"\n')
+        program = shutil.which("srun", path=SEARCHED)
+        srun.write_text(f'#!/bin/sh\nSLURM_CONF={self.folder}/slurm.conf exec {program} "$@"\n')
         srun.chmod(0o755)
         key = self.folder / "munge.key"
         key.write_bytes(secrets.token_bytes(128))
         key.chmod(0o400)
         self._munged()
         self._daemon("slurmctld")
-        self.start_node()
+        for node in NODES:
+            self.start_node(node)
 
-    def start_node(self) -> None:
-        """Start the node daemon, alone, and wait until it takes jobs."""
-        self._daemon("slurmd")
-        self._wait(self._listens, "slurmd")
-        self.release()
-        self._wait(lambda: self.node_state() in {"idle", "mixed", "allocated"}, "slurmd")
+    def start_node(self, node: str) -> None:
+        """Start the daemon of a node and wait until it takes jobs."""
+        name = f"slurmd-{node}"
+        self._daemon(name, "-N", node)
+        self._wait(lambda: self._listens(node), name)
+        self.release(node)
+        self._wait(lambda: self.node_state(node) in {"idle", "mixed", "allocated"}, name)
 
-    def kill_node(self) -> None:
-        """Kill the node daemon and all processes of jobs that run, as the machine's end would.
+    def kill_node(self, node: str, silently: bool = True) -> None:
+        """Kill a node's daemon and all processes of its jobs, as the machine's end would.
 
         A job whose launch the daemon's death cuts short has no process that could fail, and the
         controller misses it no sooner than the node's next registration but one, half an hour
         later. So no launch is under way.
+
+        Parameters
+        ----------
+        node : str
+            One of `NODES`.
+        silently : bool
+            Whether the processes that watch the jobs die too. Else they tell the controller that
+            the jobs have failed.
         """
         self.hold()
-        self._wait(lambda: self._running() == set(self._processes().values()), "slurmd")
-        self._end("slurmd", signal.SIGKILL)
-        for number in self._processes():
-            with suppress(ProcessLookupError):
-                os.kill(number, signal.SIGKILL)
+        self._wait(lambda: self._running() == {n for _, n, _ in self._processes()}, "slurmctld")
+        self._end(f"slurmd-{node}", signal.SIGKILL)
+        doomed = [process for process, _, where in self._processes() if where == node]
+        watchers = {p for process in doomed for p in process.parents() if p.name() == "slurmstepd"}
+        for process in [*(watchers if silently else ()), *doomed]:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
+        self.release(*(other for other in NODES if other != node))
 
     def _running(self) -> set[str]:
         """Numbers of jobs that the controller takes for running."""
         return set(self.call("squeue", "--noheader", "--states=RUNNING", "--format=%A").split())
 
-    def _processes(self) -> dict[int, str]:
-        """Processes of jobs that run on the node, and their jobs' numbers."""
-        found = {}
-        for line in subprocess.check_output(["ps", "-eo", "pid=,args="], text=True).splitlines():
-            number, arguments = line.split(maxsplit=1)
-            if arguments.startswith("slurmstepd"):
-                continue
-            try:
-                variables = Path(f"/proc/{number}/environ").read_bytes().decode().split("\0")
-            except (OSError, UnicodeDecodeError):
-                continue
-            named = dict(line.split("=", 1) for line in variables if "=" in line)
-            ours = named.get("SLURM_CONF") == f"{self.folder}/slurm.conf"
-            if ours and "SLURM_JOB_ID" in named:
-                found[int(number)] = named["SLURM_JOB_ID"]
-        return found
+    def _processes(self) -> list[tuple[psutil.Process, str, str]]:
+        """Processes of jobs that run, and of each the number of its job and its node."""
+        processes = []
+        for process in psutil.process_iter():
+            with suppress(psutil.Error):
+                variables = process.environ()
+                ours = variables.get("SLURM_CONF") == f"{self.folder}/slurm.conf"
+                if process.name() != "slurmstepd" and ours and "SLURM_JOB_ID" in variables:
+                    node = variables.get("SLURMD_NODENAME", "")
+                    processes.append((process, variables["SLURM_JOB_ID"], node))
+        return processes
 
-    def _listens(self) -> bool:
-        """Whether the node daemon answers."""
+    def _listens(self, node: str) -> bool:
+        """Whether a node's daemon answers."""
         try:
-            self.call("scontrol", "show", "slurmd")
-        except RuntimeError:
+            socket.create_connection(("127.0.0.1", self.ports[node]), timeout=5).close()
+        except OSError:
             return False
         return True
 
     def hold(self) -> None:
         """Let no further job start."""
-        self._set_node("state=drain", "reason=test")
+        for node in NODES:
+            self._set_node(node, "state=drain", "reason=test")
 
-    def release(self) -> None:
-        """Let jobs start again."""
-        if "drain" in self.node_state():
-            self._set_node("state=resume")
+    def release(self, *nodes: str) -> None:
+        """Let jobs start again, on all nodes if none is named."""
+        for node in nodes or NODES:
+            if "drain" in self.node_state(node):
+                self._set_node(node, "state=resume")
 
-    def _set_node(self, *settings: str) -> None:
-        name = self.call("sinfo", "--noheader", "--format=%n")
-        self.call("scontrol", "update", f"nodename={name}", *settings)
+    def _set_node(self, node: str, *settings: str) -> None:
+        self.call("scontrol", "update", f"nodename={node}", *settings)
 
-    def node_state(self) -> str:
-        """State of the node, empty where the controller does not answer."""
+    def node_state(self, node: str) -> str:
+        """State of a node, empty where the controller does not answer."""
         try:
-            return self.call("sinfo", "--noheader", "--format=%T")
+            return self.call("sinfo", "--noheader", f"--nodes={node}", "--format=%T")
         except RuntimeError:
             return ""
+
+    def node_of(self, job: str) -> str:
+        """Node that a job runs on or ran on last."""
+        return self.call("squeue", "--noheader", "--states=all", f"--jobs={job}", "--format=%N")
 
     def stop(self) -> None:
         """Cancel what runs, and end the daemons."""
         if self._number("slurmctld"):
             self.call("scancel", "--user=root")
-            if self._number("slurmd"):
+            if all(self._number(f"slurmd-{node}") for node in NODES):
                 self._wait(lambda: not self.call("squeue", "--noheader"), "slurmctld", check=False)
-        for name in ("slurmd", "slurmctld", "munged"):
+        for name in (*(f"slurmd-{node}" for node in NODES), "slurmctld", "munged"):
             self._end(name, signal.SIGTERM)
 
     def _munged(self) -> None:
@@ -225,8 +249,9 @@ class OneNode:
             command.append(f"--{option}-file={self.folder / name}")
         self._started("munged", command)
 
-    def _daemon(self, name: str) -> None:
-        self._started(name, [name, "-f", str(self.folder / "slurm.conf")])
+    def _daemon(self, name: str, *options: str) -> None:
+        program = name.partition("-")[0]
+        self._started(name, [program, "-f", str(self.folder / "slurm.conf"), *options])
 
     def _started(self, name: str, command: list[str]) -> None:
         # A daemon must not hold the pipes of whoever started it.
@@ -241,7 +266,7 @@ class OneNode:
         """Process of a daemon, None if it does not run."""
         try:
             number = int((self.folder / f"{name}.pid").read_text())
-            running = Path(f"/proc/{number}/comm").read_text().strip() == name
+            running = Path(f"/proc/{number}/comm").read_text().strip() == name.partition("-")[0]
         except (OSError, ValueError):
             return None
         return number if running else None
@@ -267,7 +292,7 @@ if __name__ == "__main__":
     if reason := lacking():
         sys.exit(reason)
     action, where = sys.argv[1:]
-    node = OneNode(Path(where).absolute())
-    {"start": node.start, "stop": node.stop}[action]()
+    slurm = TwoNodes(Path(where).absolute())
+    {"start": slurm.start, "stop": slurm.stop}[action]()
     if action == "start":
-        print(f"export SLURM_CONF={node.folder}/slurm.conf PATH={node.folder}/bin:$PATH")
+        print(f"export SLURM_CONF={slurm.folder}/slurm.conf PATH={slurm.folder}/bin:$PATH")
