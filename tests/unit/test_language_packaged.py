@@ -172,7 +172,7 @@ def test_it_can_be_trained_further_and_its_students_read_the_plain_template(smol
         batch_size=2,
         learning_rate=5e-3,
         warmup=0.0,
-        tokens_per_pass=2_000,
+        tokens_per_microbatch=2_000,
         max_length=100,
     )
     theirs = models.make_tokenizer([*QUESTIONS, "nobody knows"], 300)

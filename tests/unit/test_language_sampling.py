@@ -19,7 +19,7 @@ SETTINGS = LanguageModelSettings(
     batch_size=4,
     learning_rate=5e-3,
     warmup=0.0,
-    tokens_per_pass=10_000,
+    tokens_per_microbatch=10_000,
     max_length=40,
 )
 PLAIN = Decoding(top_k=0, top_p=1.0, repetition_penalty=1.0, max_new_tokens=8)
@@ -76,7 +76,9 @@ def test_a_draw_does_not_depend_on_what_else_is_asked(trained):
     everything = sampling.answer(*trained, QUESTIONS, 6, PLAIN, 1.0, 9, 40)
     alone = sampling.answer(*trained, QUESTIONS[2:3], 2, PLAIN, 1.0, 9, 40)
     assert [a.text for a in alone] == [a.text for a in everything if a.prompt == 2][:2]
-    reverse = sampling.answer(*trained, QUESTIONS[::-1], 6, PLAIN, 1.0, 9, 40, tokens_per_pass=60)
+    reverse = sampling.answer(
+        *trained, QUESTIONS[::-1], 6, PLAIN, 1.0, 9, 40, tokens_per_microbatch=60
+    )
     for i in range(4):
         first = [a.text for a in everything if a.prompt == i]
         assert first == [a.text for a in reverse if a.prompt == 3 - i]

@@ -24,7 +24,7 @@ MODEL = {
     "schedule": "linear",
     "warmup": 0.0,
     "weight_decay": 0.0,
-    "tokens_per_pass": 4096,
+    "tokens_per_microbatch": 4096,
     "answers_per_visit": 0,
 }
 DECODING = {"top_k": 0, "top_p": 1.0, "repetition_penalty": 1.0, "max_new_tokens": 16}

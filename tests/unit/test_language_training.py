@@ -27,7 +27,7 @@ SETTINGS = LanguageModelSettings(
     learning_rate=5e-3,
     warmup=0.0,
     weight_decay=0.01,
-    tokens_per_pass=10_000,
+    tokens_per_microbatch=10_000,
     max_length=48,
 )
 
@@ -81,9 +81,9 @@ def textbook(model, tokenizer):
 
 
 @pytest.mark.parametrize("layers", [1, 2])
-@pytest.mark.parametrize("tokens_per_pass", [1, 10_000])
+@pytest.mark.parametrize("tokens_per_microbatch", [1, 10_000])
 def test_trees_and_microbatches_give_the_loss_and_gradient_of_transformers(
-    tokenizer, layers, tokens_per_pass
+    tokenizer, layers, tokens_per_microbatch
 ):
     model = models.create(changed(layers=layers), tokenizer, 3)
     expected, wanted = textbook(model, tokenizer)
@@ -91,22 +91,22 @@ def test_trees_and_microbatches_give_the_loss_and_gradient_of_transformers(
     assert forward.takes_trees(model)
     batch = packed(tokenizer, model)
     assert len(batch) == 3
-    loss = training.accumulate(model, batch, tokens_per_pass)
+    loss = training.accumulate(model, batch, tokens_per_microbatch)
     assert loss == pytest.approx(expected, rel=1e-5)
     for name, gradient in gradients(model).items():
         torch.testing.assert_close(gradient, wanted[name], rtol=1e-3, atol=1e-6)
 
 
-@pytest.mark.parametrize("tokens_per_pass", [1, 60, 10_000])
+@pytest.mark.parametrize("tokens_per_microbatch", [1, 60, 10_000])
 def test_another_architecture_gives_the_loss_and_gradient_of_transformers(
-    tokenizer, tokens_per_pass
+    tokenizer, tokens_per_microbatch
 ):
     model = llama(tokenizer)
     expected, wanted = textbook(model, tokenizer)
     model.zero_grad()
     batch = packed(tokenizer, model)
     assert len(batch) == 6
-    loss = training.accumulate(model, batch, tokens_per_pass)
+    loss = training.accumulate(model, batch, tokens_per_microbatch)
     assert loss == pytest.approx(expected, rel=1e-5)
     for name, gradient in gradients(model).items():
         torch.testing.assert_close(gradient, wanted[name], rtol=1e-3, atol=1e-6)

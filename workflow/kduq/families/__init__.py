@@ -3,8 +3,6 @@
 `kduq.families.protocol` says what a family provides, `kduq.families.registry` lists them all.
 """
 
-# The configuration imports the registry, whose settings are built from its fields: it goes first.
-import kduq.config  # noqa: F401
 from kduq.families.protocol import (
     Batch,
     Family,
@@ -14,7 +12,7 @@ from kduq.families.protocol import (
     Trained,
     Workload,
 )
-from kduq.families.registry import FAMILIES, AnyModelSettings, family
+from kduq.families.registry import FAMILIES, AnyModelSettings
 
 __all__ = [
     "FAMILIES",
@@ -26,5 +24,4 @@ __all__ = [
     "Problem",
     "Trained",
     "Workload",
-    "family",
 ]

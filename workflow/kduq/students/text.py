@@ -255,7 +255,7 @@ def train(
         ``losses``. A student has diverged if its last loss is not finite.
     """
     shared = seeds.replicate_seed(settings.seed, (*settings.path, "shared_init"), 0)
-    start = models.load_or_create(settings.model, corpus.texts, shared)
+    start = models.load_or_create(settings.model, corpus.texts(), shared)
     check_max_new_tokens(start[1], settings.evaluation, corpus)  # before anything is trained
     parts: dict[tuple[int, int], tuple[dict[str, Any], dict[str, Any]]] = {}
     for number in settings.replicates:

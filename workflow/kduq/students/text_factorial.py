@@ -92,7 +92,7 @@ def train(
             level = dict(zip(inner, chosen, strict=True))
             start_seed = level_seeds["initialisation"][level["initialisation"]]
             if level["initialisation"] not in initial:
-                start = models.load_or_create(settings.model, corpus.texts, start_seed)
+                start = models.load_or_create(settings.model, corpus.texts(), start_seed)
                 check_max_new_tokens(start[1], evaluation, corpus)  # before anything is trained
                 initial[level["initialisation"]] = start
             model, tokenizer = copy.deepcopy(initial[level["initialisation"]])

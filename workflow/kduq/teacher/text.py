@@ -83,7 +83,7 @@ def fit(
         A pretrained model that is used as it is has an empty loss curve.
     """
     seed = seeds.replicate_seed(settings.seed, settings.path, 0)
-    model, tokenizer = models.load_or_create(settings.model, corpus.texts, seed)
+    model, tokenizer = models.load_or_create(settings.model, corpus.texts(), seed)
     examples = corpus.examples()
     losses = training.train(model, tokenizer, examples, settings.model, seed, advance)
     return model, tokenizer, losses

@@ -60,7 +60,7 @@ def answer(
     temperature: float,
     seed: int,
     max_length: int,
-    tokens_per_pass: int = TOKENS_PER_PASS,
+    tokens_per_microbatch: int = TOKENS_PER_PASS,
 ) -> list[Answer]:
     """Sample answers to questions.
 
@@ -87,7 +87,7 @@ def answer(
         Seed of the student or response; its stream is ``decoding``.
     max_length : int
         Tokens of a prompt with its answer; an answer ends there.
-    tokens_per_pass : int
+    tokens_per_microbatch : int
         Tokens of prompts and answers that are sampled together.
 
     Returns
@@ -103,7 +103,7 @@ def answer(
     prompts = text.encode_prompts(tokenizer, questions, max_length)
     end, processors = text.end_of_text(tokenizer), logits_processors(decoding, temperature)
     answers: dict[tuple[int, int], Answer] = {}
-    for members in _groups(prompts, draws, decoding.max_new_tokens, tokens_per_pass):
+    for members in _groups(prompts, draws, decoding.max_new_tokens, tokens_per_microbatch):
         length = len(prompts[members[0][0]])
         limit = min(decoding.max_new_tokens, max_length - length)
         uniforms = np.stack([_uniforms(seed, questions[i], draw, limit) for i, draw in members])
@@ -126,7 +126,7 @@ def _uniforms(seed: int, question: str, draw: int, size: int) -> np.ndarray:
 
 
 def _groups(
-    prompts: Sequence[Sequence[int]], draws: int, new_tokens: int, tokens_per_pass: int
+    prompts: Sequence[Sequence[int]], draws: int, new_tokens: int, tokens_per_microbatch: int
 ) -> Iterator[list[tuple[int, int]]]:
     """Questions and draws that are sampled together: prompts of one length."""
     by_length: dict[int, list[int]] = {}
@@ -134,7 +134,7 @@ def _groups(
         by_length.setdefault(len(prompt), []).append(i)
     for length, members in sorted(by_length.items()):
         every = [(i, draw) for i in members for draw in range(draws)]
-        size = max(1, tokens_per_pass // (length + new_tokens))
+        size = max(1, tokens_per_microbatch // (length + new_tokens))
         for start in range(0, len(every), size):
             yield every[start : start + size]
 
@@ -286,7 +286,7 @@ def score(
     questions: Sequence[str],
     answers: Sequence[Sequence[str]],
     max_length: int,
-    tokens_per_pass: int = SCORED_PER_PASS,
+    tokens_per_microbatch: int = SCORED_PER_PASS,
 ) -> list[np.ndarray]:
     """Log-probabilities of answers: over a question's support, its exact distribution.
 
@@ -303,7 +303,7 @@ def score(
         Answers to each question.
     max_length : int
         Tokens of a prompt with its answer.
-    tokens_per_pass : int
+    tokens_per_microbatch : int
         Padded tokens computed at once.
 
     Returns
@@ -318,7 +318,7 @@ def score(
     """
     # An answer that is cut would have the probability of all answers that begin like it.
     tokens = _token_scores(
-        model, tokenizer, questions, answers, max_length, tokens_per_pass, whole=True
+        model, tokenizer, questions, answers, max_length, tokens_per_microbatch, whole=True
     )
     return [np.array([scores.sum() for scores in group]) for group in tokens]
 
@@ -330,13 +330,13 @@ def perplexity(
     references: Sequence[Sequence[str]],
     probabilities: Sequence[Sequence[float]],
     max_length: int,
-    tokens_per_pass: int = SCORED_PER_PASS,
+    tokens_per_microbatch: int = SCORED_PER_PASS,
 ) -> np.ndarray:
     """Perplexity of each question's references.
 
     Parameters
     ----------
-    model, tokenizer, questions, max_length, tokens_per_pass
+    model, tokenizer, questions, max_length, tokens_per_microbatch
         As in `score`.
     references : sequence of sequence of str
         True answers to each question.
@@ -354,7 +354,9 @@ def perplexity(
     UserError
         If a prompt leaves no room for an answer within max_length.
     """
-    tokens = _token_scores(model, tokenizer, questions, references, max_length, tokens_per_pass)
+    tokens = _token_scores(
+        model, tokenizer, questions, references, max_length, tokens_per_microbatch
+    )
     perplexities = []
     for group, weights in zip(tokens, probabilities, strict=True):
         total = sum(w * scores.sum() for w, scores in zip(weights, group, strict=True))
@@ -369,7 +371,7 @@ def _token_scores(
     questions: Sequence[str],
     answers: Sequence[Sequence[str]],
     max_length: int,
-    tokens_per_pass: int,
+    tokens_per_microbatch: int,
     whole: bool = False,
 ) -> list[list[np.ndarray]]:
     """Log-probability of every token of every answer."""
@@ -382,7 +384,7 @@ def _token_scores(
     ]
     scores: list[np.ndarray] = [np.empty(0)] * len(rows)
     with torch.inference_mode():
-        for members in packing.microbatches(rows, tokens_per_pass):
+        for members in packing.microbatches(rows, tokens_per_microbatch):
             microbatch = [rows[i] for i in members]
             values = forward.target_log_probabilities(model, microbatch).double().cpu().numpy()
             ends = np.cumsum([len(row.targets) for row in microbatch])[:-1]

@@ -55,7 +55,7 @@ class LanguageModelSettings(ModelSettings):
     """Share of the steps over which the step size rises."""
     weight_decay: NonNegative = 0.0
     """Weight decay of AdamW, of matrices alone."""
-    tokens_per_pass: Count = 8192
+    tokens_per_microbatch: Count = 8192
     """Padded tokens computed at once; a larger batch accumulates its gradient."""
     answers_per_visit: Annotated[int, Field(ge=0, strict=True)] = 0
     """Answers of a prompt drawn at each visit; 0 for all, weighted by their probabilities."""

@@ -156,7 +156,7 @@ def train(
             for group in optimiser.param_groups:
                 group["lr"] = float(rate)
             optimiser.zero_grad()
-            losses[step] = accumulate(model, next(batches), settings.tokens_per_pass)
+            losses[step] = accumulate(model, next(batches), settings.tokens_per_microbatch)
             torch.nn.utils.clip_grad_norm_(model.parameters(), _CLIP)
             optimiser.step()
             progress(1)
@@ -167,7 +167,7 @@ def train(
     return Losses(ends, means, rates[ends - 1])
 
 
-def accumulate(model: Model, batch: Sequence[Row], tokens_per_pass: int) -> float:
+def accumulate(model: Model, batch: Sequence[Row], tokens_per_microbatch: int) -> float:
     """Add a batch's gradient to the parameters' gradients, one microbatch after the other.
 
     Parameters
@@ -176,7 +176,7 @@ def accumulate(model: Model, batch: Sequence[Row], tokens_per_pass: int) -> floa
         Its parameters' ``grad`` are added to.
     batch : sequence of Row
         The batch.
-    tokens_per_pass : int
+    tokens_per_microbatch : int
         Padded tokens computed at once.
 
     Returns
@@ -187,7 +187,7 @@ def accumulate(model: Model, batch: Sequence[Row], tokens_per_pass: int) -> floa
     total = sum(float(row.weights.sum()) for row in batch)
     device = model.device
     loss = 0.0
-    for members in packing.microbatches(batch, tokens_per_pass):
+    for members in packing.microbatches(batch, tokens_per_microbatch):
         microbatch = [batch[i] for i in members]
         weights = np.concatenate([row.weights for row in microbatch]) / total
         with torch.autocast("cuda", torch.bfloat16, enabled=device.type == "cuda"):
