@@ -9,7 +9,6 @@ from kduq.config.study import check
 from kduq.errors import UserError
 from kduq.runtime import audit, script
 from kduq.study.study import Study
-from snakemake.script import snakemake
 
 
 def main(snakemake: Any) -> None:
@@ -23,4 +22,4 @@ def main(snakemake: Any) -> None:
 
 
 if __name__ == "__main__":
-    script.run(main, snakemake)
+    script.run(main)

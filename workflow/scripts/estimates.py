@@ -1,7 +1,6 @@
 """Entry of stage estimates."""
 
 from kduq.runtime import script
-from snakemake.script import snakemake
 
 if __name__ == "__main__":
-    script.run_stage(snakemake)
+    script.run_stage()

@@ -5,7 +5,6 @@ from typing import Any
 
 from kduq.data.tables import built_in
 from kduq.runtime import script
-from snakemake.script import snakemake
 
 
 def main(snakemake: Any) -> None:
@@ -16,4 +15,4 @@ def main(snakemake: Any) -> None:
 
 
 if __name__ == "__main__":
-    script.run(main, snakemake)
+    script.run(main)

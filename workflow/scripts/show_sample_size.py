@@ -7,7 +7,6 @@ from kduq import artifacts
 from kduq.errors import UserError
 from kduq.runtime import script
 from kduq.sample_size.planning import Settings, summary
-from snakemake.script import snakemake
 
 
 def main(snakemake: Any) -> None:
@@ -25,4 +24,4 @@ def main(snakemake: Any) -> None:
 
 
 if __name__ == "__main__":
-    script.run(main, snakemake)
+    script.run(main)

@@ -9,7 +9,6 @@ from kduq.config.study import check
 from kduq.report import timings
 from kduq.runtime import script
 from kduq.study.study import Study
-from snakemake.script import snakemake
 
 
 def main(snakemake: Any) -> None:
@@ -25,4 +24,4 @@ def main(snakemake: Any) -> None:
 
 
 if __name__ == "__main__":
-    script.run(main, snakemake)
+    script.run(main)

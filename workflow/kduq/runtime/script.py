@@ -96,19 +96,14 @@ def _stamp(path: str) -> tuple[int, ...]:
 _TERMINAL: list[IO[str]] = []
 
 
-def run_stage(snakemake: Any) -> None:
+def run_stage() -> None:
     """Run the stage that a rule's params name; the whole of most entry scripts.
 
-    The code must be what was planned, and so must the inputs' lineage; nothing is written if an
-    input is replaced meanwhile.
-
-    Parameters
-    ----------
-    snakemake : object
-        What Snakemake hands to a script: params.job is the text that `Parameters` reads, and every
-        output has the name under which the stage writes it.
+    The rule's params.job is the text that `Parameters` reads, and every output has the name under
+    which the stage writes it. The code must be what was planned, and so must the inputs' lineage;
+    nothing is written if an input is replaced meanwhile.
     """
-    run(_run_stage, snakemake)
+    run(_run_stage)
 
 
 def _run_stage(snakemake: Any) -> None:
@@ -135,7 +130,7 @@ def _run_stage(snakemake: Any) -> None:
         stage.run(stage.Settings.model_validate(parameters.config), inputs, outputs)
 
 
-def run(main: Callable[[Any], None], snakemake: Any) -> None:
+def run(main: Callable[[Any], None]) -> None:
     """Run an entry script's ``main(snakemake)``.
 
     Output and error streams go to the rule's log, numerical libraries use the rule's threads, and a
@@ -144,10 +139,10 @@ def run(main: Callable[[Any], None], snakemake: Any) -> None:
     Parameters
     ----------
     main : callable
-        The script's work.
-    snakemake : object
-        What Snakemake hands to a script.
+        The script's work, told what Snakemake hands to a script.
     """
+    # Snakemake puts this name into the script that it runs.
+    snakemake = vars(sys.modules["__main__"])["snakemake"]
     files.before_commit[:] = [liveness.ensure_current]
     with _log(snakemake.log[0]) as terminal:
         _TERMINAL.append(terminal)
