@@ -118,15 +118,21 @@ def test_a_cancelled_job_is_reported_with_its_log_and_retried(cluster, reference
 def test_a_job_out_of_memory_gets_more_at_each_attempt(cluster):
     cluster.configure(LINES)
     # Snakemake alone takes more than the first attempt has.
-    cluster.edit("workflow/rules/responses.smk", "mem_mb_per_attempt(1500)", "mem_mb_per_attempt(200)")
-    cluster.edit("workflow/rules/students.smk", "mem_mb_per_attempt(2000)", "mem_mb_per_attempt(200)")
+    cluster.edit(
+        "workflow/rules/responses.smk", "mem_mb_per_attempt(1500)", "mem_mb_per_attempt(200)"
+    )
+    cluster.edit(
+        "workflow/rules/students.smk", "mem_mb_per_attempt(2000)", "mem_mb_per_attempt(200)"
+    )
     code, text = cluster.submit(FIRST)
     assert code == 0, text
     asked = re.findall(r"rule students:.*?mem_mb=(\d+)", text, flags=re.S)
     assert [*dict.fromkeys(asked)] in (["200", "400"], ["200", "400", "600"])
     assert "Trying to restart job" in text
 
-    cluster.edit("workflow/rules/responses.smk", "mem_mb_per_attempt(200)", "mem_mb_per_attempt(50)")
+    cluster.edit(
+        "workflow/rules/responses.smk", "mem_mb_per_attempt(200)", "mem_mb_per_attempt(50)"
+    )
     cluster.edit("workflow/rules/students.smk", "mem_mb_per_attempt(200)", "mem_mb_per_attempt(50)")
     code, text = cluster.submit(FIRST, "--force", "--retries=0")
     assert code != 0
