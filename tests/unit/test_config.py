@@ -1,49 +1,21 @@
-from pathlib import Path
-
 import pytest
-import yaml
+from configurations import checked, default, merged
 from kduq.config import messages
 from kduq.config import study as config
 from kduq.errors import UserError
 from kduq.study.study import Study
 
-ROOT = Path(__file__).parents[2]
-
-
-def merged(base, overlay):
-    both = dict(base)
-    for key, value in overlay.items():
-        nested = isinstance(base.get(key), dict) and isinstance(value, dict)
-        both[key] = merged(base[key], value) if nested else value
-    return both
-
-
-def default():
-    return yaml.safe_load((ROOT / "config.yaml").read_text())
-
-
 def test_the_schema_file_is_in_step():
     assert config.SCHEMA_FILE.read_text(encoding="utf-8") == config.schema()
 
 
-@pytest.mark.parametrize("preset", [None, "smoke", "paper", "paper-lm"])
-def test_every_study_that_is_shipped_is_valid(preset):
-    raw = default()
-    if preset:
-        overlay = yaml.safe_load((ROOT / f"workflow/presets/{preset}.yaml").read_text())
-        raw = merged(raw, overlay)
-    assert config.check(raw).study == (preset or "default")
-
-
-def laid_over(*overlays):
-    raw = default()
-    for overlay in overlays:
-        raw = merged(raw, yaml.safe_load((ROOT / f"workflow/presets/{overlay}.yaml").read_text()))
-    return config.check(raw)
+@pytest.mark.parametrize("name", [None, "smoke", "paper", "paper-lm"])
+def test_every_study_that_is_shipped_is_valid(name):
+    assert checked(*([name] if name else [])).study == (name or "default")
 
 
 def test_the_paper_study_can_be_run_for_regression_alone():
-    part, whole = laid_over("paper", "only/regression"), laid_over("paper")
+    part, whole = checked("paper", "only/regression"), checked("paper")
     assert part.study == "paper"
     wanted = {
         (name, family): run
@@ -59,8 +31,8 @@ def test_the_paper_study_can_be_run_for_regression_alone():
 
 
 def test_a_part_of_the_paper_study_makes_the_whole_ones_artifacts():
-    part = Study(laid_over("paper", "only/regression", "only/boston_housing"))
-    whole = Study(laid_over("paper", "only/regression"))
+    part = Study(checked("paper", "only/regression", "only/boston_housing"))
+    whole = Study(checked("paper", "only/regression"))
     # What gathers all runs is another's; a run itself is the same.
     runs = {path: target.config for path, target in part.targets.items() if "/" in path}
     runs = {path: value for path, value in runs.items() if not path.startswith("figures/")}
@@ -70,8 +42,7 @@ def test_a_part_of_the_paper_study_makes_the_whole_ones_artifacts():
 
 
 def test_the_paper_study_has_the_papers_replicates():
-    raw = merged(default(), yaml.safe_load((ROOT / "workflow/presets/paper.yaml").read_text()))
-    experiments = config.check(raw).experiments.model_dump()
+    experiments = checked("paper").experiments.model_dump()
     for name, grid in experiments.items():
         if name in ("student_output", "decomposition"):
             continue  # the paper has one student there, and none
