@@ -3,39 +3,44 @@ import pandas as pd
 import pytest
 from kduq import artifacts, seeds
 from kduq.artifacts import schemas
-from kduq.conditions import LEVEL_COLUMNS
-from kduq.families import Batch, family
+from kduq.conditions import LEVEL_COLUMNS, Condition
+from kduq.families import FAMILIES, Batch
 from kduq.figures import decomposition as figures_decomposition
 from kduq.figures import drawing
 from kduq.responses import tabular as responses
 from kduq.students import tabular as students
-from kduq.students import tabular_factorial as crossed
+from kduq.students import tabular_factorial as factorial
 from matplotlib.figure import Figure
 
-MLP = {"hidden": 16, "epochs": 5, "learning_rate": 0.01, "initialisation": "uniform"}
-MLP |= {"shared_init": None, "record_every": 0}
-RUN = {"experiment": "decomposition", "dataset": "made_up", "task": "regression", "seed": 3}
+MODELS = {
+    "linear": {"family": "linear"},
+    "mlp": {"family": "mlp", "hidden": 16, "epochs": 5, "learning_rate": 0.01},
+}
+RUN = {"experiment": "decomposition", "dataset": "made_up", "seed": 3}
 LEVELS = {"mlp": {"bootstrap": 5, "initialisation": 9}, "linear": {"bootstrap": 60}}
 
 
 def train(problem, name, start, stop, levels=None):
     run = RUN | {"family": name, "start": start, "stop": stop}
-    noise = responses.sample(run | {"responses": 1, "noisy": True, "factor": "noise"}, 45)["noise"]
-    settings = run | {
-        "alpha": 0.5,
-        "model": MLP if name == "mlp" else {},
-        "levels": levels or LEVELS[name],
-        "divergence_factor": 10,
-    }
-    teaching = students.Teaching(problem, np.zeros(15), problem.train_y)
+    drawn = responses.Settings(**run, responses=1, noisy=True, factor="noise")
+    noise = responses.sample(drawn, 45)["noise"]
+    settings = factorial.Settings(
+        **run,
+        task="regression",
+        model=MODELS[name],
+        conditions=[Condition(alpha=0.5)],
+        levels=levels or LEVELS[name],
+        divergence_factor=10,
+    )
+    data = students.DistillationData(problem, np.zeros(15), problem.train_y)
     counted = []
-    table = crossed.train(settings, teaching, noise[:, None], counted.append)
+    table = factorial.train(settings, data, noise[:, None], counted.append)
     assert sum(counted) == len(table["replicate"])
     return table
 
 
 @pytest.mark.parametrize("name", ["linear", "mlp"])
-def test_a_student_does_not_depend_on_its_block(problem, name):
+def test_a_student_does_not_depend_on_its_shard(problem, name):
     whole = train(problem, name, 0, 3)
     rows = np.flatnonzero(whole["noise_level"] == 2)
     part = train(problem, name, 2, 3)
@@ -81,7 +86,9 @@ def test_a_network_starts_at_the_parameters_of_its_level(problem):
     draw = seeds.generator(noise, "noise").standard_normal(45, dtype=np.float32)
     labels = problem.train_y + np.sqrt(0.5 * problem.train_y.var()) * draw
     counts = students.bootstrap_counts(sample, 45, 1.0)
-    alone = family("mlp", "regression")(problem, MLP).train(
+    network = FAMILIES["mlp"]
+    model = network.model("regression")(problem, network.settings(**MODELS["mlp"]))
+    alone = model.fit(
         Batch(np.stack([labels] * 2), np.full(2, start), np.stack([counts] * 2))
     )
     np.testing.assert_allclose(
