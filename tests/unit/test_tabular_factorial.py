@@ -1,6 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from drawn_figures import drawn
 from kduq import artifacts, seeds
 from kduq.artifacts import schemas
 from kduq.conditions import LEVEL_COLUMNS, Condition
@@ -132,17 +133,16 @@ def test_a_figure_shows_components_that_are_negative_or_not_to_be_had():
     whole = table.assign(
         dataset="sound", estimate=table["metric"].map(shares).fillna(table["estimate"])
     )
-    settings = {"experiment": "decomposition", "style": "default", "dpi": 60, "confidence": 0.95}
-    png, pdf = figures_decomposition.draw(settings, table, {"stage": "figures"})
+    png, pdf = drawn("decomposition", table)
     assert png.startswith(b"\x89PNG")
     assert pdf.startswith(b"%PDF")
     # A share below zero has no width, and the others then pass 100 %: none is cut.
-    axes = figures_decomposition._decomposition(pd.concat([table, whole])).axes
+    axes = figures_decomposition._draw(pd.concat([table, whole])).axes
     ends = [max(bar.get_x() + bar.get_width() for bar in ax.patches) for ax in axes]
     assert sorted(ends) == pytest.approx([1.0, 1.1])
     assert all(ax.get_xlim() == pytest.approx((0, 1.1)) for ax in axes)
     empty = table.assign(estimate=np.nan, ci_low=np.nan, ci_high=np.nan)
-    assert figures_decomposition.draw(settings, empty, {"stage": "figures"})[0].startswith(b"\x89")
+    assert drawn("decomposition", empty)[0].startswith(b"\x89")
 
 
 def test_of_the_residual_what_varies_within_a_student_is_shown_apart():

@@ -2,15 +2,19 @@
 
 import numpy as np
 import pytest
-from kduq.conditions import language_conditions
+from kduq.answers import GREEDY
+from kduq.answers import text as answers
+from kduq.answers.settings import Evaluation
 from kduq.data.corpus import Corpus
 from kduq.errors import UserError
+from kduq.experiments import EXPERIMENTS
 from kduq.families.lm import models, sampling, training
 from kduq.responses import text as responses
 from kduq.students import text as students
 from kduq.teacher import text as teacher
 
 MODEL = {
+    "family": "lm",
     "source": None,
     "layers": 1,
     "width": 16,
@@ -28,13 +32,14 @@ MODEL = {
     "answers_per_visit": 0,
 }
 DECODING = {"top_k": 0, "top_p": 1.0, "repetition_penalty": 1.0, "max_new_tokens": 16}
-ASK = {
-    "prompts": 4,
-    "draws": 3,
-    "embedding_model": None,
-    "decoding": DECODING,
-    "max_length": 48,
-}
+ASKED = Evaluation(
+    prompts=4,
+    draws=3,
+    embedding_model=None,
+    embedding_files=None,
+    decoding=DECODING,
+    max_length=48,
+)
 RUN = {
     "experiment": "variance_aware",
     "family": "lm",
