@@ -5,6 +5,7 @@ from kduq.config import study as config
 from kduq.errors import UserError
 from kduq.study.study import Study
 
+
 def test_the_schema_file_is_in_step():
     assert config.SCHEMA_FILE.read_text(encoding="utf-8") == config.schema()
 
@@ -69,7 +70,10 @@ def run(**keys):
 
 MISTAKES = [
     ({"sed": 1}, "sed: unknown key; allowed: study, seed, data_cache,"),
-    ({"students": {"mlp_16": {"epoch": 3}}}, "students.mlp_16.epoch: unknown key; allowed: family, epochs"),
+    (
+        {"students": {"mlp_16": {"epoch": 3}}},
+        "students.mlp_16.epoch: unknown key; allowed: family, epochs",
+    ),
     (run(replicates=-5), "experiments.teacher_noise.families.mlp.replicates: found -5;"),
     (run(shard=3), "experiments.teacher_noise.families.mlp.shard: found 3; an even number"),
     (
@@ -175,8 +179,14 @@ MISTAKES = [
     ({"experiments": OFF}, "experiments: nothing is switched on; give at least one of teacher_"),
     ({"study": "../x"}, "study: found '../x'; allowed: letters"),
     ({"sample_size": {"width": 0}}, "sample_size.width: found 0; input should be greater than 0"),
-    ({"sample_size": {"target": "media"}}, "sample_size.target: found 'media'; allowed: mean, variance; did"),
-    ({"sample_size": {"cost": 1}}, "sample_size.cost: unknown key; allowed: target, width, cost_student,"),
+    (
+        {"sample_size": {"target": "media"}},
+        "sample_size.target: found 'media'; allowed: mean, variance; did",
+    ),
+    (
+        {"sample_size": {"cost": 1}},
+        "sample_size.cost: unknown key; allowed: target, width, cost_student,",
+    ),
     ({"statistics": {"confidence": 2}}, "statistics.confidence: found 2; input should be less"),
     ({"experiments": {"teacher_noise": {"alpha": [1, 1.0]}}}, "experiments.teacher_noise.alpha:"),
 ]

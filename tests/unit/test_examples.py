@@ -1,8 +1,8 @@
 import numpy as np
 import pandas as pd
 import pytest
-from kduq.errors import UserError
 from kduq.data import tables
+from kduq.errors import UserError
 from kduq.examples import tabular as examples
 
 BUILT_IN = {

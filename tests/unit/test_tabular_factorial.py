@@ -89,9 +89,7 @@ def test_a_network_starts_at_the_parameters_of_its_level(problem):
     counts = students.bootstrap_counts(sample, 45, 1.0)
     network = FAMILIES["mlp"]
     model = network.model("regression")(problem, network.settings(**MODELS["mlp"]))
-    alone = model.fit(
-        Batch(np.stack([labels] * 2), np.full(2, start), np.stack([counts] * 2))
-    )
+    alone = model.fit(Batch(np.stack([labels] * 2), np.full(2, start), np.stack([counts] * 2)))
     np.testing.assert_allclose(
         table["prediction"][4 * 5 + 2], alone.test_prediction[0], rtol=1e-4, atol=1e-4
     )
