@@ -17,7 +17,7 @@ LINES = {
         "teacher_noise": {
             "datasets": ["boston_housing"],
             "alpha": [0, 1],
-            "families": {"linear": {"replicates": 6, "block": 2}, "mlp": None, "lm": None},
+            "families": {"linear": {"replicates": 6, "shard": 2}, "mlp": None, "lm": None},
         },
         "variance_aware": None,
     },
@@ -29,8 +29,8 @@ STUDY = {
     "experiments": LINES["experiments"]
     | {
         "student_output": {
-            "if_fetched": [],
-            "families": {"softmax": None, "mlp": None, "lm": {"replicates": 2, "block": 2}},
+            "optional_datasets": [],
+            "families": {"softmax": None, "mlp": None, "lm": {"replicates": 2, "shard": 2}},
         }
     },
 }
@@ -68,7 +68,7 @@ def test_a_study_through_slurm_is_the_local_study_byte_for_byte(cluster):
     assert {rule_of[number] for number in submitted} == {
         *("teacher", "responses", "students", "estimates", "claims"),
         *("language_teacher", "answers", "language_responses", "language_students"),
-        "language_estimates",
+        "estimates",
     }
     folder = cluster.path / "results/cluster"
     made = artifacts(folder)

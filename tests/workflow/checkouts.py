@@ -18,7 +18,7 @@ TINY = {
         "teacher_noise": {
             "datasets": ["boston_housing"],
             "alpha": [0, 1],
-            "families": {"linear": {"replicates": 8, "block": 4}, "mlp": None, "lm": None},
+            "families": {"linear": {"replicates": 8, "shard": 4}, "mlp": None, "lm": None},
         },
         "student_init": None,
         "bootstrap": None,
@@ -27,7 +27,7 @@ TINY = {
             "datasets": ["boston_housing"],
             "alpha": [1],
             "k": [1, 3],
-            "families": {"linear": None, "mlp": {"replicates": 4, "block": 2}, "lm": None},
+            "families": {"linear": None, "mlp": {"replicates": 4, "shard": 2}, "lm": None},
         },
         "decomposition": None,
     },
@@ -47,14 +47,14 @@ LANGUAGE = {
         "student_init": None,
         "bootstrap": None,
         "student_output": {
-            "if_fetched": [],
-            "families": {"softmax": None, "mlp": None, "lm": {"replicates": 4, "block": 2}},
+            "optional_datasets": [],
+            "families": {"softmax": None, "mlp": None, "lm": {"replicates": 4, "shard": 2}},
         },
         "variance_aware": {
             "families": {
                 "linear": None,
                 "mlp": None,
-                "lm": {"k": [3], "replicates": 2, "block": 2},
+                "lm": {"k": [3], "replicates": 2, "shard": 2},
             }
         },
         "decomposition": None,
@@ -76,13 +76,13 @@ CROSSED = {
                     "teacher": "ols",
                     "student": "ols",
                     "levels": {"noise": 4, "bootstrap": 3},
-                    "block": 2,
+                    "shard": 2,
                 },
                 "mlp": {
                     "teacher": "mlp_16",
                     "student": "mlp_16",
                     "levels": {"noise": 3, "initialisation": 3, "bootstrap": 3},
-                    "block": 2,
+                    "shard": 2,
                 },
             },
         },

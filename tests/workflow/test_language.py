@@ -10,6 +10,7 @@ import pandas as pd
 import pytest
 from checkouts import LANGUAGE
 from kduq.families.lm import models
+from kduq.families.lm.settings import LanguageModelSettings
 
 LAST = {"gather": 1, "claims": 1, "report": 1, "reproduce-all": 1}
 
@@ -22,13 +23,13 @@ def tables(folder):
 def test_a_change_reruns_what_it_must_and_the_gate_withholds_verdicts(checkout):
     checkout.configure(LANGUAGE)
     everything = LAST | {
-        "corpora": 1,
+        "examples": 1,
         "language_teacher": 1,
         "answers": 1,
         "language_responses": 3,
         "language_students": 3,
-        "language_estimates": 2,
-        "language_figures": 3,
+        "estimates": 2,
+        "figures": 3,
     }
     assert checkout.planned() == everything
     checkout.run("reproduce-all")
@@ -48,13 +49,13 @@ def test_a_change_reruns_what_it_must_and_the_gate_withholds_verdicts(checkout):
 
     faster = {"students": {"gpt_64": {"learning_rate": 0.001}}}
     checkout.configure(LANGUAGE, faster)
-    students = {"language_students": 3, "language_estimates": 2, "language_figures": 3}
+    students = {"language_students": 3, "estimates": 2, "figures": 3}
     assert checkout.planned() == LAST | students
     checkout.configure(LANGUAGE, {"gate": {"hallucination": 0.9}})
     assert checkout.planned() == {"claims": 1, "report": 1, "reproduce-all": 1}
     longer = {"teachers": {"gpt_128": {"steps": 21}}}
     checkout.configure(LANGUAGE, longer)
-    assert checkout.planned() == {k: v for k, v in everything.items() if k != "corpora"}
+    assert checkout.planned() == {k: v for k, v in everything.items() if k != "examples"}
 
     checkout.configure(LANGUAGE)
     teacher = "teachers/gpt_128/ambiguous_facts"
@@ -101,7 +102,10 @@ def test_a_run_killed_while_students_train_does_only_the_rest(checkout):
 def pretrained(folder):
     texts = ["Was ist ein Haus?", "ein Gebäude", "What is a house?", "a building"]
     tokenizer = models.make_tokenizer(texts, 300)
-    settings = {"width": 16, "layers": 1, "heads": 2, "max_length": 64, "initial_scale": 1.0}
+    settings = LanguageModelSettings(
+        **{"family": "lm", "width": 16, "layers": 1, "heads": 2, "max_length": 64},
+        **{"vocabulary": 300, "steps": 1},
+    )
     models.save(models.create(settings, tokenizer, 3), tokenizer, folder)
 
 

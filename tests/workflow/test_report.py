@@ -14,7 +14,7 @@ def test_the_report_shows_answers_and_the_timings_leave_it_alone(checkout):
     folder = checkout.path / "results/language"
     page = (folder / "report.html").read_text(encoding="utf-8")
     assert page.count('class="answers"') == 6
-    for who in ("Teacher, likeliest", "Student 0: label source greedy", "sampled, temperature 1"):
+    for who in ("Teacher, greedy", "Student 0: label source greedy", "sampled, temperature 1"):
         assert page.count(f"{who}</th>") >= 6, who
     assert 'id="claim-8-1"' in page
     assert "timings.html" in page

@@ -6,8 +6,8 @@ import resource
 import pandas as pd
 import yaml
 from checkouts import CROSSED, LANGUAGE, ROOT, TINY, merged
-from kduq import config
-from kduq.study import Study
+from kduq.config.study import check
+from kduq.study.study import Study
 
 #: The stages of the tiny study, as jobs.
 EVERYTHING = {
@@ -22,7 +22,7 @@ EVERYTHING = {
     "report": 1,
 }
 LINEAR = "experiments.teacher_noise.families.linear"
-COMMENT = ("kduq/students.py", "def _stack(", "# Why.\n\n\ndef _stack(")
+COMMENT = ("kduq/students/tabular.py", "def stack(", "# Why.\n\n\ndef stack(")
 #: What changed, in words and as settings or an edit of a file, and how many jobs of a rule rerun.
 CHANGES = [
     ("a comment or a docstring of the library", COMMENT, {}),
@@ -36,12 +36,12 @@ CHANGES = [
     ),
     (
         "the code of an estimator",
-        ("kduq/statistics.py", "n_draws > 1 else", "n_draws > 1.5 else"),
+        ("kduq/statistics/random_effects.py", "n_draws > 1 else", "n_draws > 1.5 else"),
         {"estimates": 2, "gather": 1, "claims": 1, "figures": 2, "report": 1},
     ),
     (
         "the entry script of a stage",
-        ("scripts/estimates.py", "answers[~train])", "answers[~train] * 1)"),
+        ("scripts/estimates.py", "    script.run_stage()", "    script.run_stage(), None"),
         {"estimates": 2, "gather": 1, "claims": 1, "figures": 2, "report": 1},
     ),
     (
@@ -79,7 +79,7 @@ CHANGES = [
     ),
     (
         "the code of a family",
-        ("kduq/families/linear.py", "1] * 100 * np", "1] * 101 * np"),
+        ("kduq/families/least_squares.py", "1] * 100 * np", "1] * 101 * np"),
         {"teacher": 1, "students": 2, "estimates": 1, "gather": 1, "claims": 1, "figures": 1}
         | {"report": 1},
     ),
@@ -93,12 +93,12 @@ CHANGES = [
 PAGE = ROOT / "docs/partial-reruns.md"
 
 
-def jobs_of(preset):
-    """Jobs of a study that is shipped, by what they make."""
+def targets_of(preset):
+    """Targets of a study that is shipped, by their paths."""
     default, overlay = (
         yaml.safe_load((ROOT / name).read_text()) for name in ("config.yaml", preset)
     )
-    return Study(config.check(merged(default, overlay))).jobs
+    return Study(check(merged(default, overlay))).targets
 
 
 def overlay_of(settings):
@@ -156,20 +156,25 @@ def test_each_artifact_depends_on_the_entry_script_that_makes_it(checkout):
     entries = dict(
         re.findall(r"^rule (\w+):\n(?:.+\n|\n(?=    ))*?.*scripts/(\w+)\.py", rules, re.M)
     )
+    # A rule that is used under a second name, for other resources, has the same script.
+    entries |= {
+        second: entries[first]
+        for first, second in re.findall(r"^use rule (\w+) as (\w+) with:", rules, re.M)
+    }
     smoke = "workflow/presets/smoke.yaml"
     done = checkout.run("reproduce-all", "--dry-run", "--configfile", smoke)
     planned = re.findall(
         r"^(?:local)?rule (\w+):\n(?:    .+\n)*?    output: (.+)\n", done.stdout + done.stderr, re.M
     )
-    made_by = {
+    scripts = {
         path.removeprefix("results/smoke/"): f"scripts.{entries[rule]}"
         for rule, outputs in planned
         for path in outputs.split(", ")
     }
-    jobs = jobs_of(smoke)
-    assert len(jobs) > 150
-    assert {path: job.modules[-1] for path, job in jobs.items()} == {
-        path: made_by.get(path) for path in jobs
+    targets = targets_of(smoke)
+    assert len(targets) > 150
+    assert {path: target.entry for path, target in targets.items()} == {
+        path: scripts.get(path) for path in targets
     }
 
 
@@ -188,7 +193,7 @@ def test_the_paper_study_is_planned_in_seconds(checkout):
     (checkout.path / "config.yaml").write_text((ROOT / "config.yaml").read_text())
     assert processor_time(checkout, "reproduce-all", "--dry-run", "--quiet", "all", *PAPER) < 10
     # With every file there, nothing is to be done, and found out as fast.
-    for path in jobs_of(PAPER[1]):
+    for path in targets_of(PAPER[1]):
         file = checkout.path / "results/paper" / path
         file.parent.mkdir(parents=True, exist_ok=True)
         file.touch()
@@ -201,7 +206,7 @@ def test_the_paper_study_stays_under_two_thousand_jobs(checkout):
     (checkout.path / "config.yaml").write_text((ROOT / "config.yaml").read_text())
     counts = checkout.planned(*PAPER)
     assert sum(counts.values()) < 2000
-    # As many as the cost model says, at five minutes a job.
+    # As many as the cost model says, at five minutes per job.
     assert 20 < counts["students"] < 500
 
 
@@ -212,13 +217,13 @@ def test_no_job_of_the_paper_study_of_regression_needs_four_gigabytes(checkout):
     default, paper = (
         yaml.safe_load((ROOT / name).read_text()) for name in ("config.yaml", overlay)
     )
-    jobs = Study(config.check(merged(default, paper))).jobs
+    targets = Study(check(merged(default, paper))).targets
     run = "variance_aware/linear/boston_housing"
     rows = {"students": {}, "estimates": {}}
-    for path, job in jobs.items():
-        if job.stage in rows and job.settings.get("task") == "regression":
-            made_from = job.inputs.get("students", [path])
-            rows[job.stage][path] = sum(jobs[each].rows for each in made_from)
+    for path, target in targets.items():
+        if target.stage in rows and target.config.get("task") == "regression":
+            sources = target.inputs.get("students", [path])
+            rows[target.stage][path] = sum(targets[each].rows for each in sources)
     # No job has more students than these, and no data set more test rows.
     largest = [f"{run}/students/000000-000200.parquet", f"{run}/estimates.parquet"]
     for path, students in zip(largest, rows.values(), strict=True):
@@ -243,7 +248,8 @@ def test_more_noise_levels_train_their_students_alone(checkout):
         students[["noise_level", "init_level", "bootstrap_level"]].drop_duplicates().shape[0] == 9
     )
     assert set(students["noise_level"]) == {2}
-    assert students[["alpha", "seed", "method"]].isna().all(axis=None)
+    assert students[["seed", "method"]].isna().all(axis=None)
+    assert set(students["alpha"]) == {0.5}
     estimates = pd.read_parquet(folder.parent / "estimates.parquet")
     metrics = set(estimates[estimates["family"] == "mlp"]["metric"])
     assert {"variance_component_noise_initialisation", "variance_share_residual"} <= metrics
@@ -252,7 +258,7 @@ def test_more_noise_levels_train_their_students_alone(checkout):
     more = {"families": {"linear": {"levels": {"noise": 6}}}}
     checkout.configure(TINY, CROSSED, {"experiments": {"decomposition": more}})
     wanted = {"responses": 1, "students": 1, "estimates": 1, "gather": 1, "claims": 1}
-    wanted |= {"plan_table": 1, "figures": 2, "report": 1, "reproduce-all": 1}
+    wanted |= {"sample_size_table": 1, "figures": 2, "report": 1, "reproduce-all": 1}
     assert checkout.planned() == wanted
     more = {"families": {"linear": {"levels": {"bootstrap": 4}}}}
     checkout.configure(TINY, CROSSED, {"experiments": {"decomposition": more}})
@@ -307,7 +313,7 @@ SHARING = {
     "experiments": {
         "student_output": {
             "datasets": ["wine"],
-            "if_fetched": [],
+            "optional_datasets": [],
             "label_source": ["hard"],
             "k": [2],
             "families": {
@@ -319,7 +325,7 @@ SHARING = {
                     "corpora": ["ambiguous_facts"],
                     "label_source": ["greedy"],
                     "replicates": 2,
-                    "block": 2,
+                    "shard": 2,
                 },
             },
         }

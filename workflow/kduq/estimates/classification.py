@@ -1,6 +1,5 @@
 """Estimates of classification: what is left of a teacher's distribution over classes."""
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -12,17 +11,9 @@ from kduq.estimates.settings import TabularSettings as Settings
 from kduq.estimates.table import Table, exact
 from kduq.estimates.tabular import TabularRun, read_run
 from kduq.stage import Inputs, Outputs
-from kduq.statistics import Estimate, calibration
+from kduq.statistics import Estimate
 
 __all__ = ["Settings", "estimate", "run"]
-
-#: Of one model's probabilities over all test inputs.
-_SCORES: dict[str, Callable[[np.ndarray, np.ndarray], float]] = {
-    "accuracy": lambda p, classes: float((p.argmax(axis=1) == classes).mean()),
-    "expected_calibration_error": calibration.expected_calibration_error,
-    "brier_score": calibration.brier_score,
-    "negative_log_likelihood": calibration.negative_log_likelihood,
-}
 
 
 def run(settings: Settings, inputs: Inputs, outputs: Outputs) -> None:
@@ -55,14 +46,18 @@ def estimate(settings: Settings, run: TabularRun) -> dict[str, list[Any]]:
     test_y = run.test_y
     classes = test_y.argmax(axis=1)
     own = _normalised(run.teacher[1])
-    for metric, score in _SCORES.items():
-        table.add(table.unconditional, "teacher", metric, exact(score(own, classes)))
+    every = np.ones(len(test_y), bool)
+    teacher = TabularStudents(own[None], test_y, own)
+    for metric in of_task(settings.task):
+        score = metric.estimate(teacher, every, settings.confidence)
+        if metric.of_teacher and score is not None:
+            table.add(table.unconditional, "teacher", metric.name, exact(score.value))
     for group, chosen in _members(own[None], classes).items():
         n = int(chosen.sum())
         entropy = float(statistics.entropy(own)[chosen[0]].mean()) if n else np.nan
         estimates = {"predictive_entropy": exact(entropy, min(n, 1)), "test_inputs": exact(n)}
-        for metric, value in estimates.items():
-            table.add(table.unconditional, "teacher", metric, value, group)
+        for name, value in estimates.items():
+            table.add(table.unconditional, "teacher", name, value, group)
     for condition, rows in zip(settings.conditions, run.groups, strict=True):
         diverged = run.students["diverged"][rows].astype(bool)
         table.add(condition, "student", "diverged_count", exact(diverged.sum(), len(rows)))
@@ -70,17 +65,13 @@ def estimate(settings: Settings, run: TabularRun) -> dict[str, list[Any]]:
         probabilities = _normalised(
             run.students["prediction"][good].reshape(len(good), *test_y.shape)
         )
-        for (metric, group), value in _estimates(
-            probabilities, classes, settings.confidence
-        ).items():
-            table.add(condition, "student", metric, value, group)
+        for (name, group), value in _estimates(probabilities, classes, settings.confidence).items():
+            table.add(condition, "student", name, value, group)
         students = TabularStudents(probabilities, test_y, run.teacher[1])
-        for further in of_task(settings.task):
-            estimate_of = further.estimate(
-                students, np.ones(len(test_y), bool), settings.confidence
-            )
-            if estimate_of is not None:
-                table.add(condition, "student", further.name, estimate_of)
+        for metric in of_task(settings.task):
+            score = metric.estimate(students, every, settings.confidence)
+            if score is not None:
+                table.add(condition, "student", metric.name, score)
     return table.columns()
 
 
@@ -100,9 +91,6 @@ def _estimates(
     probabilities: np.ndarray, classes: np.ndarray, confidence: float
 ) -> dict[tuple[str, str], Estimate]:
     estimates: dict[tuple[str, str], Estimate] = {}
-    for metric, score in _SCORES.items():
-        values = np.array([score(p, classes) for p in probabilities])
-        estimates[metric, "all"] = statistics.mean(values, confidence)
     entropies = statistics.entropy(probabilities)
     for group, members in _members(probabilities, classes).items():
         estimates["predictive_entropy", group] = statistics.pooled_mean(

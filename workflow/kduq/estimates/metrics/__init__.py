@@ -1,9 +1,22 @@
-"""Metrics beyond those that every run of a task has: the registry, one file per metric."""
+"""Metrics: the registry, one file per metric or family of metrics.
 
+What takes several quantities at once (variances and their theory, groups of test inputs) stands in
+the task's own module: `kduq.estimates.regression`, `classification` and `text`.
+"""
+
+from kduq.estimates.metrics import class_scores
 from kduq.estimates.metrics.protocol import Metric
 from kduq.registry import Registry
 
-METRICS: Registry[Metric] = Registry("metric", ())
+METRICS: Registry[Metric] = Registry(
+    "metric",
+    (
+        class_scores.ACCURACY,
+        class_scores.CALIBRATION_ERROR,
+        class_scores.BRIER_SCORE,
+        class_scores.NEGATIVE_LOG_LIKELIHOOD,
+    ),
+)
 
 
 def of_task(task: str) -> list[Metric]:

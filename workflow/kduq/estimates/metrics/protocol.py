@@ -44,6 +44,8 @@ class Metric:
         Gives the estimate from `TabularStudents`, or on text `kduq.estimates.text.ModelScores`, a
         mask of the test inputs (or prompts) of a group, and the coverage of intervals; None where
         there is nothing to estimate.
+    of_teacher : bool
+        Whether the teacher has it too.
 
     Examples
     --------
@@ -63,3 +65,4 @@ class Metric:
     task: str
     label: str
     estimate: Callable[[Any, np.ndarray, float], Estimate | None]
+    of_teacher: bool = False

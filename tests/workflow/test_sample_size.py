@@ -1,4 +1,4 @@
-"""The plan of a tiny pilot, run for real."""
+"""The sample size of a tiny pilot, planned for real."""
 
 import pandas as pd
 from checkouts import CROSSED, TINY, merged
@@ -27,12 +27,12 @@ def test_a_plan_is_made_shown_and_remade_alone(checkout):
     assert checkout.planned() == {}
 
     # A part of the table is enough, and trains nobody.
-    dearer = ("--config", "plan={cost_student: 50, width: 0.2}")
-    wanted = {"plan_table": 1, "figures": 1, "report": 1, "reproduce-all": 1}
+    dearer = ("--config", "sample_size={cost_student: 50, width: 0.2}")
+    wanted = {"sample_size_table": 1, "figures": 1, "report": 1, "reproduce-all": 1}
     assert checkout.planned(*dearer) == wanted
     done = checkout.run("plan", *dearer)
     assert "0.2 standard deviations of the target wide" in done.stderr
-    assert "a student 50, a response 0.001" in done.stderr
+    assert "per student 50, per response 0.001" in done.stderr
     second = pd.read_parquet(root / "plan.parquet")
     best = second[second["optimum"] & (second["width"] == 0.2)]
     assert (best["cost"] == best["students"] * (50 + best["responses"] * 405 * 0.001)).all()
@@ -42,15 +42,15 @@ def test_a_plan_is_made_shown_and_remade_alone(checkout):
     more = {"families": {"linear": {"levels": {"noise": 6}}}}
     checkout.configure(TINY, PILOT, {"experiments": {"decomposition": more}})
     planned = checkout.planned(*dearer)
-    assert planned["students"] == planned["plan_table"] == 1
+    assert planned["students"] == planned["sample_size_table"] == 1
 
 
 def test_a_plan_that_cannot_be_made_says_why(checkout):
     done = checkout.snakemake("plan")
     assert done.returncode != 0
     assert "experiments.decomposition: found null" in done.stderr
-    done = checkout.snakemake("plan", "--config", "plan={width: 0}")
+    done = checkout.snakemake("plan", "--config", "sample_size={width: 0}")
     assert done.returncode != 0
-    assert "plan.width: found '0'; input should be greater than 0" in done.stderr
+    assert "sample_size.width: found '0'; input should be greater than 0" in done.stderr
     assert "Traceback" not in done.stderr
-    assert "plan_table" not in checkout.planned()
+    assert "sample_size_table" not in checkout.planned()

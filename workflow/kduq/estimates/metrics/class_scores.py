@@ -1,0 +1,49 @@
+"""Metrics of classifiers: scores of a model's probabilities over all test inputs."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from kduq import statistics
+from kduq.estimates.metrics.protocol import Metric, TabularStudents
+from kduq.statistics import Estimate
+
+#: Gives a score from probabilities of shape (m, C) and the numbers of the true classes.
+_Score = Callable[[np.ndarray, np.ndarray], float]
+
+
+def _metric(name: str, label: str, score: _Score) -> Metric:
+    def estimate(students: TabularStudents, inputs: np.ndarray, confidence: float) -> Estimate:
+        classes = students.truth.argmax(axis=1)[inputs]
+        values = [score(p, classes) for p in students.predictions[:, inputs]]
+        return statistics.mean(np.array(values), confidence)
+
+    return Metric(name, "classification", label, estimate, of_teacher=True)
+
+
+def _accuracy(probabilities: np.ndarray, classes: np.ndarray) -> float:
+    return float((probabilities.argmax(axis=1) == classes).mean())
+
+
+def _calibration(name: str) -> _Score:
+    def score(probabilities: np.ndarray, classes: np.ndarray) -> float:
+        from kduq.statistics import calibration  # noqa: PLC0415 (torch: a second of every job)
+
+        function: _Score = getattr(calibration, name)
+        return function(probabilities, classes)
+
+    return score
+
+
+ACCURACY = _metric("accuracy", "share of test inputs answered rightly", _accuracy)
+CALIBRATION_ERROR = _metric(
+    "expected_calibration_error",
+    "expected calibration error, 15 bins",
+    _calibration("expected_calibration_error"),
+)
+BRIER_SCORE = _metric("brier_score", "Brier score, from 0 to 2", _calibration("brier_score"))
+NEGATIVE_LOG_LIKELIHOOD = _metric(
+    "negative_log_likelihood",
+    "negative log-likelihood (nats)",
+    _calibration("negative_log_likelihood"),
+)
