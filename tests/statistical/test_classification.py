@@ -2,11 +2,12 @@
 
 import numpy as np
 import pytest
-from kduq.conditions import CONDITION_KEYS
+from kduq import statistics
+from kduq.conditions import Condition
 from kduq.estimates import classification
+from kduq.estimates.tabular import TabularRun
 from kduq.families import Problem
 from kduq.statistics import calibration
-from kduq import statistics
 
 STUDIES = 500
 
@@ -103,25 +104,24 @@ def test_scores_are_those_of_their_definitions(n_classes):
     )
 
 
-def summarised(test_y, teacher, students):
+def estimated(test_y, teacher, students):
     """Estimates by role, metric and group; ``students`` of shape (S, m, C)."""
-    empty = dict.fromkeys(CONDITION_KEYS)
-    settings = {
-        "experiment": "student_output",
-        "family": "mlp",
-        "dataset": "made_up",
-        "task": "classification",
-        "confidence": 0.95,
-        "conditions": [empty | {"label_source": "hard"}],
-    }
+    settings = classification.Settings(
+        experiment="student_output",
+        family="mlp",
+        dataset="made_up",
+        seed=0,
+        task="classification",
+        confidence=0.95,
+        conditions=[Condition(label_source="hard")],
+    )
     columns = {
         "prediction": students.reshape(len(students), -1).astype(np.float32),
         "diverged": np.zeros(len(students), bool),
     }
     none = Problem(np.zeros((2, 1)), np.zeros((2, 1)), np.eye(2))
-    table = classification.summarise(
-        settings, none, test_y, (teacher, teacher), columns, [np.arange(len(students))]
-    )
+    run = TabularRun(none, test_y, (teacher, teacher), columns, [np.arange(len(students))])
+    table = classification.estimate(settings, run)
     names = zip(table["role"], table["metric"], table["group"], strict=True)
     values = zip(table["estimate"], table["ci_low"], table["n_students"], strict=True)
     return dict(zip(names, values, strict=True))
@@ -131,7 +131,7 @@ def test_groups_are_each_models_own():
     test_y = np.eye(2)[[0, 0, 1, 1]]
     teacher = np.array([[0.9, 0.1], [0.2, 0.8], [0.3, 0.7], [0.4, 0.6]])
     students = np.stack([teacher, teacher[[0, 0, 2, 3]], teacher[:, ::-1]])
-    found = summarised(test_y, teacher, students)
+    found = estimated(test_y, teacher, students)
     entropy = statistics.entropy(teacher)
     assert found["teacher", "test_inputs", "incorrect"][0] == 1
     np.testing.assert_allclose(
@@ -151,7 +151,7 @@ def test_groups_are_each_models_own():
 def test_an_empty_group_is_null_with_no_students():
     test_y = np.eye(2)[[0, 1]]
     teacher = np.array([[0.9, 0.1], [0.2, 0.8]])
-    found = summarised(test_y, teacher, np.stack([teacher] * 5))
+    found = estimated(test_y, teacher, np.stack([teacher] * 5))
     for role in ("teacher", "student"):
         value, low, n = found[role, "predictive_entropy", "incorrect"]
         assert np.isnan(value)

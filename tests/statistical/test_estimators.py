@@ -2,8 +2,8 @@
 
 import numpy as np
 import pytest
-from kduq.claims import verdicts
 from kduq import statistics
+from kduq.claims import hypothesis
 
 STUDIES = 500
 
@@ -13,13 +13,22 @@ def study(rng, students=60, draws=4, inputs=20, inter=1.0, intra=3.0):
     return means + np.sqrt(intra) * rng.normal(size=(students, draws, inputs))
 
 
+def anova(draws):
+    """Mean squares between and within students, input by input, by the textbook."""
+    n_students, n_draws, _ = draws.shape
+    means, grand = draws.mean(axis=1), draws.mean(axis=(0, 1))
+    between = n_draws * ((means - grand) ** 2).sum(axis=0) / (n_students - 1)
+    within = ((draws - means[:, None]) ** 2).sum(axis=(0, 1)) / (n_students * (n_draws - 1))
+    return between, within
+
+
 def test_anova_is_unbiased_and_the_naive_variance_of_means_is_not():
     rng = np.random.default_rng(0)
     corrected, naive, within = [], [], []
     for _ in range(STUDIES):
         draws = study(rng, students=10)
         corrected.append(statistics.inter_student_variance(draws, 0.95).value)
-        within.append(statistics.intra_student_variance(draws, 0.95).value)
+        within.append(anova(draws)[1].mean())
         naive.append(draws.mean(axis=1).var(axis=0, ddof=1).mean())
     # Means of 500 studies; four standard errors of each.
     for values, exact in ((corrected, 1.0), (within, 3.0), (naive, 1.0 + 3.0 / 4)):
@@ -30,7 +39,7 @@ def test_anova_is_unbiased_and_the_naive_variance_of_means_is_not():
 
 def test_mean_squares_give_the_same_estimate():
     draws = study(np.random.default_rng(1))
-    between, within = statistics.anova(draws)
+    between, within = anova(draws)
     expected = ((between - within) / draws.shape[1]).mean()
     found = statistics.inter_student_variance(draws, 0.95).value
     np.testing.assert_allclose(found, expected, rtol=1e-12)
@@ -85,7 +94,7 @@ def test_slope_of_a_power_law_is_its_exponent():
 
 def test_holm_rejects_as_the_textbook_step_down_does():
     p = np.array([0.001, 0.04, 0.02, 0.3])
-    levels = verdicts.holm_levels(p, 0.05)
+    levels = hypothesis.holm_levels(p, 0.05)
     np.testing.assert_allclose(levels, [0.05 / 4, 0.05 / 3, 0.05 / 3, 0.05 / 3])
     assert (p < levels).tolist() == [True, False, False, False]
 
@@ -93,7 +102,7 @@ def test_holm_rejects_as_the_textbook_step_down_does():
 def verdict(points, spread, threshold, **options):
     rng = np.random.default_rng(0)
     draws = np.asarray(points) + spread * rng.normal(size=(2000, len(points)))
-    test = verdicts.Test.resampled(
+    test = hypothesis.HypothesisTest.resampled(
         1, "4", "s", "linear", "d", "x", np.asarray(points), draws, threshold, 10, **options
     )
     return test.row(0.95)
@@ -117,6 +126,8 @@ def test_simultaneous_interval_of_the_worst_case_covers():
     for _ in range(STUDIES):
         points = 0.1 * rng.normal(size=8)  # all components are 0 in truth
         draws = points + 0.1 * rng.normal(size=(400, 8))
-        row = verdicts.Test.resampled(1, "4", "s", "f", "d", "x", points, draws, 0.0, 1).row(0.95)
+        row = hypothesis.HypothesisTest.resampled(
+            1, "4", "s", "f", "d", "x", points, draws, 0.0, 1
+        ).row(0.95)
         covered += row["ci_low"] <= 0 <= row["ci_high"]
     assert covered / STUDIES > 0.92  # Bonferroni is conservative; three standard errors below

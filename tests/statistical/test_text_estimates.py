@@ -2,11 +2,11 @@
 
 import numpy as np
 import pytest
-from kduq.conditions import CONDITION_KEYS
+from kduq import statistics
+from kduq.conditions import Condition
 from kduq.data.corpus import Corpus
 from kduq.estimates import text
 from kduq.estimates.answers import Answers, answers_from
-from kduq import statistics
 
 STUDIES = 500
 #: Inter- and intra-student covariances of the simulated vectors; D = 3.
@@ -52,9 +52,7 @@ def test_trace_is_the_scalar_estimate_summed_over_dimensions():
     flat = draws.transpose(0, 2, 1, 3).reshape(7, 4, -1)
     expected = statistics.inter_student_variance(flat, 0.95)
     np.testing.assert_allclose([found.value, found.se], [3 * expected.value, 3 * expected.se])
-    np.testing.assert_allclose(
-        within.mean(), 3 * statistics.intra_student_variance(flat, 0.95).value
-    )
+    np.testing.assert_allclose(within.mean(), 3 * flat.var(axis=1, ddof=1).mean())
 
 
 @pytest.mark.parametrize("distance", [0.0, 0.8])
@@ -85,7 +83,8 @@ def test_systematic_noise_is_its_definition():
     draws = study(np.random.default_rng(3), students=5, inputs=1)
     target = np.array([[0.1, 0.2, 0.3]])
     means, _ = statistics.moments(draws)
-    between = sum(statistics.anova(draws[:, 0, :, d, None])[0][0] for d in range(3))
+    # Mean squares between students: draws per student times the variance of their means.
+    between = 4 * draws[:, 0].mean(axis=1).var(axis=0, ddof=1).sum()
     expected = ((means.mean(axis=0) - target) ** 2).sum() - between / (5 * 4)
     found = statistics.systematic_noise(means, target, 0.95)
     np.testing.assert_allclose(found.value, expected)
@@ -138,20 +137,28 @@ def right(students=1, draws=2):
     return np.tile(first[None, :, None], (students, 1, draws, 1))
 
 
-#: Likeliest answers: each prompt's first reference.
+#: Greedy answers: each prompt's first reference.
 GREEDY = answers(np.stack([rows[0] for rows in REFERENCES])[None, :, None])
 
 
-def summarised(students, teacher=None, known=True):
-    settings = {
-        "experiment": "student_output",
-        "family": "lm",
-        "dataset": "made_up",
-        "confidence": 0.95,
-        "conditions": [dict.fromkeys(CONDITION_KEYS) | {"label_source": "greedy"}],
-    }
+def settings_of(experiment, conditions):
+    return text.Settings(
+        experiment=experiment,
+        family="lm",
+        dataset="made_up",
+        seed=0,
+        confidence=0.95,
+        conditions=conditions,
+        prompts=3,
+        embedding_model=None,
+        embedding_files=None,
+    )
+
+
+def estimated(students, teacher=None, known=True):
+    settings = settings_of("student_output", [Condition(label_source="greedy")])
     teacher = answers(right()) if teacher is None else teacher
-    table = text.summarise(
+    table = text.estimate(
         settings, corpus(known), REFERENCES, np.arange(3), teacher, GREEDY, [(students, 1, 6)]
     )
     keys = list(zip(table["role"], table["metric"], table["group"], strict=True))
@@ -161,7 +168,7 @@ def summarised(students, teacher=None, known=True):
 
 
 def test_a_student_like_the_truth_is_right_in_everything():
-    found = summarised(answers(right(students=5)))
+    found = estimated(answers(right(students=5)))
     exact = {
         "similarity_to_reference": 1,
         "similarity_to_teacher": 1,
@@ -193,7 +200,7 @@ def test_a_student_like_the_truth_is_right_in_everything():
 
 def test_distances_from_the_truth_are_those_of_their_definitions():
     support = [np.array([[0.5, 0.02], [0.7, 0.2]]), np.array([[0.6], [1.0]]), np.array([[1.0]] * 2)]
-    found = summarised(answers(right(students=2), support=support))
+    found = estimated(answers(right(students=2), support=support))
     kl = [
         0.75 * np.log(0.75 / 0.5) + 0.25 * np.log(0.25 / 0.02) + np.log(1 / 0.6),
         0.75 * np.log(0.75 / 0.7) + 0.25 * np.log(0.25 / 0.2),
@@ -226,7 +233,7 @@ def test_distances_from_the_truth_are_those_of_their_definitions():
 
 def test_an_answer_never_given_has_a_finite_divergence():
     support = [np.array([[1.0, 0.0]]), np.array([[1.0]]), np.array([[1.0]])]
-    found = summarised(answers(right(), support=support))
+    found = estimated(answers(right(), support=support))
     expected = (0.75 * np.log(0.75) + 0.25 * np.log(0.25 / text.FLOOR)) / 3
     assert found["student", "kl_from_truth", "all"][0] == pytest.approx(expected)
 
@@ -234,7 +241,7 @@ def test_an_answer_never_given_has_a_finite_divergence():
 def test_mutual_information_of_students_that_are_each_sure_of_one_answer():
     side = np.arange(200) % 2
     support = [np.eye(2)[side], np.ones((200, 1)), np.ones((200, 1))]
-    found = summarised(answers(right(students=200), support=support))
+    found = estimated(answers(right(students=200), support=support))
     # A sample that is balanced by design is still taken for a random one: + 1/2S.
     expected = np.log(2) + 1 / 400
     assert found["student", "mutual_information", "train"][0] == pytest.approx(
@@ -264,7 +271,7 @@ def test_calibration_error_is_zero_only_for_a_calibrated_model():
 
 def test_hallucination_is_an_answer_outside_the_support():
     texts = np.array([[["red", " pale \n red "], ["red", "Green"], ["blue", ""]]], dtype=object)
-    found = summarised(answers(right(), texts))
+    found = estimated(answers(right(), texts))
     assert found["student", "hallucination_rate", "train"][0] == pytest.approx(2 / 4)
     assert found["student", "hallucination_rate", "test"][0] == pytest.approx(1 / 2)
     assert found["teacher", "hallucination_rate", "all"][0] == 0
@@ -274,7 +281,7 @@ def test_hallucination_without_a_known_support_is_an_answer_nearer_to_another_qu
     embeddings = right()
     embeddings[0, 0, 1] = unit([0.4, 0.9, 0])
     embeddings[0, 2, 0] = unit([0.2, 0.1, 0.9])
-    found = summarised(answers(embeddings), known=False)
+    found = estimated(answers(embeddings), known=False)
     assert found["student", "hallucination_rate", "train"][0] == pytest.approx(1 / 4)
     assert found["student", "hallucination_rate", "test"][0] == 0
     assert ("student", "kl_from_truth", "all") not in found
@@ -283,21 +290,21 @@ def test_hallucination_without_a_known_support_is_an_answer_nearer_to_another_qu
 def test_wordings_of_one_question_share_their_references():
     # Three prompts with one reference each; the first two are wordings of one question.
     same = Corpus(["train"] * 3, ["a", "b", "c"], [["red"], ["red"], ["blue"]], [None] * 3)
-    references = [REFERENCES[1], REFERENCES[1], REFERENCES[2]]
-    held = text._Held(same, references, np.arange(3))
-    assert held.own.tolist() == [[True, False], [True, False], [False, True]]
-    assert list(held.groups()) == ["all"]
+    embedded = [REFERENCES[1], REFERENCES[1], REFERENCES[2]]
+    references = text.References(same, embedded, np.arange(3))
+    assert references.own.tolist() == [[True, False], [True, False], [False, True]]
+    assert list(references.groups()) == ["all"]
     # With no other question there is nothing to be nearer to.
-    held = text._Held(same, references[:2], np.arange(2))
+    references = text.References(same, embedded[:2], np.arange(2))
     given = Answers(np.full((1, 2, 2), ""), right()[:, :2], [None] * 2)
-    scores = text._Measured(given, held, None)._hallucinated()
+    scores = text.ModelScores(given, references, None)._hallucinated()
     assert np.isnan(scores).all()
 
 
 def test_similarities_and_ratio_follow_their_definitions():
     rng = np.random.default_rng(5)
     given, own = unit(*rng.normal(size=(1, 3, 6, 3))), unit(*rng.normal(size=(4, 3, 5, 3)))
-    found = summarised(answers(own), answers(given))
+    found = estimated(answers(own), answers(given))
     cosines = [(own[:, p] @ REFERENCES[p].T).max(axis=2).mean() for p in range(3)]
     assert found["student", "similarity_to_reference", "all"][0] == pytest.approx(np.mean(cosines))
     pairs = np.einsum("spjd,pkd->spjk", own, given[0])
@@ -317,8 +324,8 @@ def test_systematic_noise_of_the_teacher_is_less_its_own_sampling_variance():
     centre = np.array([REFERENCES[0].T @ TRUTH[0], REFERENCES[1][0], REFERENCES[2][0]])
     for _ in range(STUDIES):
         given = centre[None, :, None] + rng.normal(size=(1, 3, 4, 3)) + [0.5, 0, 0]
-        held = text._Held(corpus(), REFERENCES, np.arange(3))
-        measured = text._Measured(answers(given), held, None)
+        references = text.References(corpus(), REFERENCES, np.arange(3))
+        measured = text.ModelScores(answers(given), references, None)
         values.append(
             measured.own_systematic_noise(np.ones(3, bool), 0.95)["systematic_noise"].value
         )
@@ -330,7 +337,7 @@ def test_systematic_noise_of_the_teacher_is_less_its_own_sampling_variance():
 @pytest.mark.parametrize("known", [True, False])
 def test_few_students_or_draws_give_nulls_and_no_warnings(students, draws, known):
     given = right(students, draws if students else 0)
-    found = summarised(answers(given), answers(right(1, draws)), known)
+    found = estimated(answers(given), answers(right(1, draws)), known)
     measured = {key: value for key, value in found.items() if key[1] != "diverged_count"}
     for (role, metric, _), (value, low, n) in measured.items():
         assert n == (students if role == "student" else 1), metric
@@ -342,13 +349,10 @@ def test_few_students_or_draws_give_nulls_and_no_warnings(students, draws, known
 
 
 def test_no_prompts_give_nulls_with_no_students():
-    settings = dict.fromkeys(("experiment", "family", "dataset"), "") | {
-        "confidence": 0.95,
-        "conditions": [dict.fromkeys(CONDITION_KEYS)],
-    }
+    settings = settings_of("student_output", [Condition()])
     none = Answers(np.empty((3, 0, 2), object), np.zeros((3, 0, 2, 4), np.float32), [])
     one = Answers(np.empty((1, 0, 2), object), np.zeros((1, 0, 2, 4), np.float32), [])
-    table = text.summarise(settings, corpus(), [], np.arange(0), one, one, [(none, 0, 3)])
+    table = text.estimate(settings, corpus(), [], np.arange(0), one, one, [(none, 0, 3)])
     for metric, value, n in zip(
         table["metric"], table["estimate"], table["n_students"], strict=True
     ):
@@ -409,7 +413,7 @@ def test_a_missing_or_repeated_answer_is_refused():
 
 def test_probabilities_of_a_known_support_are_needed():
     with pytest.raises(ValueError, match="probabilities are missing"):
-        summarised(answers(right(), support=[None] * 3))
+        estimated(answers(right(), support=[None] * 3))
 
 
 def aware(noise, seed=0, students=12, shift=0.3):
@@ -424,26 +428,20 @@ def aware(noise, seed=0, students=12, shift=0.3):
 
 
 CELLS = [
-    dict.fromkeys(CONDITION_KEYS) | {"method": "single", "k": 1},
-    dict.fromkeys(CONDITION_KEYS) | {"method": "averaging", "k": 5},
+    Condition(method="single", k=1),
+    Condition(method="averaging", k=5),
 ]
 
 
 def compared(base, other, cells=CELLS, lost=0):
-    settings = {
-        "experiment": "variance_aware",
-        "family": "lm",
-        "dataset": "made_up",
-        "confidence": 0.95,
-        "conditions": cells,
-    }
+    settings = settings_of("variance_aware", cells)
     kept = Answers(
         np.full(other[lost:].shape[:3], "x", dtype=object),
         other[lost:],
         [None] * 3,
         np.arange(lost, len(other)),
     )
-    table = text.summarise(
+    table = text.estimate(
         settings,
         corpus(known=False),
         REFERENCES,
@@ -483,7 +481,7 @@ def test_a_replicate_that_diverged_is_missing_on_both_sides():
 
 
 def test_the_change_with_initialisation_noise_is_relative_to_the_least():
-    cells = [dict.fromkeys(CONDITION_KEYS) | {"init_noise": s} for s in (0.0, 0.4)]
+    cells = [Condition(init_noise=s) for s in (0.0, 0.4)]
     base, _ = aware(noise=0.0)
     centre = base.mean(axis=(0, 2), keepdims=True)
     settings = compared(base, centre + 2 * (base - centre), cells)
@@ -496,11 +494,11 @@ def test_the_change_with_initialisation_noise_is_relative_to_the_least():
 
 def test_the_interval_of_a_paired_difference_covers():
     covered = 0
-    held = text._Held(corpus(known=False), REFERENCES, np.arange(3))
+    references = text.References(corpus(known=False), REFERENCES, np.arange(3))
     for study_number in range(STUDIES):
         pair = aware(noise=1.0, seed=study_number, shift=0.0)
-        base, other = (text._Measured(answers(draws), held, None) for draws in pair)
-        found = other.against(base, np.ones(3, bool), 0.95)["systematic_noise_difference"]
+        base, other = (text.ModelScores(answers(draws), references, None) for draws in pair)
+        found = other.differences(base, np.ones(3, bool), 0.95)["systematic_noise_difference"]
         covered += found.low <= 0 <= found.high
     # The truth is 0; three binomial standard errors, and a jackknife may be too wide.
     assert 0.92 < covered / STUDIES <= 1

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from kduq.conditions import CONDITION_KEYS
-from kduq.families.linear import Linear
-from kduq.responses import tabular as responses
 from kduq import statistics
+from kduq.conditions import Condition
+from kduq.families.least_squares import Linear
+from kduq.responses import tabular as responses
 from kduq.students import tabular as students
 
 REPLICATES = 2000
@@ -13,21 +13,27 @@ KS = (1, 2, 5, 10)
 METHODS = ("averaging", "variance_weighting", "variance_weighting_oracle")
 
 
-def condition(**values):
-    return {key: values.get(key) for key in CONDITION_KEYS}
+def settings(run, conditions):
+    return students.Settings(
+        **run,
+        task="regression",
+        model={"family": "linear"},
+        conditions=conditions,
+        divergence_factor=10,
+    )
 
 
 @pytest.fixture
 def simulated(problem):
     run = {"experiment": "variance_aware", "family": "linear", "dataset": "made_up", "seed": 11}
-    run |= {"task": "regression", "start": 0, "stop": REPLICATES}
-    noise = responses.sample(run | {"responses": max(KS), "noisy": True}, 45)["noise"]
+    run |= {"start": 0, "stop": REPLICATES}
+    noise = responses.sample(responses.Settings(**run, responses=max(KS), noisy=True), 45)["noise"]
     design = np.column_stack([np.ones(45), problem.train_x])
     teacher = design @ np.linalg.lstsq(design, problem.train_y, rcond=None)[0]
-    cells = [condition(method=m, alpha=0.5, k=k) for m in METHODS for k in KS]
+    cells = [Condition(method=m, alpha=0.5, k=k) for m in METHODS for k in KS]
     table = students.train(
-        run | {"model": {}, "conditions": cells, "divergence_factor": 10},
-        students.Teaching(problem, np.zeros(15), teacher),
+        settings(run, cells),
+        students.DistillationData(problem, np.zeros(15), teacher),
         noise.reshape(REPLICATES, max(KS), 45),
         lambda students: None,
     )
@@ -39,7 +45,7 @@ def test_variance_equals_the_closed_form_for_every_method(problem, simulated):
     for m, method in enumerate(METHODS):
         for j, k in enumerate(KS):
             found = statistics.inter_student_variance(simulated[m, j][:, None], 0.95)
-            exact = Linear.theory_inter_student_variance(problem, method, noise, k)
+            exact = Linear.theoretical_variance(problem, method, noise, k)
             # Four standard errors: one false alarm in 16,000, here in 12 cells.
             assert abs(found.value - exact) < 4 * found.se, (method, k)
 
@@ -48,7 +54,7 @@ def test_closed_form_is_that_of_least_squares(problem):
     x = np.column_stack([np.ones(45), problem.train_x])
     z = np.column_stack([np.ones(15), problem.test_x])
     exact = np.mean(np.diag(z @ np.linalg.inv(x.T @ x) @ z.T))
-    found = Linear.theory_inter_student_variance(problem, "single", 2.0, 1)
+    found = Linear.theoretical_variance(problem, "single", 2.0, 1)
     np.testing.assert_allclose(found, 2 * exact, rtol=1e-6)
 
 
@@ -66,19 +72,13 @@ def test_pooled_plug_in_weighting_changes_nothing_for_least_squares(simulated):
 def test_teacher_labels_leave_no_variance_at_full_rank(problem):
     design = np.column_stack([np.ones(45), problem.train_x])
     teacher = design @ np.linalg.lstsq(design, problem.train_y, rcond=None)[0]
-    settings = {"experiment": "bootstrap", "family": "linear", "dataset": "made_up", "seed": 1}
-    settings |= {
-        "task": "regression",
-        "start": 0,
-        "stop": 200,
-        "model": {},
-        "divergence_factor": 10,
-    }
-    settings["conditions"] = [
-        condition(sample_fraction=1.0, label_source=s) for s in ("teacher", "truth")
-    ]
-    teaching = students.Teaching(problem, np.zeros(15), teacher)
-    table = students.train(settings, teaching, np.zeros((200, 1, 45), np.float32), lambda n: None)
+    run = {"experiment": "bootstrap", "family": "linear", "dataset": "made_up", "seed": 1}
+    run |= {"start": 0, "stop": 200}
+    cells = [Condition(sample_fraction=1.0, label_source=s) for s in ("teacher", "truth")]
+    data = students.DistillationData(problem, np.zeros(15), teacher)
+    table = students.train(
+        settings(run, cells), data, np.zeros((200, 1, 45), np.float32), lambda n: None
+    )
     assert not table["rank_deficient"].any()
     teacher_labels, truth = table["prediction"].astype(float).reshape(2, 200, 15).var(axis=1)
     assert teacher_labels.mean() < 1e-9 * truth.mean()

@@ -3,15 +3,19 @@
 import numpy as np
 import pandas as pd
 import pytest
-from kduq.conditions import CONDITION_KEYS, language_conditions
-from kduq.estimates import decomposition
-from kduq.families.linear import Linear
+from kduq.conditions import Condition
+from kduq.estimates import tabular_factorial, text_factorial
+from kduq.estimates.factorial import complete
+from kduq.estimates.tabular import TabularRun
+from kduq.experiments import EXPERIMENTS
+from kduq.families.least_squares import Linear
 from kduq.responses import tabular as responses
 from kduq.statistics import components as variance_components
 from kduq.students import tabular as students
-from kduq.students.tabular_factorial import train
+from kduq.students import tabular_factorial as factorial_students
 
 STUDIES = 500
+RUN = {"experiment": "decomposition", "family": "linear", "dataset": "made_up", "seed": 3}
 FACTORS = ("noise", "initialisation", "bootstrap")
 #: Noise, initialisation, bootstrap, their pairs, residual.
 THREE = np.array([1.0, 0.5, 0.5, 0.25, 0.25, 0.1, 0.3])
@@ -74,11 +78,15 @@ def test_answers_have_the_components_of_their_embeddings():
     columns["prompt_id"] = columns["prompt_id"] * 2 + 1
     columns["embedding"] = values.astype(np.float32).reshape(-1, 40)[shuffled]
     columns["diverged"] = np.zeros(grid.shape[1], bool)
-    settings = {"experiment": "decomposition", "family": "lm", "dataset": "made_up"}
-    settings |= {"confidence": 0.95, "levels": levels}
-    settings["conditions"] = language_conditions("decomposition", {})
+    settings = text_factorial.Settings(
+        **RUN | {"family": "lm"},
+        confidence=0.95,
+        levels=levels,
+        conditions=EXPERIMENTS["decomposition"].text_conditions(None),
+        prompts=5,
+    )
     splits = ["train", "train", "test", "train", "test", "test", "train", "train", "train", "test"]
-    table = decomposition.summarise_answers(settings, splits, np.arange(5) * 2 + 1, columns)
+    table = text_factorial.estimate(settings, splits, np.arange(5) * 2 + 1, columns)
     rows = pd.DataFrame(table)
     assert set(rows["group"]) == {"all", "train", "test"}
     evaluated = np.array(splits, dtype=object)[1::2]
@@ -260,29 +268,39 @@ def test_intervals_cover_for_least_squares_on_bootstrap_samples(samples):
     assert (rates > 0.92).all()
 
 
-def crossed(problem, alpha, levels=(30, 30)):
-    run = {"experiment": "decomposition", "family": "linear", "dataset": "made_up", "seed": 3}
-    run |= {"start": 0, "stop": levels[0]}
-    noise = responses.sample(run | {"responses": 1, "noisy": True, "factor": "noise"}, 45)["noise"]
+def factorial(problem, alpha, levels=(30, 30)):
+    run = RUN | {"start": 0, "stop": levels[0]}
+    drawn = responses.Settings(**run, responses=1, noisy=True, factor="noise")
+    noise = responses.sample(drawn, 45)["noise"]
     x = np.column_stack([np.ones(45), problem.train_x])
     teacher = x @ np.linalg.lstsq(x, problem.train_y, rcond=None)[0]
-    settings = run | {"task": "regression", "model": {}, "alpha": alpha, "divergence_factor": 10}
-    return train(
-        settings | {"levels": {"bootstrap": levels[1]}},
-        students.Teaching(problem, np.zeros(15), teacher),
+    settings = factorial_students.Settings(
+        **run,
+        task="regression",
+        model={"family": "linear"},
+        conditions=[Condition(alpha=alpha)],
+        divergence_factor=10,
+        levels={"bootstrap": levels[1]},
+    )
+    return factorial_students.train(
+        settings,
+        students.DistillationData(problem, np.zeros(15), teacher),
         noise[:, None],
         lambda number: None,
     )
 
 
 def estimated(table, alpha, levels=(30, 30)):
-    settings = {"experiment": "decomposition", "family": "linear", "dataset": "made_up"}
-    settings |= {"alpha": alpha, "confidence": 0.95, "conditions": [dict.fromkeys(CONDITION_KEYS)]}
-    settings["levels"] = {"bootstrap": levels[1], "noise": levels[0]}
-    columns = {name: np.asarray(values) for name, values in table.items()}
-    rows = decomposition.summarise(
-        settings, None, None, None, columns, [np.arange(len(table["k"]))]
+    settings = tabular_factorial.Settings(
+        **RUN,
+        task="regression",
+        confidence=0.95,
+        conditions=[Condition(alpha=alpha)],
+        levels={"bootstrap": levels[1], "noise": levels[0]},
     )
+    columns = {name: np.asarray(values) for name, values in table.items()}
+    run = TabularRun(None, None, None, columns, [np.arange(len(table["k"]))])
+    rows = tabular_factorial.estimate(settings, run)
     return {
         metric: (value, se)
         for metric, value, se in zip(rows["metric"], rows["estimate"], rows["se"], strict=True)
@@ -290,21 +308,19 @@ def estimated(table, alpha, levels=(30, 30)):
 
 
 def test_students_have_the_components_of_the_closed_form(problem, samples):
-    found = estimated(crossed(problem, 0.5), 0.5)
+    found = estimated(factorial(problem, 0.5), 0.5)
     exact = 0.5 * problem.train_y.var() * closed_form(samples)
     names = variance_components.names(("noise", "bootstrap"))
     for name, value in zip(names, exact, strict=True):
         estimate, se = found[f"variance_component_{name}"]
         assert abs(estimate - value) < 4 * se, name
-    without = Linear.theory_inter_student_variance(
-        problem, "single", 0.5 * problem.train_y.var(), 1
-    )
+    without = Linear.theoretical_variance(problem, "single", 0.5 * problem.train_y.var(), 1)
     # Averaging over samples comes near to the full sample.
     assert abs(found["variance_component_noise"][0] / without - 1) < 0.5
 
 
 def test_noiseless_labels_leave_nothing(problem):
-    found = estimated(crossed(problem, 0.0), 0.0)
+    found = estimated(factorial(problem, 0.0), 0.0)
     for name in ("noise", "bootstrap", "noise_bootstrap", "total"):
         assert abs(found[f"variance_component_{name}"][0]) < 1e-9
 
@@ -313,9 +329,9 @@ def test_levels_with_diverged_students_are_left_out():
     good = np.ones((4, 5, 3), bool)
     good[1, 2, 0] = good[1, 3, 2] = False
     values = np.arange(60.0).reshape(4, 5, 3, 1)
-    left = decomposition.complete(values, good)
+    left = complete(values, good)
     np.testing.assert_array_equal(left, np.delete(values, 1, axis=0))
-    assert decomposition.complete(values, np.zeros_like(good)).size == 0
+    assert complete(values, np.zeros_like(good)).size == 0
     table, _ = variance_components.decompose(np.zeros((0, 5, 3, 1)), FACTORS, 0.95)
     assert np.isnan(table["total"].value)
 

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 from kduq import seeds
-from kduq.families import Batch, Problem, family
+from kduq.families import FAMILIES, Batch, Problem
 from kduq.families.networks.models import Classifier
 
 SETTINGS = {"epochs": 30, "learning_rate": 0.02, "record_every": 10}
-FAMILIES = {"softmax": {}, "mlp": {"hidden": 16}}
+OWN = {"softmax": {}, "mlp": {"hidden": 16}}
 ROWS, CLASSES = 45, 3
 
 
@@ -21,7 +21,7 @@ def classes():
 
 
 def built(problem, name, **changed):
-    settings = family(name).settings(family=name, **(SETTINGS | FAMILIES[name] | changed))
+    settings = FAMILIES[name].settings(family=name, **(SETTINGS | OWN[name] | changed))
     return Classifier(problem, settings)
 
 
@@ -53,7 +53,7 @@ def textbook(problem, layers, labels, weights, order, size, steps):
         return torch.softmax(net(torch.from_numpy(problem.test_x).double()), 1).numpy()
 
 
-@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("name", OWN)
 @pytest.mark.parametrize("bootstrap", [False, True])
 def test_students_follow_textbook_adam_on_all_rows(classes, name, bootstrap):
     model = built(classes, name)
@@ -75,7 +75,7 @@ def test_students_follow_textbook_adam_on_all_rows(classes, name, bootstrap):
     np.testing.assert_allclose(trained.test_prediction.sum(axis=2), 1, rtol=1e-5)
 
 
-@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("name", OWN)
 def test_mini_batches_walk_through_an_order_of_each_students_own(classes, name):
     model = built(classes, name, batch_size=20, epochs=9, max_steps=11)
     labels = drawn(model, np.random.default_rng(4))

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from kduq.artifacts.fingerprint import PACKAGE
-from kduq.families import Batch, Problem, family
+from kduq.families import FAMILIES, Batch, Problem
 from kduq.families.networks import compiled
 
 SETTINGS = {"epochs": 60, "learning_rate": 0.01, "initialisation": "he_normal", "record_every": 7}
@@ -26,8 +26,8 @@ needs_compiler = pytest.mark.skipif(not compiled.available(), reason="no C++ com
 def built(kind, features):
     name, task, own = KINDS[kind]
     data = problem(features, 1 if task == "regression" else 4)
-    settings = family(name).settings(family=name, **(SETTINGS | own))
-    return family(name).model(task)(data, settings), data
+    settings = FAMILIES[name].settings(family=name, **(SETTINGS | own))
+    return FAMILIES[name].model(task)(data, settings), data
 
 
 def problem(features, outputs):

@@ -1,48 +1,22 @@
-from pathlib import Path
-
 import pytest
-import yaml
-from kduq import config
+from configurations import checked, default, merged
+from kduq.config import messages
+from kduq.config import study as config
 from kduq.errors import UserError
-from kduq.study import Study
-
-ROOT = Path(__file__).parents[2]
-
-
-def merged(base, overlay):
-    both = dict(base)
-    for key, value in overlay.items():
-        nested = isinstance(base.get(key), dict) and isinstance(value, dict)
-        both[key] = merged(base[key], value) if nested else value
-    return both
-
-
-def default():
-    return yaml.safe_load((ROOT / "config.yaml").read_text())
+from kduq.study.study import Study
 
 
 def test_the_schema_file_is_in_step():
     assert config.SCHEMA_FILE.read_text(encoding="utf-8") == config.schema()
 
 
-@pytest.mark.parametrize("preset", [None, "smoke", "paper", "paper-lm"])
-def test_every_study_that_is_shipped_is_valid(preset):
-    raw = default()
-    if preset:
-        overlay = yaml.safe_load((ROOT / f"workflow/presets/{preset}.yaml").read_text())
-        raw = merged(raw, overlay)
-    assert config.check(raw).study == (preset or "default")
-
-
-def laid_over(*overlays):
-    raw = default()
-    for overlay in overlays:
-        raw = merged(raw, yaml.safe_load((ROOT / f"workflow/presets/{overlay}.yaml").read_text()))
-    return config.check(raw)
+@pytest.mark.parametrize("name", [None, "smoke", "paper", "paper-lm"])
+def test_every_study_that_is_shipped_is_valid(name):
+    assert checked(*([name] if name else [])).study == (name or "default")
 
 
 def test_the_paper_study_can_be_run_for_regression_alone():
-    part, whole = laid_over("paper", "only/regression"), laid_over("paper")
+    part, whole = checked("paper", "only/regression"), checked("paper")
     assert part.study == "paper"
     wanted = {
         (name, family): run
@@ -58,19 +32,18 @@ def test_the_paper_study_can_be_run_for_regression_alone():
 
 
 def test_a_part_of_the_paper_study_makes_the_whole_ones_artifacts():
-    part = Study(laid_over("paper", "only/regression", "only/boston_housing"))
-    whole = Study(laid_over("paper", "only/regression"))
+    part = Study(checked("paper", "only/regression", "only/boston_housing"))
+    whole = Study(checked("paper", "only/regression"))
     # What gathers all runs is another's; a run itself is the same.
-    runs = {path: job.parameters for path, job in part.jobs.items() if "/" in path}
+    runs = {path: target.config for path, target in part.targets.items() if "/" in path}
     runs = {path: value for path, value in runs.items() if not path.startswith("figures/")}
     assert {path.split("/")[2] for path in runs if "/estimates" in path} == {"boston_housing"}
     assert len(runs) > 150
-    assert runs.items() <= {path: job.parameters for path, job in whole.jobs.items()}.items()
+    assert runs.items() <= {path: target.config for path, target in whole.targets.items()}.items()
 
 
 def test_the_paper_study_has_the_papers_replicates():
-    raw = merged(default(), yaml.safe_load((ROOT / "workflow/presets/paper.yaml").read_text()))
-    experiments = config.check(raw).experiments.model_dump()
+    experiments = checked("paper").experiments.model_dump()
     for name, grid in experiments.items():
         if name in ("student_output", "decomposition"):
             continue  # the paper has one student there, and none
@@ -97,9 +70,12 @@ def run(**keys):
 
 MISTAKES = [
     ({"sed": 1}, "sed: unknown key; allowed: study, seed, data_cache,"),
-    ({"students": {"mlp_16": {"epoch": 3}}}, "students.mlp_16.epoch: unknown key; allowed: epochs"),
+    (
+        {"students": {"mlp_16": {"epoch": 3}}},
+        "students.mlp_16.epoch: unknown key; allowed: family, epochs",
+    ),
     (run(replicates=-5), "experiments.teacher_noise.families.mlp.replicates: found -5;"),
-    (run(block=3), "experiments.teacher_noise.families.mlp.block: found 3; an even number"),
+    (run(shard=3), "experiments.teacher_noise.families.mlp.shard: found 3; an even number"),
     (
         {"experiments": {"variance_aware": {"k": [1, 0]}}},
         "experiments.variance_aware.k.1: found 0; input should be greater than 0",
@@ -132,8 +108,8 @@ MISTAKES = [
         "experiments.student_output.datasets.0: found 'diabetes', which is for regression;",
     ),
     (
-        {"experiments": {"student_output": {"if_fetched": ["wine"]}}},
-        "experiments.student_output.if_fetched.0: found 'wine', which is not downloaded;",
+        {"experiments": {"student_output": {"optional_datasets": ["wine"]}}},
+        "experiments.student_output.optional_datasets.0: found 'wine', which is not downloaded;",
     ),
     (
         {"experiments": {"student_output": {"label_source": ["soft", "argmax"]}}},
@@ -202,9 +178,15 @@ MISTAKES = [
     ({"corpora": {"mine": {"path": ""}}}, "corpora.mine.path: found ''; the name of a file is"),
     ({"experiments": OFF}, "experiments: nothing is switched on; give at least one of teacher_"),
     ({"study": "../x"}, "study: found '../x'; allowed: letters"),
-    ({"plan": {"width": 0}}, "plan.width: found 0; input should be greater than 0"),
-    ({"plan": {"target": "media"}}, "plan.target: found 'media'; allowed: mean, variance; did"),
-    ({"plan": {"cost": 1}}, "plan.cost: unknown key; allowed: target, width, cost_student,"),
+    ({"sample_size": {"width": 0}}, "sample_size.width: found 0; input should be greater than 0"),
+    (
+        {"sample_size": {"target": "media"}},
+        "sample_size.target: found 'media'; allowed: mean, variance; did",
+    ),
+    (
+        {"sample_size": {"cost": 1}},
+        "sample_size.cost: unknown key; allowed: target, width, cost_student,",
+    ),
     ({"statistics": {"confidence": 2}}, "statistics.confidence: found 2; input should be less"),
     ({"experiments": {"teacher_noise": {"alpha": [1, 1.0]}}}, "experiments.teacher_noise.alpha:"),
 ]
@@ -218,9 +200,34 @@ def test_a_mistake_gives_one_line_with_the_keys_path(overlay, line):
     assert len(str(caught.value).splitlines()) == 1
 
 
+RENAMED = [
+    (run(block=4), "experiments.teacher_noise.families.mlp.block: renamed; write it as shard"),
+    (
+        {"experiments": {"student_output": {"if_fetched": ["mnist"]}}},
+        "experiments.student_output.if_fetched: renamed; write it as optional_datasets",
+    ),
+    ({"plan": {"width": 0.1}}, "plan: renamed; write it as sample_size"),
+    (
+        {"students": {"gpt_64": {"tokens_per_pass": 4096}}},
+        "students.gpt_64.tokens_per_pass: renamed; write it as tokens_per_microbatch",
+    ),
+]
+
+
+@pytest.mark.parametrize(("overlay", "line"), RENAMED, ids=[line[-20:] for _, line in RENAMED])
+def test_an_old_key_gives_one_line_with_the_new_one(overlay, line):
+    with pytest.raises(UserError) as caught:
+        config.check(merged(default(), overlay))
+    assert str(caught.value) == line
+
+
+def test_every_key_that_was_renamed_is_tested():
+    assert {line.rsplit(" ", 1)[1] for _, line in RENAMED} == set(messages.RENAMED.values())
+
+
 def test_every_mistake_is_listed():
     with pytest.raises(UserError) as caught:
-        config.check(merged(default(), {"sed": 1} | run(replicates=-5, block=3)))
+        config.check(merged(default(), {"sed": 1} | run(replicates=-5, shard=3)))
     assert len(str(caught.value).splitlines()) == 3
 
 
@@ -240,5 +247,5 @@ def test_a_style_files_content_is_part_of_what_is_drawn(tmp_path):
     texts = []
     for width in (1, 2):
         file.write_text(f"lines.linewidth: {width}\n")
-        texts.append(Study(config.check(chosen)).jobs["figures/teacher_noise.png"].parameters)
+        texts.append(Study(config.check(chosen)).targets["figures/teacher_noise.png"].config)
     assert texts[0] != texts[1]

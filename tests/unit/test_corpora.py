@@ -6,9 +6,11 @@ from collections import Counter
 
 import pandas as pd
 import pytest
-from kduq.data.corpora import ambiguous_facts
-from kduq.data.corpora import reading as corpora
+from configurations import checked
+from kduq.data.corpora import CORPUS_KINDS, ambiguous_facts
+from kduq.data.corpora import wordnet as wordnet_kind
 from kduq.errors import UserError
+from kduq.examples import text as examples
 
 DEFAULTS = {
     "dataset": "mine",
@@ -32,8 +34,12 @@ ROWS = [
 ]
 
 
+def chosen(kind, **settings):
+    return examples.Settings(**(DEFAULTS | {"kind": kind} | settings))
+
+
 def prepare(kind, **settings):
-    return corpora.prepare(DEFAULTS | {"kind": kind} | settings)
+    return examples.prepare(chosen(kind, **settings))
 
 
 def facts(**settings):
@@ -168,10 +174,8 @@ def test_answers_of_a_fact_are_answers_of_others():
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"wordings": 1}, r"corpora\.mine\.wordings: 1 found; allowed are 2 to 5"),
-        ({"wordings": 6}, r"corpora\.mine\.wordings: 6 found; allowed are 2 to 5"),
         ({"questions": 5000}, r"corpora\.mine\.questions: 5000 found; allowed are 1 to"),
-        ({"test_fraction": 0.0}, "give 1848 training and 0 test prompts; allowed are at least 2"),
+        ({"test_fraction": 1e-6}, "give 1848 training and 0 test prompts; allowed are at least 2"),
     ],
 )
 def test_facts_that_cannot_be_had_are_refused(settings, message):
@@ -179,7 +183,27 @@ def test_facts_that_cannot_be_had_are_refused(settings, message):
 
 
 def test_an_unknown_kind_is_refused():
-    refused(r"corpora\.mine\.kind: 'poems' found; allowed are 'ambiguous_facts', 'c", "poems")
+    refused("'poems' is not a known kind of corpus; allowed: ambiguous_facts, chatterbot", "poems")
+
+
+@pytest.mark.parametrize(
+    ("corpus", "line"),
+    [
+        ({"kind": "poems"}, "kind: found 'poems'; allowed: ambiguous_facts, chatterbot, wordnet,"),
+        ({"kind": "ambiguous_facts", "wordings": 1}, "wordings: found 1; input should be greater"),
+        ({"kind": "ambiguous_facts", "wordings": 6}, "wordings: found 6; input should be less"),
+        ({"kind": "wordnet", "test_fraction": 0.0}, "test_fraction: found 0.0; input should be gr"),
+        ({"kind": "bioasq"}, "path: missing; a corpus of kind bioasq needs a file;"),
+        ({}, "path: missing; a corpus of kind file needs a file; kinds that need none:"),
+        ({"kind": "chatterbot", "path": "x"}, "path: found a value, but chatterbot is built in;"),
+        ({"kind": "bioasq", "path": "x", "prompt": "q"}, "prompt: found a value, but only kind"),
+    ],
+)
+def test_settings_of_a_corpus_that_cannot_be_are_refused_with_the_configuration(corpus, line):
+    with pytest.raises(UserError) as caught:
+        checked({"corpora": {"mine": corpus}})
+    assert str(caught.value).startswith(f"corpora.mine.{line}")
+    assert len(str(caught.value).splitlines()) == 1
 
 
 def test_chatterbot_merges_answers_and_keeps_to_what_answers_the_prompt(capsys):
@@ -239,7 +263,7 @@ def wordnet_folder(
 def test_wordnet_keeps_short_counted_senses_and_smooths_their_counts(tmp_path):
     message = "1 prompts give 1 training and 0 test"
     refused(message, "wordnet", path=wordnet_folder(tmp_path))
-    (entry,) = corpora.READERS["wordnet"](DEFAULTS | {"path": str(tmp_path)})
+    (entry,) = CORPUS_KINDS["wordnet"].read("mine", chosen("wordnet", path=str(tmp_path)))
     assert entry.prompt == "What does 'Bank' mean?"
     assert entry.answers == [
         "a house that keeps money; a lender",
@@ -257,8 +281,8 @@ def test_a_wordnet_that_is_missing_or_damaged_is_named(tmp_path):
 
 
 def test_the_installed_wordnet():
-    if not (corpora.WORDNET / "data.noun").is_file():
-        pytest.skip(f"no WordNet in {corpora.WORDNET}: apt-get install wordnet-base")
+    if not (wordnet_kind.WORDNET / "data.noun").is_file():
+        pytest.skip(f"no WordNet in {wordnet_kind.WORDNET}: apt-get install wordnet-base")
     found = prepare("wordnet")
     assert 3500 < len(found["prompt"]) < 4500
     assert len(set(found["prompt"])) == len(found["prompt"])
@@ -266,7 +290,7 @@ def test_the_installed_wordnet():
         assert 2 <= len(answers) == len(probabilities) <= 6
         assert math.isclose(sum(probabilities), 1, abs_tol=1e-12)
         assert min(probabilities) > 0
-        assert all(1 <= len(a.split()) <= corpora.DEFINITION_WORDS for a in answers)
+        assert all(1 <= len(a.split()) <= wordnet_kind.DEFINITION_WORDS for a in answers)
         assert not any('"' in answer for answer in answers)
     assert prepare("wordnet", questions=30)["prompt"] == found["prompt"][:30]
     assert prepare("wordnet", seed=8)["prompt"][:30] != found["prompt"][:30]
@@ -366,7 +390,7 @@ def test_columns_are_named_in_the_settings(tmp_path):
     path = write(tmp_path / "x.jsonl", rows)
     found = prepare("file", path=path, prompt="q", references="a")
     assert found["references"][3] == ["Cy"]
-    message = r"no column 'prompt'; there are 'q', 'a'; mend corpora\.mine\.prompt"
+    message = r"no column 'prompt'; there are 'q', 'a'; correct corpora\.mine\.prompt"
     refused(message, "file", path=path)
 
 
@@ -414,11 +438,10 @@ def test_a_file_that_cannot_be_used_is_refused_at_its_place(tmp_path, name, cont
 
 @pytest.mark.parametrize("name", ["no.jsonl", "no.parquet", "no.csv"])
 def test_a_file_that_is_not_there_is_named(tmp_path, name):
-    refused(f"{name}: no such file; mend the corpus's path", "file", path=str(tmp_path / name))
+    refused(f"{name}: no such file; correct the corpus's path", "file", path=str(tmp_path / name))
 
 
 def test_a_corpus_too_small_for_the_settings_is_refused(tmp_path):
-    refused(r"corpora\.mine\.path: nothing found", "bioasq")
     path = bioasq(tmp_path, FOUR)
     refused(
         r"corpora\.mine\.questions: 5 found; the corpus has 4", "bioasq", path=path, questions=5

@@ -1,6 +1,7 @@
 import numpy as np
 import pandas as pd
 import pytest
+from kduq.data import tables
 from kduq.errors import UserError
 from kduq.examples import tabular as examples
 
@@ -21,21 +22,29 @@ def table(rows=40):
     return pd.DataFrame(rng.normal(size=(rows, 3)), columns=["a", "b", "price"])
 
 
-def prepare(tmp_path, frame, name="x.csv", **settings):
+def settings(dataset, **more):
+    return examples.Settings(**(BUILT_IN | {"dataset": dataset} | more))
+
+
+def built_in(dataset, **more):
+    return examples.prepare(settings(dataset, **more))
+
+
+def prepare(tmp_path, frame, name="x.csv", **more):
     path = tmp_path / name
     if name.endswith(".csv"):
         frame.to_csv(path, index=False)
     else:
         frame.to_parquet(path)
-    chosen = BUILT_IN | {"dataset": "mine", "path": str(path), "target": "price"} | settings
-    return examples.prepare(chosen)
+    mine = {"dataset": "mine", "path": str(path), "target": "price"}
+    return examples.prepare(examples.Settings(**(BUILT_IN | mine | more)))
 
 
 @pytest.mark.parametrize(
     ("dataset", "rows", "features"), [("boston_housing", 506, 13), ("diabetes", 442, 10)]
 )
 def test_built_in_data_are_split_and_scaled_on_training_rows(dataset, rows, features):
-    found = examples.prepare(BUILT_IN | {"dataset": dataset})
+    found = built_in(dataset)
     assert found["x"].shape == (rows, features)
     train = found["split"] == "train"
     assert (~train).sum() == round(0.2 * rows)
@@ -43,7 +52,7 @@ def test_built_in_data_are_split_and_scaled_on_training_rows(dataset, rows, feat
     np.testing.assert_allclose(found["x"][train].std(axis=0), 1, rtol=1e-5)
     # Scalers that had seen the test rows would centre all rows instead.
     assert np.abs(found["x"].mean(axis=0)).max() > 1e-3
-    other = examples.prepare(BUILT_IN | {"dataset": dataset, "split_seed": 1})
+    other = built_in(dataset, split_seed=1)
     assert (other["split"] != found["split"]).any()
 
 
@@ -65,7 +74,7 @@ RARE_IN_TEST = 6
 
 
 @pytest.mark.parametrize(
-    ("frame", "settings", "message"),
+    ("frame", "changes", "message"),
     [
         (with_value("a", None), {}, "missing or infinite values in 'a' \\(1\\)"),
         (with_value("a", "many"), {}, "column 'a' is not numeric"),
@@ -90,9 +99,9 @@ RARE_IN_TEST = 6
         ),
     ],
 )
-def test_what_cannot_be_used_is_refused_in_one_line(tmp_path, frame, settings, message):
+def test_what_cannot_be_used_is_refused_in_one_line(tmp_path, frame, changes, message):
     with pytest.raises(UserError, match=message) as caught:
-        prepare(tmp_path, frame, **settings)
+        prepare(tmp_path, frame, **changes)
     assert "\n" not in str(caught.value)
 
 
@@ -101,7 +110,7 @@ def test_what_cannot_be_used_is_refused_in_one_line(tmp_path, frame, settings, m
 )
 def test_a_file_that_cannot_be_read_is_named(tmp_path, name, message):
     with pytest.raises(UserError, match=message):
-        examples.load("mine", BUILT_IN | {"path": str(tmp_path / name), "target": "price"})
+        tables.load("mine", settings("mine", path=str(tmp_path / name), target="price"))
 
 
 def test_classes_are_numbered_in_the_order_of_their_labels(tmp_path):
@@ -133,15 +142,15 @@ def test_names_that_do_not_fit_the_columns_are_refused(tmp_path, text, line):
     path = tmp_path / "x.csv"
     path.write_text(text + "".join(f"{i},{i % 7},{i % 5}\n" for i in range(40)))
     with pytest.raises(UserError, match=line) as caught:
-        examples.prepare(BUILT_IN | {"dataset": "mine", "path": str(path), "target": "price"})
+        examples.prepare(settings("mine", path=str(path), target="price"))
     assert str(path) in str(caught.value)
 
 
 def test_a_folder_is_no_data_set(tmp_path):
     (tmp_path / "parts.parquet").mkdir()
-    settings = {"dataset": "mine", "path": str(tmp_path / "parts.parquet"), "target": "price"}
+    folder = settings("mine", path=str(tmp_path / "parts.parquet"), target="price")
     with pytest.raises(UserError, match="a data set is a file ending in"):
-        examples.prepare(BUILT_IN | settings)
+        examples.prepare(folder)
 
 
 @pytest.mark.parametrize(("scale", "offset"), [(1, 1e9), (1e39, 0), (1e-50, 0)])

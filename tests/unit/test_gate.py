@@ -4,14 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 from kduq.claims import gate
+from kduq.claims.settings import Gate
 
-SETTINGS = {
-    "hallucination": 0.05,
-    "entropy": 0.1,
-    "similarity": 0.8,
-    "convergence": 0.02,
-    "converged": 0.9,
-}
+SETTINGS = Gate(hallucination=0.05, entropy=0.1, similarity=0.8, convergence=0.02, converged=0.9)
 
 
 def estimates(**changed):
@@ -117,7 +112,10 @@ def test_students_whose_loss_still_moves_have_not_converged():
         assert "Of 10 students 8 have converged" in reason
         assert "0.02 nats" in reason
         assert "90 %" in reason
-    assert gate.student_gate(curves([0] * 8 + [1] * 2), SETTINGS | {"converged": 0.8}) == []
+    assert (
+        gate.student_gate(curves([0] * 8 + [1] * 2), SETTINGS.model_copy(update={"converged": 0.8}))
+        == []
+    )
 
 
 def test_students_that_all_diverged_have_not_converged():

@@ -1,10 +1,11 @@
 import numpy as np
 import pytest
-from kduq.conditions import CONDITION_KEYS
+from kduq.conditions import Condition
 from kduq.responses import tabular as responses
 from kduq.students import tabular as students
 
 MLP = {
+    "family": "mlp",
     "hidden": 64,
     "epochs": 5,
     "learning_rate": 0.01,
@@ -12,15 +13,11 @@ MLP = {
     "shared_init": False,
     "record_every": 0,
 }
-RUN = {"experiment": "variance_aware", "dataset": "made_up", "task": "regression", "seed": 3}
-
-
-def condition(**values):
-    return {key: values.get(key) for key in CONDITION_KEYS}
+RUN = {"experiment": "variance_aware", "dataset": "made_up", "seed": 3}
 
 
 CONDITIONS = [
-    condition(method=method, alpha=0.5, k=k)
+    Condition(method=method, alpha=0.5, k=k)
     for method in ("single", "averaging", "variance_weighting", "variance_weighting_oracle")
     for k in (1, 3, 5)
     if method != "single" or k == 1
@@ -29,15 +26,17 @@ CONDITIONS = [
 
 def train(problem, family, start, stop, conditions=CONDITIONS, **model):
     run = RUN | {"family": family, "start": start, "stop": stop}
-    noise = responses.sample(run | {"responses": 5, "noisy": True}, 45)["noise"]
-    teaching = students.Teaching(problem, np.zeros(15), problem.train_y)
-    settings = run | {
-        "model": (MLP | model) if family == "mlp" else {},
-        "conditions": conditions,
-        "divergence_factor": 10,
-    }
+    noise = responses.sample(responses.Settings(**run, responses=5, noisy=True), 45)["noise"]
+    data = students.DistillationData(problem, np.zeros(15), problem.train_y)
+    settings = students.Settings(
+        **run,
+        task="regression",
+        model=(MLP | model) if family == "mlp" else {"family": family},
+        conditions=conditions,
+        divergence_factor=10,
+    )
     counted = []
-    table = students.train(settings, teaching, noise.reshape(stop - start, 5, 45), counted.append)
+    table = students.train(settings, data, noise.reshape(stop - start, 5, 45), counted.append)
     assert sum(counted) == (stop - start) * len(conditions)
     return table
 
@@ -47,7 +46,7 @@ def rows(table, wanted):
 
 
 @pytest.mark.parametrize("family", ["linear", "mlp"])
-def test_a_student_does_not_depend_on_its_block(problem, family):
+def test_a_student_does_not_depend_on_its_shard(problem, family):
     whole = train(problem, family, 0, 20)
     for start, stop in ((0, 6), (6, 20)):
         part = train(problem, family, start, stop)
@@ -64,22 +63,22 @@ def test_methods_agree_at_one_response_and_pilots_are_nested(problem, family):
     assert len(ones) == 4
     for other in ones[1:]:
         np.testing.assert_array_equal(ones[0], other)
-    alone = [condition(method="variance_weighting", alpha=0.5, k=3)]
+    alone = [Condition(method="variance_weighting", alpha=0.5, k=3)]
     few = train(problem, family, 0, 4, alone)["prediction"]
     both = table["prediction"][(k == 3) & (method == "variance_weighting")]
     np.testing.assert_array_equal(few, both)
 
 
 def test_diverged_students_are_flagged_and_kept(problem):
-    cell = [condition(method="single", alpha=0.5, k=1)]
+    cell = [Condition(method="single", alpha=0.5, k=1)]
     wild = train(problem, "mlp", 0, 4, cell, learning_rate=1e4)
     assert wild["diverged"].all()
     assert len(wild["replicate"]) == 4
     assert not train(problem, "mlp", 0, 4, cell)["diverged"].any()
 
 
-def test_partners_outside_the_block_give_no_distance(problem):
-    cell = [condition(method="single", alpha=0.5, k=1)]
+def test_partners_outside_the_shard_give_no_distance(problem):
+    cell = [Condition(method="single", alpha=0.5, k=1)]
     table = train(problem, "mlp", 0, 3, cell)
     assert np.isfinite(table["parameter_distance_before"]).tolist() == [True, True, False]
 

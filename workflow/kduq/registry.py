@@ -1,7 +1,7 @@
 """Registries: the one place where each kind of thing is picked by its name."""
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from kduq.config.messages import alternatives, suggestion
 from kduq.errors import UserError
@@ -51,6 +51,10 @@ class Registry(Mapping[str, T]):
                 f"'{name}' is not a known {self._kind}; allowed: {alternatives(self._things)}"
                 f"{suggestion(str(name), self._things)}"
             ) from None
+
+    def get(self, name: str, default: Any = None) -> Any:
+        """The thing of a name, or the default, where subscripting would raise a UserError."""
+        return self._things.get(name, default)
 
     def __contains__(self, name: object) -> bool:
         return name in self._things

@@ -79,7 +79,7 @@ def line(error: Mapping[str, Any], schema: dict[str, Any]) -> str:
     """
     location = tuple(error["loc"])
     # Of a model's place, the third part is the tag of the union: its family.
-    tagged = len(location) > 3 and location[0] in ("teachers", "students")
+    tagged = len(location) > 2 and location[0] in ("teachers", "students")
     shown = location[:2] + location[3:] if tagged else location
     if shown and shown[-1] == "[key]":
         shown = shown[:-1]

@@ -3,25 +3,30 @@
 import numpy as np
 import pandas as pd
 import pytest
-from kduq.claims import language, verdicts
-from kduq.conditions import CONDITION_KEYS
+from kduq.artifacts.schemas import CONDITION
+from kduq.claims import judging
+from kduq.claims.evidence import Evidence
+from kduq.study.paths import RunKey
 
-SETTINGS = {
-    "robust_change": 0.25,
-    "gate": {
+SETTINGS = judging.Settings(
+    margins={"robust_change": 0.25},
+    confidence=0.95,
+    bootstrap_draws=200,
+    seed=0,
+    gate={
         "hallucination": 0.05,
         "entropy": 0.1,
         "similarity": 0.8,
         "convergence": 0.02,
         "converged": 0.9,
     },
-}
+)
 GOOD = {"hallucination_rate": 0.01, "predictive_entropy": 0.7, "true_entropy": 0.7}
 
 
 def row(experiment, role, metric, estimate, se=np.nan, group="train", **condition):
     return (
-        dict.fromkeys(CONDITION_KEYS)
+        dict.fromkeys(CONDITION)
         | condition
         | {
             "experiment": experiment,
@@ -49,7 +54,7 @@ def estimates(experiment, students, teacher=GOOD):
 def losses(last=0.01):
     curve = np.concatenate([np.linspace(2, 0.01, 70), np.full(20, 0.01), np.full(10, last)])
     parts = [
-        pd.DataFrame(dict.fromkeys(CONDITION_KEYS) | {"replicate": r, "step": range(100)}).assign(
+        pd.DataFrame(dict.fromkeys(CONDITION) | {"replicate": r, "step": range(100)}).assign(
             loss=curve
         )
         for r in range(10)
@@ -59,9 +64,10 @@ def losses(last=0.01):
 
 def judged(table, curves=None):
     experiment = table["experiment"].iloc[0]
-    key = (experiment, "lm", "made_up")
-    given = {key: losses() if curves is None else curves}
-    return verdicts.judge(list(language.tests(SETTINGS, table, given)), 0.95)
+    curves_of_run = {RunKey(experiment, "lm", "made_up"): losses() if curves is None else curves}
+    evidence = Evidence(SETTINGS, table, [], None, curves_of_run)
+    columns = judging.judge(evidence, SETTINGS.confidence)
+    return [dict(zip(columns, row, strict=True)) for row in zip(*columns.values(), strict=True)]
 
 
 OUTPUT = [

@@ -3,15 +3,14 @@
 import numpy as np
 import pytest
 from kduq import families
-from kduq import sample_size as planner
-from kduq.families.linear import Linear
-from kduq.families.mlp import Mlp
-from kduq.sample_size import Costs, Parts
+from kduq.families import FAMILIES
+from kduq.sample_size import planning
+from kduq.sample_size.planning import Costs, Parts
 from kduq.statistics import components as variance_components
 
 CONFIDENCE = 0.95
-MEAN = planner.squared_half_widths("mean", CONFIDENCE)
-VARIANCE = planner.squared_half_widths("variance", CONFIDENCE)
+MEAN = planning.squared_half_widths("mean", CONFIDENCE)
+VARIANCE = planning.squared_half_widths("variance", CONFIDENCE)
 COSTS = Costs(student=1.0, response=0.4, draw=0.0)
 #: Noise and rest, from nearly all noise to nearly none.
 PILOTS = [Parts(1.6, 0.0, 0.1), Parts(0.5, 0.0, 0.5), Parts(0.02, 0.0, 1.0), Parts(1.0, 0.0, 0.0)]
@@ -32,7 +31,7 @@ def brute_force(variance, costs, width, most_students=300, most_responses=400, m
 @pytest.mark.parametrize("variance", PILOTS)
 @pytest.mark.parametrize("width", [0.4, 1.0, 3.0])
 def test_the_search_finds_what_brute_force_finds(variance, width):
-    found = planner.cheapest(variance, COSTS, width, MEAN)
+    found = planning.cheapest(variance, COSTS, width, MEAN)
     numbers, cost = brute_force(variance, COSTS, width)
     assert found[:3] == numbers
     assert found.cost == pytest.approx(cost)
@@ -40,7 +39,7 @@ def test_the_search_finds_what_brute_force_finds(variance, width):
 
 def test_the_search_finds_draws_too():
     variance, costs = Parts(1.0, 2.0, 0.2), Costs(2.0, 0.3, 0.1)
-    found = planner.cheapest(variance, costs, 0.8, MEAN)
+    found = planning.cheapest(variance, costs, 0.8, MEAN)
     # Several designs cost the same.
     cost = brute_force(variance, costs, 0.8, 100, 60, 60)[1]
     assert found.cost == pytest.approx(cost)
@@ -50,7 +49,7 @@ def test_the_search_finds_draws_too():
 @pytest.mark.parametrize("variance", PILOTS)
 def test_one_student_or_one_response_less_does_not_reach_the_width(variance):
     for width in (0.2, 0.5, 1.0):
-        found = planner.cheapest(variance, COSTS, width, MEAN)
+        found = planning.cheapest(variance, COSTS, width, MEAN)
 
         def half(students, responses):
             total = variance.noise / responses + variance.rest
@@ -66,7 +65,7 @@ def test_one_student_or_one_response_less_does_not_reach_the_width(variance):
 @pytest.mark.parametrize("variance", PILOTS[:3])
 def test_many_students_have_the_responses_of_the_closed_form(variance):
     costs = Costs(8.0, 0.4, 0.0)
-    found = planner.cheapest(variance, costs, 0.02, MEAN)
+    found = planning.cheapest(variance, costs, 0.02, MEAN)
     best = np.sqrt(variance.noise / variance.rest * costs.student / costs.response)
     assert found.students > 1000
     assert abs(found.responses - max(best, 1)) <= 1
@@ -77,20 +76,20 @@ def test_many_students_have_the_responses_of_the_closed_form(variance):
 
 
 def test_units_do_not_matter():
-    one = planner.cheapest(PILOTS[0], COSTS, 0.3, MEAN)
+    one = planning.cheapest(PILOTS[0], COSTS, 0.3, MEAN)
     scaled = Parts(*(100 * v for v in PILOTS[0]))
-    assert planner.cheapest(scaled, COSTS, 3.0, MEAN) == one
-    dearer = planner.cheapest(PILOTS[0], Costs(*(7 * c for c in COSTS)), 0.3, MEAN)
+    assert planning.cheapest(scaled, COSTS, 3.0, MEAN) == one
+    dearer = planning.cheapest(PILOTS[0], Costs(*(7 * c for c in COSTS)), 0.3, MEAN)
     assert dearer[:3] == one[:3]
     assert dearer.cost == pytest.approx(7 * one.cost)
     components = {"total_effect_noise": (4.0, 6.0), "without_noise": (1.0, 3.0)}
-    assert planner.parts(components, True, 2.0) == (1.5, 0.0, 0.75)
+    assert planning.parts(components, True, 2.0) == (1.5, 0.0, 0.75)
 
 
 def test_what_cannot_be_reached_has_no_plan():
-    assert planner.cheapest(PILOTS[0], COSTS, 1e-4, MEAN) is None
-    assert planner.cheapest(Parts(np.nan, 0.0, 0.1), COSTS, 1.0, MEAN) is None
-    assert planner.cheapest(Parts(0.0, 0.0, 0.0), COSTS, 0.1, MEAN)[:3] == (2, 1, 1)
+    assert planning.cheapest(PILOTS[0], COSTS, 1e-4, MEAN) is None
+    assert planning.cheapest(Parts(np.nan, 0.0, 0.1), COSTS, 1.0, MEAN) is None
+    assert planning.cheapest(Parts(0.0, 0.0, 0.0), COSTS, 0.1, MEAN)[:3] == (2, 1, 1)
 
 
 STUDIES = 4000
@@ -100,7 +99,7 @@ STUDIES = 4000
 @pytest.mark.parametrize("width", [0.5, 1.5])
 def test_planned_intervals_of_the_mean_are_as_wide_as_wanted_and_cover(variance, width):
     """Normal students: 4000 studies as planned, fixed seed."""
-    found = planner.cheapest(variance, COSTS, width, MEAN)
+    found = planning.cheapest(variance, COSTS, width, MEAN)
     rng = np.random.default_rng(11)
     shape = (STUDIES, found.students)
     students = np.sqrt(variance.rest) * rng.normal(size=shape)
@@ -120,7 +119,7 @@ def test_planned_intervals_of_the_mean_are_as_wide_as_wanted_and_cover(variance,
 def test_planned_intervals_of_the_variance_are_as_wide_as_wanted_and_cover():
     """The jackknife interval of the variance of normal students in one direction."""
     width = 0.4
-    found = planner.cheapest(Parts(0.0, 0.0, 1.0), COSTS, width, VARIANCE)
+    found = planning.cheapest(Parts(0.0, 0.0, 1.0), COSTS, width, VARIANCE)
     assert found.responses == 1
     values = np.random.default_rng(12).normal(size=(STUDIES, found.students))
     n = found.students
@@ -150,7 +149,7 @@ def test_a_plan_at_the_upper_limits_holds_for_nearly_every_pilot():
         found, _ = variance_components.decompose(values, factors, CONFIDENCE)
         limits = {name: (e.value, e.high) for name, e in found.items()}
         for upper, results in held.items():
-            design = planner.cheapest(planner.parts(limits, upper, 1.0), COSTS, 0.5, MEAN)
+            design = planning.cheapest(planning.parts(limits, upper, 1.0), COSTS, 0.5, MEAN)
             total = exact.noise / design.responses + exact.rest
             results.append(2 * np.sqrt(MEAN[design.students - 2] * total) <= 0.5)
     rates = {upper: np.mean(results) for upper, results in held.items()}
@@ -160,19 +159,24 @@ def test_a_plan_at_the_upper_limits_holds_for_nearly_every_pilot():
     assert rates[True] > 0.95
 
 
+def model_of(name, problem, **settings):
+    family = FAMILIES[name]
+    return family.model("regression")(problem, family.settings(family=name, **settings))
+
+
 def bootstrap(rng, number, n=45):
     return rng.multinomial(n, np.full(n, 1 / n), size=number)
 
 
 def test_least_squares_students_keep_the_plan_of_their_pilot(problem):
     """Pilot, plan, and 300 studies of real students, each of k responses of its own."""
-    model, rng, deviation = Linear(problem, {}), np.random.default_rng(13), 0.8
+    model, rng, deviation = model_of("linear", problem), np.random.default_rng(13), 0.8
     x = np.column_stack([np.ones(45), problem.train_x])
     teacher = x @ np.linalg.lstsq(x, problem.train_y, rcond=None)[0]
 
     def predictions(noise, counts):
         labels = teacher + deviation * noise
-        return model.train(families.Batch(labels, np.zeros(len(labels)), counts)).test_prediction
+        return model.fit(families.Batch(labels, np.zeros(len(labels)), counts)).test_prediction
 
     levels = (40, 40)
     noise, counts = rng.normal(size=(40, 45)), bootstrap(rng, 40)
@@ -182,7 +186,7 @@ def test_least_squares_students_keep_the_plan_of_their_pilot(problem):
     limits = {name: (e.value, e.high) for name, e in found.items()}
     width = 0.4
     plan, safe = (
-        planner.cheapest(planner.parts(limits, upper, 1.0), COSTS, width, MEAN)
+        planning.cheapest(planning.parts(limits, upper, 1.0), COSTS, width, MEAN)
         for upper in (False, True)
     )
     assert safe.cost > plan.cost
@@ -207,18 +211,11 @@ def test_least_squares_students_keep_the_plan_of_their_pilot(problem):
 
 def test_variance_between_networks_falls_with_responses_as_planned(problem):
     """Noise, its interactions and the residual fall as 1/k; a network is not linear in labels."""
-    settings = {
-        "hidden": 8,
-        "epochs": 100,
-        "learning_rate": 0.01,
-        "initialisation": "uniform",
-        "shared_init": None,
-        "record_every": 0,
-    }
-    model, rng, levels = Mlp(problem, settings), np.random.default_rng(14), (7, 7, 7)
+    model = model_of("mlp", problem, hidden=8, epochs=100, learning_rate=0.01)
+    rng, levels = np.random.default_rng(14), (7, 7, 7)
     noise, counts = rng.normal(size=(7, 45)), bootstrap(rng, 7)
     numbers = np.indices(levels).reshape(3, -1)
-    width = model.chunk
+    width = model.ensemble
     factors = ("noise", "initialisation", "bootstrap")
 
     def components(responses):
@@ -227,14 +224,14 @@ def test_variance_between_networks_falls_with_responses_as_planned(problem):
         for first in range(0, numbers.shape[1], width):
             rows = np.minimum(np.arange(first, first + width), numbers.shape[1] - 1)
             batch = families.Batch(labels[rows], numbers[1][rows], counts[numbers[2][rows]])
-            parts.append(model.train(batch).test_prediction)
+            parts.append(model.fit(batch).test_prediction)
         values = np.concatenate(parts)[: numbers.shape[1]].reshape(*levels, -1)
         found, _ = variance_components.decompose(values.astype(float), factors, CONFIDENCE)
         return {name: (e.value, e.high) for name, e in found.items()}
 
     pilot = components(1)
     total = pilot.pop("total")[0]
-    variance = planner.parts(pilot, False, 1.0)
+    variance = planning.parts(pilot, False, 1.0)
     assert sum(variance) == pytest.approx(total)
     kept = variance.rest + pilot["residual"][0]
     for responses in (2, 4):

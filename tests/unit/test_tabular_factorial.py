@@ -1,41 +1,47 @@
 import numpy as np
 import pandas as pd
 import pytest
+from drawn_figures import drawn
 from kduq import artifacts, seeds
 from kduq.artifacts import schemas
-from kduq.conditions import LEVEL_COLUMNS
-from kduq.families import Batch, family
+from kduq.conditions import LEVEL_COLUMNS, Condition
+from kduq.families import FAMILIES, Batch
 from kduq.figures import decomposition as figures_decomposition
 from kduq.figures import drawing
 from kduq.responses import tabular as responses
 from kduq.students import tabular as students
-from kduq.students import tabular_factorial as crossed
+from kduq.students import tabular_factorial as factorial
 from matplotlib.figure import Figure
 
-MLP = {"hidden": 16, "epochs": 5, "learning_rate": 0.01, "initialisation": "uniform"}
-MLP |= {"shared_init": None, "record_every": 0}
-RUN = {"experiment": "decomposition", "dataset": "made_up", "task": "regression", "seed": 3}
+MODELS = {
+    "linear": {"family": "linear"},
+    "mlp": {"family": "mlp", "hidden": 16, "epochs": 5, "learning_rate": 0.01},
+}
+RUN = {"experiment": "decomposition", "dataset": "made_up", "seed": 3}
 LEVELS = {"mlp": {"bootstrap": 5, "initialisation": 9}, "linear": {"bootstrap": 60}}
 
 
 def train(problem, name, start, stop, levels=None):
     run = RUN | {"family": name, "start": start, "stop": stop}
-    noise = responses.sample(run | {"responses": 1, "noisy": True, "factor": "noise"}, 45)["noise"]
-    settings = run | {
-        "alpha": 0.5,
-        "model": MLP if name == "mlp" else {},
-        "levels": levels or LEVELS[name],
-        "divergence_factor": 10,
-    }
-    teaching = students.Teaching(problem, np.zeros(15), problem.train_y)
+    drawn = responses.Settings(**run, responses=1, noisy=True, factor="noise")
+    noise = responses.sample(drawn, 45)["noise"]
+    settings = factorial.Settings(
+        **run,
+        task="regression",
+        model=MODELS[name],
+        conditions=[Condition(alpha=0.5)],
+        levels=levels or LEVELS[name],
+        divergence_factor=10,
+    )
+    data = students.DistillationData(problem, np.zeros(15), problem.train_y)
     counted = []
-    table = crossed.train(settings, teaching, noise[:, None], counted.append)
+    table = factorial.train(settings, data, noise[:, None], counted.append)
     assert sum(counted) == len(table["replicate"])
     return table
 
 
 @pytest.mark.parametrize("name", ["linear", "mlp"])
-def test_a_student_does_not_depend_on_its_block(problem, name):
+def test_a_student_does_not_depend_on_its_shard(problem, name):
     whole = train(problem, name, 0, 3)
     rows = np.flatnonzero(whole["noise_level"] == 2)
     part = train(problem, name, 2, 3)
@@ -81,9 +87,9 @@ def test_a_network_starts_at_the_parameters_of_its_level(problem):
     draw = seeds.generator(noise, "noise").standard_normal(45, dtype=np.float32)
     labels = problem.train_y + np.sqrt(0.5 * problem.train_y.var()) * draw
     counts = students.bootstrap_counts(sample, 45, 1.0)
-    alone = family("mlp", "regression")(problem, MLP).train(
-        Batch(np.stack([labels] * 2), np.full(2, start), np.stack([counts] * 2))
-    )
+    network = FAMILIES["mlp"]
+    model = network.model("regression")(problem, network.settings(**MODELS["mlp"]))
+    alone = model.fit(Batch(np.stack([labels] * 2), np.full(2, start), np.stack([counts] * 2)))
     np.testing.assert_allclose(
         table["prediction"][4 * 5 + 2], alone.test_prediction[0], rtol=1e-4, atol=1e-4
     )
@@ -125,17 +131,16 @@ def test_a_figure_shows_components_that_are_negative_or_not_to_be_had():
     whole = table.assign(
         dataset="sound", estimate=table["metric"].map(shares).fillna(table["estimate"])
     )
-    settings = {"experiment": "decomposition", "style": "default", "dpi": 60, "confidence": 0.95}
-    png, pdf = figures_decomposition.draw(settings, table, {"stage": "figures"})
+    png, pdf = drawn("decomposition", table)
     assert png.startswith(b"\x89PNG")
     assert pdf.startswith(b"%PDF")
     # A share below zero has no width, and the others then pass 100 %: none is cut.
-    axes = figures_decomposition._decomposition(pd.concat([table, whole])).axes
+    axes = figures_decomposition._draw(pd.concat([table, whole])).axes
     ends = [max(bar.get_x() + bar.get_width() for bar in ax.patches) for ax in axes]
     assert sorted(ends) == pytest.approx([1.0, 1.1])
     assert all(ax.get_xlim() == pytest.approx((0, 1.1)) for ax in axes)
     empty = table.assign(estimate=np.nan, ci_low=np.nan, ci_high=np.nan)
-    assert figures_decomposition.draw(settings, empty, {"stage": "figures"})[0].startswith(b"\x89")
+    assert drawn("decomposition", empty)[0].startswith(b"\x89")
 
 
 def test_of_the_residual_what_varies_within_a_student_is_shown_apart():

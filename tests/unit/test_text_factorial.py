@@ -1,28 +1,32 @@
-"""Language-model students of a crossed design, on the corpus of the stages' tests."""
+"""Language-model students of a factorial design, on the corpus of the stages' tests."""
 
 import numpy as np
 import pytest
 import torch
 from kduq import artifacts, seeds
-from kduq.conditions import language_conditions
+from kduq.answers.text import evaluate_on_prompts
+from kduq.data.corpus import Example
+from kduq.experiments import EXPERIMENTS
 from kduq.families.lm import training
+from kduq.families.lm.settings import LanguageModelSettings
 from kduq.responses import text as responses
-from kduq.students import text_factorial as crossed
-from kduq.teacher import text as teacher
-from test_language_stages import ASK, DECODING, MODEL, corpus, taught
+from kduq.students import text_factorial as factorial
+from test_text_stages import ASKED, DECODING, MODEL, built, corpus, taught
 
 __all__ = ["corpus", "taught"]
 
 #: Batches are a part of the prompts, so that their order counts.
 STUDENT = MODEL | {"steps": 6, "batch_size": 2}
 RUN = {"experiment": "decomposition", "family": "lm", "dataset": "made_up", "seed": 5}
+CONDITIONS = EXPERIMENTS["decomposition"].text_conditions(None)
 LEVELS = {"initialisation": 3, "bootstrap": 2, "decoding": 4}
 
 
 @pytest.fixture(scope="module")
 def answers(taught, corpus):
-    settings = RUN | {"start": 0, "stop": 3, "decoding": DECODING, "max_length": 48}
-    settings["temperatures"] = [[1.0, 1]]
+    settings = responses.Settings(
+        **RUN, start=0, stop=3, temperatures=[(1.0, 1)], decoding=DECODING, max_length=48
+    )
     table = responses.sample(*taught, settings, corpus, lambda number: None)
     return {
         name: np.array(v, dtype=object) if name == "text" else np.asarray(v)
@@ -31,10 +35,18 @@ def answers(taught, corpus):
 
 
 def distilled(corpus, answers, start, stop, levels=LEVELS):
-    settings = RUN | {"start": start, "stop": stop, "model": STUDENT, "ask": ASK}
-    settings |= {"levels": levels, "conditions": language_conditions("decomposition", {})}
+    settings = factorial.Settings(
+        **RUN,
+        start=start,
+        stop=stop,
+        model=STUDENT,
+        source_files=None,
+        conditions=CONDITIONS,
+        evaluation=ASKED,
+        levels=levels,
+    )
     done = []
-    students, losses = crossed.train(settings, corpus, answers, done.append)
+    students, losses = factorial.train(settings, corpus, answers, done.append)
     assert sum(done) == (stop - start) * levels["initialisation"] * levels["bootstrap"]
     return students, losses
 
@@ -54,7 +66,7 @@ def test_every_combination_answers_every_prompt(whole):
     assert all(seed is None for seed in whole["seed"])
 
 
-def test_a_student_does_not_depend_on_its_block(corpus, answers, whole):
+def test_a_student_does_not_depend_on_its_shard(corpus, answers, whole):
     part, _ = distilled(corpus, answers, 2, 3)
     rows = np.flatnonzero(np.asarray(whole["noise_level"]) == 2)
     assert part["text"] == [whole["text"][row] for row in rows]
@@ -79,15 +91,17 @@ def test_a_student_is_trained_on_its_levels(corpus, answers, whole, level):
     mine = (answers["replicate"] == 2) & (answers["response"] == 0)
     texts = dict(zip(answers["prompt_id"][mine], answers["text"][mine], strict=True))
     rows = seeds.generator(sample, "bootstrap").integers(0, 3, size=3)
-    examples = [training.Example(corpus.prompts[i], (texts[i],), (1.0,)) for i in rows]
-    model, tokenizer = teacher.build(STUDENT, corpus, start)
-    other, _ = teacher.build(STUDENT, corpus, start + 1)
+    examples = [Example(corpus.prompts[i], (texts[i],), (1.0,)) for i in rows]
+    model, tokenizer = built(corpus, start)
+    other, _ = built(corpus, start + 1)
     assert any(
         not torch.equal(a, b) for a, b in zip(model.parameters(), other.parameters(), strict=True)
     )
-    losses = training.train(model, tokenizer, examples, STUDENT, start)
+    losses = training.train(model, tokenizer, examples, LanguageModelSettings(**STUDENT), start)
     decoding = seeds.replicate_seed(5, (*path, "decoding"), 0)
-    said = teacher.ask(model, tokenizer, ASK | {"draws": 4}, corpus, decoding)
+    said = evaluate_on_prompts(
+        model, tokenizer, ASKED.model_copy(update={"draws": 4}), corpus, decoding
+    )
     here = (
         (np.asarray(whole["noise_level"]) == 2)
         & (np.asarray(whole["init_level"]) == 1)
@@ -102,6 +116,6 @@ def test_the_table_is_an_artifact(corpus, answers, tmp_path):
     made_by = artifacts.provenance("students", {}, "0", {})
     artifacts.write(tmp_path / "students.parquet", "students", students, made_by)
     table = artifacts.read(tmp_path / "students.parquet", "students")
-    assert len(table.rows_of(language_conditions("decomposition", {}))[0]) == 6 * 16
+    assert len(table.rows_of(CONDITIONS)[0]) == 6 * 16
     made_by = artifacts.provenance("losses", {}, "0", {})
     artifacts.write(tmp_path / "losses.parquet", "losses", losses, made_by)

@@ -2,15 +2,20 @@
 
 import numpy as np
 import pytest
-from kduq.conditions import language_conditions
+from kduq.answers import GREEDY
+from kduq.answers import text as answers
+from kduq.answers.settings import Evaluation
 from kduq.data.corpus import Corpus
 from kduq.errors import UserError
+from kduq.experiments import EXPERIMENTS
 from kduq.families.lm import models, sampling, training
+from kduq.families.lm.settings import LanguageModelSettings
 from kduq.responses import text as responses
 from kduq.students import text as students
 from kduq.teacher import text as teacher
 
 MODEL = {
+    "family": "lm",
     "source": None,
     "layers": 1,
     "width": 16,
@@ -27,14 +32,17 @@ MODEL = {
     "tokens_per_microbatch": 4096,
     "answers_per_visit": 0,
 }
+#: What a model that is loaded brings along.
+PRETRAINED = dict.fromkeys(["layers", "width", "heads", "vocabulary"])
 DECODING = {"top_k": 0, "top_p": 1.0, "repetition_penalty": 1.0, "max_new_tokens": 16}
-ASK = {
-    "prompts": 4,
-    "draws": 3,
-    "embedding_model": None,
-    "decoding": DECODING,
-    "max_length": 48,
-}
+ASKED = Evaluation(
+    prompts=4,
+    draws=3,
+    embedding_model=None,
+    embedding_files=None,
+    decoding=DECODING,
+    max_length=48,
+)
 RUN = {
     "experiment": "variance_aware",
     "family": "lm",
@@ -42,10 +50,39 @@ RUN = {
     "seed": 5,
 }
 K = 3
-AWARE = language_conditions(
-    "variance_aware",
-    {"k": [K], "method": ["single", "multi_response", "averaging", "variance_weighting"]},
-)
+
+
+def conditions_of(name, **grid):
+    """Conditions of an experiment on text."""
+    experiment = EXPERIMENTS[name]
+    run = {"teacher": "t", "student": "s", "corpora": ["made_up"], "replicates": 2}
+    return experiment.text_conditions(experiment.text_run(**run, **grid))
+
+
+METHODS = ["single", "multi_response", "averaging", "variance_weighting"]
+AWARE = conditions_of("variance_aware", k=[K], method=METHODS)
+
+
+def built(corpus, seed, **changes):
+    settings = LanguageModelSettings(**(MODEL | changes))
+    return models.load_or_create(settings, corpus.texts(), seed)
+
+
+def teacher_settings(**changes):
+    model = MODEL | changes
+    return teacher.Settings(teacher="t", dataset="made_up", seed=1, model=model, source_files=None)
+
+
+def student_settings(start=0, stop=1, conditions=AWARE, evaluation=ASKED, **changes):
+    return students.Settings(
+        **RUN,
+        start=start,
+        stop=stop,
+        model=MODEL | changes,
+        source_files=None,
+        conditions=conditions,
+        evaluation=evaluation,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -60,14 +97,19 @@ def corpus():
 
 @pytest.fixture(scope="module")
 def taught(corpus):
-    settings = {"teacher": "t", "dataset": "made_up", "seed": 1, "model": MODEL}
-    model, tokenizer, _ = teacher.fit(settings, corpus, lambda n: None)
+    model, tokenizer, _ = teacher.fit(teacher_settings(), corpus, lambda n: None)
     return model, tokenizer
 
 
 def given(taught, corpus, start, stop, temperatures=((1.0, K),)):
-    settings = RUN | {"start": start, "stop": stop, "decoding": DECODING, "max_length": 48}
-    settings["temperatures"] = [list(pair) for pair in temperatures]
+    settings = responses.Settings(
+        **RUN,
+        start=start,
+        stop=stop,
+        temperatures=temperatures,
+        decoding=DECODING,
+        max_length=48,
+    )
     table = responses.sample(*taught, settings, corpus, lambda n: None)
     return {
         name: np.array(v, dtype=object) if name == "text" else np.asarray(v)
@@ -76,11 +118,9 @@ def given(taught, corpus, start, stop, temperatures=((1.0, K),)):
 
 
 def distilled(taught, corpus, start, stop, conditions=AWARE, temperatures=((1.0, K),)):
-    settings = RUN | {"start": start, "stop": stop, "model": MODEL, "ask": ASK}
     columns = given(taught, corpus, start, stop, temperatures)
-    return students.train(
-        settings | {"conditions": conditions}, corpus, columns, lambda number: None
-    )
+    settings = student_settings(start, stop, conditions)
+    return students.train(settings, corpus, columns, lambda number: None)
 
 
 def test_responses_are_those_of_their_replicate_prompt_and_number(taught, corpus):
@@ -96,7 +136,7 @@ def test_responses_are_those_of_their_replicate_prompt_and_number(taught, corpus
     assert len(set(mixed["text"][mixed["temperature"] == 0])) == 3  # one likeliest answer each
 
 
-def test_a_student_does_not_depend_on_its_block(taught, corpus):
+def test_a_student_does_not_depend_on_its_shard(taught, corpus):
     whole, curves = distilled(taught, corpus, 0, 3)
     part, _ = distilled(taught, corpus, 1, 2)
     rows = np.flatnonzero(whole["replicate"] == 1)
@@ -106,7 +146,7 @@ def test_a_student_does_not_depend_on_its_block(taught, corpus):
             np.testing.assert_allclose(whole[name][rows], values, atol=1e-6)
         else:
             assert [whole[name][row] for row in rows] == list(values), name
-    size = len(AWARE) * 3 * ASK["draws"] * ASK["prompts"]
+    size = len(AWARE) * 3 * ASKED.draws * ASKED.prompts
     assert len(whole["text"]) == size
     assert set(curves["replicate"]) == {0, 1, 2}
 
@@ -115,11 +155,12 @@ def test_a_student_does_not_draw_with_its_teachers_random_numbers(taught, corpus
     """A student that is the teacher answers as independently of it as another draw does."""
     columns = given(taught, corpus, 0, 60, [(1.0, 2)])
     model, tokenizer = taught
-    asked = dict(ASK, prompts=4, draws=1)
+    once = ASKED.model_copy(update={"draws": 1})
     same, other = 0, 0
     for replicate in range(60):
-        seed = students._Replicate(RUN | {"ask": asked}, corpus, taught, columns, replicate).seed
-        own = teacher.ask(model, tokenizer, asked, corpus, seed)["text"][:3]
+        settings = student_settings(evaluation=once)
+        seed = students._Replicate(settings, corpus, taught, columns, replicate).seed
+        own = answers.evaluate_on_prompts(model, tokenizer, once, corpus, seed)["text"][:3]
         mine = columns["replicate"] == replicate
         first, second = (columns["text"][mine & (columns["response"] == j)] for j in (0, 1))
         same += sum(a == b for a, b in zip(own, first, strict=True))
@@ -143,9 +184,8 @@ def test_all_methods_take_the_same_number_of_steps_and_start_alike(taught, corpu
 
 def test_each_method_learns_what_it_is_called(taught, corpus):
     columns = given(taught, corpus, 0, 1)
-    settings = RUN | {"model": MODEL, "ask": ASK}
-    start = teacher.build(MODEL, corpus, 3)
-    replicate = students._Replicate(settings, corpus, start, columns, 0)
+    start = built(corpus, 3)
+    replicate = students._Replicate(student_settings(), corpus, start, columns, 0)
     single, every, average, weighted = (replicate._pairs(cell) for cell in AWARE)
     by_prompt = {
         corpus.prompts[p]: list(columns["text"][columns["prompt_id"] == p]) for p in range(3)
@@ -180,9 +220,10 @@ def test_centroids_are_weighted_by_the_inverse_variance_of_means():
 
 def test_the_teachers_own_answers_hold_its_exact_distribution(taught, corpus):
     model, tokenizer = taught
-    settings = ASK | {"teacher": "t", "dataset": "made_up", "seed": 1, "draws": 400}
-    table = teacher.answers(model, tokenizer, settings, corpus)
-    greedy = table["draw"] == teacher.GREEDY
+    often = ASKED.model_copy(update={"draws": 400})
+    settings = answers.Settings(teacher="t", dataset="made_up", seed=1, evaluation=often)
+    table = answers.answers(model, tokenizer, settings, corpus)
+    greedy = table["draw"] == GREEDY
     assert greedy.sum() == 4
     first = np.flatnonzero((table["prompt_id"] == 0) & (table["draw"] == 0))[0]
     exact = np.exp(table["support_logprobs"][first])
@@ -199,14 +240,13 @@ def test_the_teachers_own_answers_hold_its_exact_distribution(taught, corpus):
 
 
 def test_initialisation_noise_moves_every_student_from_the_same_start(taught, corpus):
-    cells = language_conditions("student_init", {"init_noise": [0.0, 0.3]})
+    cells = conditions_of("student_init", init_noise=[0.0, 0.3])
     columns = given(taught, corpus, 0, 2, [(0.0, 1)])
-    settings = RUN | {"model": MODEL, "ask": ASK}
-    start = teacher.build(MODEL, corpus, 3)
+    start = built(corpus, 3)
     before = start[0].transformer.wte.weight.detach().clone()
     moved = []
     for number in range(2):
-        replicate = students._Replicate(settings, corpus, start, columns, number)
+        replicate = students._Replicate(student_settings(), corpus, start, columns, number)
         for cell in cells:
             moved.append(replicate.student(cell)[1].loss[0])
     assert (start[0].transformer.wte.weight == before).all()
@@ -221,10 +261,11 @@ def test_what_does_not_fit_is_refused_where_exact_probabilities_are_wanted(taugh
     with pytest.raises(UserError, match="max_length: 48 tokens are too few for the answer 'a rose"):
         sampling.score(model, tokenizer, long.prompts, long.references, 48)
     with pytest.raises(UserError, match="max_new_tokens: found 2, but the supported answer"):
-        asked = ASK | {"decoding": DECODING | {"max_new_tokens": 2}}
-        teacher.ask(model, tokenizer, asked, corpus, 1)
+        brief = ASKED.decoding.model_copy(update={"max_new_tokens": 2})
+        cut = ASKED.model_copy(update={"decoding": brief})
+        answers.evaluate_on_prompts(model, tokenizer, cut, corpus, 1)
     spelled = [["a <|endoftext|> b"]]
-    with pytest.raises(UserError, match="holds the end-of-text token"):
+    with pytest.raises(UserError, match="contains the end-of-text token"):
         sampling.score(model, tokenizer, ["What is red?"], spelled, 48)
 
 
@@ -241,15 +282,13 @@ def test_evaluated_prompts_are_spread_and_at_most_half_held_out():
 
 def test_teacher_and_student_of_different_tokenizers_share_text_alone(tmp_path, corpus):
     own = models.make_tokenizer(["Zwölf Boxkämpfer jagen Viktor", *corpus.texts()], 280)
-    other = MODEL | {"max_length": 64}
+    other = LanguageModelSettings(**(MODEL | {"max_length": 64}))
     models.save(models.create(other, own, 1), own, tmp_path / "student")
-    student = MODEL | {"source": str(tmp_path / "student")}
-    big = teacher.fit(
-        {"teacher": "t", "dataset": "d", "seed": 1, "model": MODEL}, corpus, lambda n: None
-    )
+    big = teacher.fit(teacher_settings(), corpus, lambda n: None)
     assert len(big[1]) != len(own)
     columns = given(big[:2], corpus, 0, 1)
-    settings = RUN | {"start": 0, "stop": 1, "model": student, "ask": ASK, "conditions": AWARE[:1]}
+    pretrained = PRETRAINED | {"source": str(tmp_path / "student")}
+    settings = student_settings(conditions=AWARE[:1], **pretrained)
     table, _ = students.train(settings, corpus, columns, lambda n: None)
     assert len(table["text"]) == 12
     assert not table["diverged"].any()
@@ -257,9 +296,9 @@ def test_teacher_and_student_of_different_tokenizers_share_text_alone(tmp_path, 
 
 def test_a_loaded_teacher_can_be_used_as_it_is(tmp_path, taught, corpus):
     models.save(*taught, tmp_path / "teacher")
-    settings = MODEL | {"source": str(tmp_path / "teacher"), "steps": 0}
-    run = {"teacher": "t", "dataset": "d", "seed": 1, "model": settings}
-    model, tokenizer, losses = teacher.fit(run, corpus, lambda n: None)
+    as_it_is = PRETRAINED | {"source": str(tmp_path / "teacher"), "steps": 0}
+    settings = teacher_settings(**as_it_is)
+    model, tokenizer, losses = teacher.fit(settings, corpus, lambda n: None)
     assert len(losses.step) == 0
     questions = corpus.prompts
     a, b = (

@@ -1,10 +1,10 @@
 import numpy as np
 import pandas as pd
 import pytest
+from drawn_figures import drawn
 from kduq import artifacts
-from kduq import sample_size as planner
 from kduq.artifacts import schemas
-from kduq.figures import sample_size as figures_plan
+from kduq.sample_size import planning
 
 SETTINGS = {
     "target": "mean",
@@ -15,7 +15,10 @@ SETTINGS = {
     "confidence": 0.95,
 }
 FOUND = {"total_effect_noise": (7.0, 9.0), "without_noise": (1.0, 2.0)}
-STYLE = {"style": "default", "dpi": 60}
+
+
+def chosen(**changes):
+    return planning.Settings(**(SETTINGS | changes))
 
 
 def estimates(components, family="linear", dataset="made_up", alpha=0.5):
@@ -33,17 +36,17 @@ def estimates(components, family="linear", dataset="made_up", alpha=0.5):
 
 def planned(components=FOUND, examples=None, **settings):
     scale = examples or {"made_up": (50, 2.0)}
-    return pd.DataFrame(planner.plan(SETTINGS | settings, estimates(components), scale))
+    return pd.DataFrame(planning.plan(chosen(**settings), estimates(components), scale))
 
 
 def test_components_are_summed_by_what_makes_them_less():
-    assert planner.parts(FOUND, False, 2.0) == (7 / 4, 0, 1 / 4)
-    assert planner.parts(FOUND, True, 1.0) == (9, 0, 2)
-    drawn = {"total_effect_decoding": (4.0, 5.0), "without_decoding": (2.0, 3.0)}
-    assert planner.parts(FOUND | drawn, True, 1.0) == (0, 5, 3)
+    assert planning.parts(FOUND, False, 2.0) == (7 / 4, 0, 1 / 4)
+    assert planning.parts(FOUND, True, 1.0) == (9, 0, 2)
+    sampled = {"total_effect_decoding": (4.0, 5.0), "without_decoding": (2.0, 3.0)}
+    assert planning.parts(FOUND | sampled, True, 1.0) == (0, 5, 3)
     # Unbiased estimates may be negative; a variance may not.
-    assert planner.parts(FOUND | {"without_noise": (-1.0, -0.5)}, True, 1.0).rest == 0
-    assert np.isnan(planner.parts(FOUND | {"without_noise": (1.0, np.nan)}, True, 1.0).rest)
+    assert planning.parts(FOUND | {"without_noise": (-1.0, -0.5)}, True, 1.0).rest == 0
+    assert np.isnan(planning.parts(FOUND | {"without_noise": (1.0, np.nan)}, True, 1.0).rest)
 
 
 def test_a_plan_counts_responses_to_every_input():
@@ -62,15 +65,15 @@ def test_a_plan_counts_responses_to_every_input():
 
 
 def test_draws_are_planned_where_answers_are_drawn():
-    drawn = {"total_effect_decoding": (5.0, 6.0), "without_decoding": (3.0, 4.0)}
-    table = planned(FOUND | drawn)
+    sampled = {"total_effect_decoding": (5.0, 6.0), "without_decoding": (3.0, 4.0)}
+    table = planned(FOUND | sampled)
     best = table[(table["width"] == 0.5) & table["optimum"] & (table["pilot"] == "estimate")]
     row = next(best.itertuples())
     assert row.draws > 1
     assert row.responses == 1
     each = 2 + row.responses * 50 * 0.01 + row.draws * 0.1
     assert row.cost == pytest.approx(row.students * each)
-    assert "a draw 0.1" in planner.summary(SETTINGS, table)
+    assert "per draw 0.1" in planning.summary(chosen(), table)
     other = table[~table["optimum"] & (table["pilot"] == "estimate")]
     assert set(other["draws"]) >= {1, 2, 3} - {row.draws}
     assert row.draws not in set(other["draws"])
@@ -96,16 +99,17 @@ def test_the_variance_between_students_is_planned_without_the_pilot():
     ],
 )
 def test_the_table_and_the_figure_say_where_there_is_no_plan(tmp_path, components, width, missing):
-    settings = SETTINGS | {"width": width}
-    values = planner.plan(settings, estimates(components, alpha=np.nan), {"made_up": (50, 2.0)})
-    made_by = artifacts.provenance("plan", settings, "", {})
+    settings = chosen(width=width)
+    values = planning.plan(settings, estimates(components, alpha=np.nan), {"made_up": (50, 2.0)})
+    made_by = artifacts.provenance("plan", settings.model_dump(), "", {})
     artifacts.write(tmp_path / "plan.parquet", "plan", values, made_by)
     table = artifacts.read(tmp_path / "plan.parquet", "plan").table.to_pandas()
-    lines = planner.summary(settings, table).splitlines()
+    lines = planning.summary(settings, table).splitlines()
     runs = [line for line in lines if "made_up" in line]
     assert len(runs) == 2
     assert sum("none" in line for line in runs) == missing
     assert ("none: not with 100000 students" in lines[-1]) == bool(missing)
-    png, pdf = figures_plan.draw(STYLE | {"plan": settings}, table, made_by)
+    wanted = settings.model_dump(exclude={"confidence"})
+    png, pdf = drawn("plan", table, sample_size=wanted)
     assert png.startswith(b"\x89PNG")
     assert pdf.startswith(b"%PDF")

@@ -1,0 +1,73 @@
+"""The size of shards follows from what students cost."""
+
+import pytest
+from configurations import checked
+from kduq.experiments import EXPERIMENTS
+from kduq.experiments.protocol import TabularRun
+from kduq.families import FAMILIES, Workload
+from kduq.study.run import _shard
+from kduq.study.study import Study
+
+STUDENTS = {
+    "network": {"family": "mlp", "hidden": 16, "epochs": 200, "learning_rate": 0.01},
+    "wide": {
+        "family": "mlp",
+        "hidden": 1,
+        "epochs": 1,
+        "learning_rate": 0.01,
+        "batch_size": 512,
+        "max_steps": 1,
+    },
+}
+
+
+def shard(config, experiment, student, dataset, students):
+    run = TabularRun(teacher="any", student=student, replicates=1000)
+    return _shard(config, EXPERIMENTS[experiment], FAMILIES["mlp"], dataset, run, students)
+
+
+@pytest.mark.parametrize("minutes", [0.01, 0.5, 5, 1000])
+def test_a_job_takes_no_longer_than_it_should_and_keeps_no_more_than_fits(minutes):
+    config = checked({"students": STUDENTS, "job_minutes": minutes})
+    for students in (1, 15, 200):
+        size = shard(config, "teacher_noise", "network", "boston_housing", students)
+        table = Workload(404, 14, 102, config.language.prompts, config.language.draws)
+        each = students * FAMILIES["mlp"].seconds(config.students["network"], table)
+        assert size % 2 == 0
+        assert size == 2 or size * each <= 60 * minutes
+        assert size == 200 or 4 * size * each > 60 * minutes or size == 2
+    size = shard(
+        config.model_copy(update={"job_minutes": 1000}), "student_output", "wide", "mnist", 8
+    )
+    assert size * 8 * 140_000 * 72 <= 1e9
+
+
+@pytest.mark.parametrize("name", ["default", "paper"])
+def test_jobs_of_a_study_take_about_the_time_that_they_should(name):
+    presets = [] if name == "default" else [name]
+    whole = checked(*presets)
+    fewer = checked(*presets, {"job_minutes": whole.job_minutes / 10})
+    jobs, more = (
+        sum(target.stage == "students" for target in Study(config).targets.values())
+        for config in (whole, fewer)
+    )
+    assert 2 * jobs < more < 10 * jobs
+    one_size = {"teacher_noise": {"families": {"mlp": {"shard": 10}}}}
+    study = Study(checked(*presets, {"experiments": one_size}))
+    assert "teacher_noise/mlp/diabetes/students/000010-000020.parquet" in study.targets
+
+
+def test_more_replicates_leave_the_shards_that_are_there():
+    config = checked()
+    more = {}
+    for experiment in EXPERIMENTS:
+        more[experiment] = {"families": {}}
+        for family, run in config.runs(experiment).items():
+            levels = {"levels": {"noise": 2 * run.total}}
+            doubled = levels if hasattr(run, "levels") else {"replicates": 2 * run.total}
+            more[experiment]["families"][family] = doubled
+
+    def shards(*overlays):
+        return {path for path in Study(checked(*overlays)).targets if "/students/" in path}
+
+    assert shards() < shards({"experiments": more})
