@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from checkouts import LANGUAGE, TINY, Checkout, artifacts
 
-#: Linear students alone, in three blocks.
+#: Linear students alone, in three shards.
 LINES = {
     **TINY,
     "experiments": TINY["experiments"]
@@ -22,7 +22,7 @@ LINES = {
         "variance_aware": None,
     },
 }
-#: The same and one block of language models, as small as can be.
+#: The same and one shard of language models, as small as can be.
 STUDY = {
     **LANGUAGE,
     "study": "cluster",
@@ -39,8 +39,8 @@ ESTIMATES = f"{RESULTS}/teacher_noise/linear/boston_housing/estimates.parquet"
 STUDENTS = f"{RESULTS}/teacher_noise/linear/boston_housing/students"
 FIRST = f"{STUDENTS}/000000-000002.parquet"
 RESPONSES = [
-    f"{RESULTS}/teacher_noise/linear/boston_housing/responses/{block}.parquet"
-    for block in ("000000-000002", "000002-000004", "000004-000006")
+    f"{RESULTS}/teacher_noise/linear/boston_housing/responses/{shard}.parquet"
+    for shard in ("000000-000002", "000002-000004", "000004-000006")
 ]
 
 
@@ -84,18 +84,18 @@ def test_a_study_through_slurm_is_the_local_study_byte_for_byte(cluster):
     assert "student_output/lm/ambiguous_facts/students/000000-000002.parquet" in local
 
 
-def test_responses_and_students_of_a_block_can_be_one_job(cluster, reference):
+def test_responses_and_students_of_a_shard_can_be_one_job(cluster, reference):
     cluster.configure(LINES)
     profile = cluster.path / "profiles/slurm/config.yaml"
     # The example in the profile, without its comment signs.
     text = re.sub(
-        r"^# (groups:|  \w+: (?:language_)?block)$", r"\1", profile.read_text(), flags=re.M
+        r"^# (groups:|  \w+: (?:language_)?shard)$", r"\1", profile.read_text(), flags=re.M
     )
     assert text.count("\n  ") == 4
     profile.write_text(text)
     code, text = cluster.submit(ESTIMATES)
     assert code == 0, text
-    # The teacher, three blocks, and the estimates.
+    # The teacher, three shards, and the estimates.
     assert len(re.findall(r"has been submitted with SLURM", text)) == 5
     assert artifacts(cluster.path / RESULTS) == reference
 
@@ -217,7 +217,7 @@ def test_jobs_that_outlive_a_killed_run_are_not_taken_for_those_of_other_setting
 
 @contextmanager
 def in_the_queue(cluster, *arguments):
-    """A run that has all responses and one block of students, and waits for the others."""
+    """A run that has all responses and one shard of students, and waits for the others."""
     cluster.configure(LINES)
     code, text = cluster.submit(FIRST, *RESPONSES)
     assert code == 0, text

@@ -152,9 +152,9 @@ def progress(total: int, unit: str) -> Iterator[Any]:
 class Stage(Protocol):
     """What the module of a stage offers: one lane's way along this piece of the road.
 
-    Tables and text are two lanes with the same stages under the same names: ``kduq.students.tabular``
-    and ``kduq.students.text``. The plan says which module makes an artifact, and the stage's entry
-    script calls it.
+    Tables and text are two lanes with the same stages under the same names, for example
+    ``kduq.students.tabular`` and ``kduq.students.text``. The plan says which module makes an
+    artifact, and the stage's entry script calls it.
 
     Attributes
     ----------

@@ -103,7 +103,7 @@ def _variances(ax: Axes, cells: pd.DataFrame, experiment: str) -> float:
         ax.set_xlim(places[0] - 0.6, places[-1] + 0.6)
     ax.set_xlabel(_AXES[axis])
     ax.grid(visible=False, axis="x")
-    if placed["method"].nunique() > 1:
+    if len(set(placed["method"].dropna())) > 1:
         _name_methods(ax, placed)
     return float(own["estimate"].iloc[-1]) if len(own) else np.nan
 

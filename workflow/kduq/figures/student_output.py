@@ -87,8 +87,8 @@ def _entropies(ax: Axes, cells: pd.DataFrame) -> None:
 
 def _prepare(settings: FigureSettings, inputs: Inputs) -> Drawn:
     part = inputs.read_all("estimates").table.to_pandas()
-    note = f"Below a group: its test inputs, for the teacher and for students of hard labels. {drawing.interval_note(settings)}"
-    return Drawn(lambda: _draw(part), note)
+    units = "Below a group: its test inputs, for the teacher and for students of hard labels."
+    return Drawn(lambda: _draw(part), f"{units} {drawing.interval_note(settings)}")
 
 
 FIGURE = FigureKind(

@@ -87,7 +87,9 @@ def nearest(centroids: np.ndarray, embedded: np.ndarray) -> np.ndarray:
 
 
 def weighted_centroids(responses: np.ndarray, own: np.ndarray) -> np.ndarray:
-    """Inverse-variance mix of the teacher's centroid and the student's own (Cui & Pei 2026, section 7).
+    """Inverse-variance mix of the teacher's centroid and the student's own.
+
+    See Cui & Pei (2026), section 7.
 
     Parameters
     ----------
