@@ -80,7 +80,7 @@ def provenance(
         SHA-256 of each input file, keyed by its path inside the study.
     lineage : str
         Digest of the settings and the code of the artifact and of all that it is made from; see
-        `kduq.study.planned.lineages`.
+        `kduq.study.target.lineage`.
 
     Returns
     -------
@@ -236,7 +236,7 @@ def check_lineage(
     root : path
         Folder of the study.
     planned : mapping of str to str
-        Lineage of each artifact, by its path inside the study; see `kduq.study.planned.lineages`.
+        Lineage of each artifact, by its path inside the study; see `kduq.study.target.lineage`.
 
     Raises
     ------
