@@ -15,7 +15,7 @@ __all__ = ["__version__", "open_study"]
 
 def __getattr__(name: str) -> Any:
     if name == "open_study":
-        # Imported when it is asked for: it brings pandas and pyarrow.
+        # Imported on first use: it imports pandas and pyarrow.
         from kduq.reading import open_study  # noqa: PLC0415
 
         return open_study

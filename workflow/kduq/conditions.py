@@ -1,4 +1,4 @@
-"""The vocabulary of designs: conditions, and the factors that a factorial design crosses."""
+"""The vocabulary of designs: conditions, and the factors of a factorial design."""
 
 from collections.abc import Mapping
 
@@ -10,13 +10,13 @@ from kduq.config.fields import StrictModel
 class Condition(StrictModel):
     """What an experiment varies between students: the condition columns of every table.
 
-    What does not apply to an experiment is None.
+    A column that does not apply to an experiment is None.
     """
 
     model_config = ConfigDict(frozen=True)
 
     method: str | None = None
-    """How the teacher's k responses to an input become what a student learns."""
+    """How the teacher's k responses to an input are turned into a student's label."""
     alpha: float | None = None
     """Noise variance of one response over Var(y_train)."""
     k: int | None = None
@@ -31,7 +31,7 @@ class Condition(StrictModel):
     """Temperature of the teacher's responses."""
 
 
-#: Factors of a factorial design, in the order of its layout, the slowest first.
+#: Factors of a factorial design in the order of its layout, the slowest first.
 FACTORS = ("noise", "initialisation", "bootstrap", "decoding")
 #: The factor whose levels are cut into shards, as replicates are elsewhere.
 SHARDED_FACTOR = "noise"
@@ -41,10 +41,10 @@ LEVEL_COLUMNS = {
     "initialisation": "init_level",
     "bootstrap": "bootstrap_level",
 }
-#: Column of the draws of a language model's answers: the levels of its last factor.
+#: Column of the draws of a language model's answers, which are the levels of decoding.
 DRAW_COLUMN = "draw"
 
 
 def in_order(levels: Mapping[str, int]) -> dict[str, int]:
-    """Levels by factor in the order of `FACTORS`; settings that were stored have lost theirs."""
+    """Levels by factor in the order of `FACTORS`, which settings read from JSON have lost."""
     return {factor: levels[factor] for factor in FACTORS if factor in levels}

@@ -1,4 +1,4 @@
-"""Results of a study, for readers: tables, figures and how they were made."""
+"""Results of a study, for readers: tables, figures and their provenance."""
 
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,7 +13,7 @@ from kduq.errors import ArtifactError, UserError
 
 @dataclass(frozen=True)
 class StudyResults:
-    """What lies in the folder of a study; see `open_study`.
+    """The results in the folder of a study; see `open_study`.
 
     Attributes
     ----------
@@ -25,11 +25,13 @@ class StudyResults:
 
     @cached_property
     def estimates(self) -> pd.DataFrame:
-        """All estimates, one row each; of a study that has not been finished those of each run."""
+        """All estimates, one per row; of an unfinished study those of the finished runs."""
         gathered = self.root / "estimates.parquet"
         files = [gathered] if gathered.is_file() else self._estimates_of_runs()
         if not files:
-            raise ArtifactError(f"{gathered}: there are no estimates yet; make them with snakemake")
+            raise ArtifactError(
+                f"{gathered}: there are no estimates yet; run the study: snakemake reproduce-all"
+            )
         return artifacts.read_all(files, "estimates").table.to_pandas()
 
     @cached_property
@@ -39,7 +41,7 @@ class StudyResults:
 
     @property
     def figures(self) -> dict[str, Path]:
-        """Paths of the figures by name, as PNG; a PDF of the same name lies beside each."""
+        """Paths of the figures by name, as PNG; beside each is a PDF of the same name."""
         return {path.stem: path for path in sorted((self.root / "figures").glob("*.png"))}
 
     @cached_property
@@ -60,7 +62,7 @@ class StudyResults:
         return list(names.itertuples(index=False, name=None))
 
     def students(self, experiment: str, family: str, dataset: str) -> pd.DataFrame:
-        """Read the students that the estimates of a run were made from.
+        """Read the students from which the estimates of a run were computed.
 
         Parameters
         ----------
@@ -71,7 +73,7 @@ class StudyResults:
         -------
         pandas.DataFrame
             One row per student, with its condition, seed, errors and predictions; of language
-            models one row per answer where answers stand in this table.
+            models one row per answer.
 
         Raises
         ------
@@ -86,7 +88,7 @@ class StudyResults:
             raise UserError(
                 f"{self.root}: has no run {run}; allowed: {', '.join(map(str, self.runs()))}"
             )
-        # Not what lies in the folder: it may hold students of a former, larger study.
+        # Not all files of the folder: it may hold students of a former, larger study.
         inputs = self.provenance(estimates)["inputs"]
         files = [self.root / name for name in inputs if "/students/" in name]
         return artifacts.read_all(files, "students").table.to_pandas()
@@ -108,12 +110,12 @@ class StudyResults:
         Raises
         ------
         ArtifactError
-            If the file is missing, damaged or no table of this project.
+            If the file is missing, damaged or not a table of this project.
         """
         return artifacts.read(self.root / path, self.provenance(path)["stage"])
 
     def provenance(self, path: str = "estimates.parquet") -> dict[str, Any]:
-        """Read how an artifact was made: settings, code, seed, inputs and versions of packages.
+        """Read the provenance of an artifact: settings, code, seed, inputs, versions of packages.
 
         Parameters
         ----------
@@ -128,7 +130,7 @@ class StudyResults:
         Raises
         ------
         ArtifactError
-            If the file is missing, damaged or was not made by this project.
+            If the file is missing, damaged or was not written by this project.
         """
         return artifacts.read_provenance(self.root / path)
 
@@ -139,7 +141,7 @@ class StudyResults:
 def open_study(folder: str | Path) -> StudyResults:
     """Open the results of a study for reading.
 
-    Nothing is read before it is asked for, and everything that is read is checked.
+    Files are read on first use, and each is checked when it is read.
 
     Parameters
     ----------
@@ -175,9 +177,9 @@ def open_study(folder: str | Path) -> StudyResults:
     root = Path(folder)
     if not any((root / "examples").glob("*.parquet")):
         studies = {str(path.parent) for path in root.parent.glob("*/examples")}
-        found = ", ".join(sorted(studies - {str(root)})) or "none"
+        siblings = ", ".join(sorted(studies - {str(root)})) or "none"
         raise UserError(
             f"{root}: not the folder of a study (it has no examples/*.parquet); studies beside it: "
-            f"{found}; make one with: snakemake reproduce-all"
+            f"{siblings}; run one with: snakemake reproduce-all"
         )
     return StudyResults(root)

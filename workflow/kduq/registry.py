@@ -1,4 +1,4 @@
-"""Registries: the one place where each kind of thing is picked by its name."""
+"""Registries: the one place where a family, an experiment and so on is selected by its name."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Protocol, TypeVar
@@ -8,7 +8,7 @@ from kduq.errors import UserError
 
 
 class Named(Protocol):
-    """Something that a registry lists."""
+    """An entry of a registry."""
 
     @property
     def name(self) -> str:
@@ -20,47 +20,47 @@ T = TypeVar("T", bound=Named)
 
 
 class Registry(Mapping[str, T]):
-    """Things of one kind by name, in the order in which they were listed.
+    """Entries of one kind by name, in the order in which they were listed.
 
     Parameters
     ----------
     kind : str
-        What the things are, for messages, such as "experiment".
-    things : iterable
+        What the entries are, for messages, such as "experiment".
+    entries : iterable
         Each with a name of its own.
 
     Raises
     ------
     ValueError
-        If two things have one name.
+        If two entries have the same name.
     """
 
-    def __init__(self, kind: str, things: Iterable[T]) -> None:
+    def __init__(self, kind: str, entries: Iterable[T]) -> None:
         self._kind = kind
-        self._things: dict[str, T] = {}
-        for thing in things:
-            if thing.name in self._things:
-                raise ValueError(f"two of kind {kind} are named '{thing.name}'")
-            self._things[thing.name] = thing
+        self._entries: dict[str, T] = {}
+        for entry in entries:
+            if entry.name in self._entries:
+                raise ValueError(f"two entries of kind {kind} are named '{entry.name}'")
+            self._entries[entry.name] = entry
 
     def __getitem__(self, name: str) -> T:
         try:
-            return self._things[name]
+            return self._entries[name]
         except KeyError:
             raise UserError(
-                f"'{name}' is not a known {self._kind}; allowed: {alternatives(self._things)}"
-                f"{suggestion(str(name), self._things)}"
+                f"'{name}' is not a known {self._kind}; allowed: {alternatives(self._entries)}"
+                f"{suggestion(str(name), self._entries)}"
             ) from None
 
     def get(self, name: str, default: Any = None) -> Any:
-        """The thing of a name, or the default, where subscripting would raise a UserError."""
-        return self._things.get(name, default)
+        """The entry of a name, or the default, where subscripting would raise a UserError."""
+        return self._entries.get(name, default)
 
     def __contains__(self, name: object) -> bool:
-        return name in self._things
+        return name in self._entries
 
     def __iter__(self) -> Iterator[str]:
-        return iter(self._things)
+        return iter(self._entries)
 
     def __len__(self) -> int:
-        return len(self._things)
+        return len(self._entries)

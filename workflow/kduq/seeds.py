@@ -1,17 +1,17 @@
 """One tree of seeds: root -> experiment, family, dataset -> replicate -> role.
 
-Every random number of a study comes from this tree, so different replicates never share a
-stream, and the same replicate draws the same numbers whatever block, job or core computes it.
-Conditions of an experiment (alpha, k, method, initialisation noise, sample fraction) are not
-levels of the tree: within a replicate they share their random numbers, so that conditions are
-compared on the same draws (common random numbers).
+Every random number of a study comes from this tree. Different replicates never share a stream, and
+the same replicate draws the same numbers whatever shard, job or core computes it. Conditions of an
+experiment (alpha, k, method, initialisation noise, sample fraction) are not levels of the tree.
+Within a replicate they share their random numbers, so that conditions are compared on the same
+draws (common random numbers).
 """
 
 import hashlib
 
 import numpy as np
 
-#: What a stream is used for. The numbers are part of the contract: changing one changes results.
+#: Uses of a stream. The numbers are part of the contract: changing one changes results.
 ROLES = {
     "noise": 0,
     "init": 1,
@@ -60,7 +60,7 @@ def generator(seed: int, role: str, index: int = 0) -> np.random.Generator:
     role : str
         A key of `ROLES`.
     index : int
-        Number of the stream within the role, for example of a response or a pilot student.
+        Number of the stream within the role, for example the number of a response or pilot.
 
     Returns
     -------

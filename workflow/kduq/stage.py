@@ -1,4 +1,4 @@
-"""What all stages share: settings that are passed on as they are, inputs by role, and outputs."""
+"""What all stages share: typed settings, inputs by role, and outputs."""
 
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -33,7 +33,7 @@ class RunSettings(StageSettings):
 
     @property
     def path(self) -> tuple[str, str, str]:
-        """Names on the way from the root of the tree of seeds to the run; see `kduq.seeds`."""
+        """Path of the run in the tree of seeds; see `kduq.seeds`."""
         return self.experiment, self.family, self.dataset
 
 
@@ -43,7 +43,7 @@ class ShardSettings(RunSettings):
     start: int
     """First replicate, or level of the sharded factor."""
     stop: int
-    """First one that is no longer part of the shard."""
+    """The first one after the shard."""
 
     @property
     def replicates(self) -> range:
@@ -58,7 +58,7 @@ class Inputs:
     Attributes
     ----------
     paths : mapping of str to sequence of str
-        Files of each role; a role has the name of the stage that made it, unless said otherwise.
+        Files of each role; a role has the name of the stage that wrote them unless stated.
     """
 
     paths: Mapping[str, Sequence[str]]
@@ -78,15 +78,15 @@ class Inputs:
 
 @dataclass(frozen=True)
 class Outputs:
-    """Where a stage writes, and with which provenance.
+    """Files that a stage writes, and their provenance.
 
     Attributes
     ----------
     paths : mapping of str to str
         Files, and folders, by name.
     describe : callable
-        Gives the provenance of all of them, see `kduq.artifacts.provenance`; called when the first
-        is written, it fails if an input has been replaced since it was read.
+        Returns the provenance of all of them; see `kduq.artifacts.provenance`. It is called when
+        the first is written, and fails if an input has been replaced since it was read.
     """
 
     paths: Mapping[str, str]
@@ -104,11 +104,11 @@ class Outputs:
         Parameters
         ----------
         stage : str
-            Whose table it is.
+            Stage of the table.
         columns : mapping of str to array_like
             See `kduq.artifacts.write`.
         name : str, optional
-            Of the output; the stage's if left out.
+            Name of the output; the stage's if left out.
         """
         provenance = {**self.provenance, "stage": stage}
         if self._files and stage == self.provenance["stage"]:
@@ -116,13 +116,13 @@ class Outputs:
         artifacts.write(self.paths[name or stage], stage, columns, provenance)
 
     def write_bytes(self, name: str, data: bytes) -> None:
-        """Write a file that is no table and carries its provenance itself."""
+        """Write a file that is not a table and contains its provenance."""
         with files.atomic(self.paths[name]) as temporary:
             temporary.write_bytes(data)
 
     @contextmanager
     def folder(self, name: str) -> Iterator[Path]:
-        """Give a folder to fill; the stage's own table, written later, lists its files."""
+        """Yield a folder to fill; the stage's own table, written later, lists its files."""
         path = Path(self.paths[name])
         with files.atomic_folder(path) as folder:
             yield folder
@@ -131,29 +131,29 @@ class Outputs:
 
 @contextmanager
 def progress(total: int, unit: str) -> Iterator[Any]:
-    """A bar in the job's log.
+    """A progress bar in the job's log.
 
     Parameters
     ----------
     total : int
         Units of work.
     unit : str
-        What they are, in the singular.
+        Name of the unit, in the singular.
 
     Yields
     ------
     callable
-        To be told how many units have been done since the last call.
+        Called with the number of units done since the last call.
     """
     with tqdm(total=total, unit=unit, file=sys.stderr, mininterval=5) as bar:
         yield bar.update
 
 
 class Stage(Protocol):
-    """What the module of a stage offers: one lane's way along this piece of the road.
+    """What the module of a stage offers in one lane.
 
     Tables and text are two lanes with the same stages under the same names, for example
-    ``kduq.students.tabular`` and ``kduq.students.text``. The plan says which module makes an
+    ``kduq.students.tabular`` and ``kduq.students.text``. The plan says which module builds an
     artifact, and the stage's entry script calls it.
 
     Attributes
@@ -174,11 +174,11 @@ class Stage(Protocol):
         inputs : Inputs
             Artifacts by role.
         outputs : Outputs
-            Where to write.
+            Files to write.
 
         Raises
         ------
         UserError
-            If a user's mistake stands in the way.
+            If the user has to correct something first.
         """
         ...

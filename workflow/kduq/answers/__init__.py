@@ -1,4 +1,4 @@
-"""Stage ``answers``: what a language model answers to the evaluated prompts."""
+"""Stage ``answers``: a teacher's own answers to the evaluated prompts."""
 
-#: Number of the draw that is a model's greedy answer.
+#: Value of the column draw for a model's greedy answer.
 GREEDY = -1

@@ -6,24 +6,24 @@ from kduq.teacher.settings import TeacherSettings
 
 
 class Evaluation(StrictModel):
-    """How a language model is asked the evaluated prompts."""
+    """How a language model answers the evaluated prompts."""
 
     prompts: int
-    """Number of the prompts."""
+    """Number of evaluated prompts."""
     draws: int
-    """Answers that it samples to each of them."""
+    """Answers that it samples per prompt."""
     embedding_model: str | None
     """Folder or hub name of a sentence-transformers model; None for all-MiniLM-L6-v2."""
     embedding_files: str | None
-    """Digest of what lies in that folder; None for no folder."""
+    """Digest of the files in that folder; None for no folder."""
     decoding: Decoding
     """How answers are sampled."""
     max_length: int
-    """Tokens of a prompt with its answer."""
+    """Tokens of a prompt and its answer together."""
 
 
 class TextSettings(TeacherSettings):
     """What decides a teacher's own answers."""
 
     evaluation: Evaluation
-    """How it is asked."""
+    """How it answers the evaluated prompts."""

@@ -1,4 +1,4 @@
-"""Stage ``answers`` of text: what the teacher itself answers to the evaluated prompts."""
+"""Stage ``answers`` of text: the teacher's own answers to the evaluated prompts."""
 
 from typing import Any
 
@@ -27,14 +27,14 @@ def run(settings: Settings, inputs: Inputs, outputs: Outputs) -> None:
 def answers(
     model: Model, tokenizer: Tokenizer, settings: Settings, corpus: Corpus
 ) -> dict[str, Any]:
-    """The teacher's own answers, with which those of its students are compared.
+    """The teacher's own answers, with which its students' answers are compared.
 
     Parameters
     ----------
     model, tokenizer
         The teacher.
     settings : Settings
-        How it is asked.
+        How it answers.
     corpus : Corpus
         The prompts.
 
@@ -55,47 +55,47 @@ def evaluate_on_prompts(
     seed: int,
     greedy: bool = False,
 ) -> dict[str, Any]:
-    """Ask a model the evaluated prompts.
+    """Let a model answer the evaluated prompts.
 
     Parameters
     ----------
     model, tokenizer
         Teacher or student.
     evaluation : Evaluation
-        How it is asked.
+        Number of prompts and draws, and how answers are sampled.
     corpus : Corpus
         The prompts.
     seed : int
-        Of the model's decoding.
+        Seed of the model's decoding.
     greedy : bool
-        Whether its greedy answer is asked for too, as draw `GREEDY`.
+        Whether to add its greedy answer, as draw `GREEDY`.
 
     Returns
     -------
     dict of str to array or list
         The columns that every answer has, by prompt and then by draw.
     """
-    chosen = corpus.evaluated(evaluation.prompts)
-    questions = [corpus.prompts[i] for i in chosen]
+    prompt_ids = corpus.evaluated(evaluation.prompts)
+    questions = [corpus.prompts[i] for i in prompt_ids]
     length, decoding = evaluation.max_length, evaluation.decoding
     entries = [
-        (int(chosen[a.prompt]), a.draw, a)
+        (int(prompt_ids[a.prompt]), a.draw, a)
         for a in sampling.answer(
             model, tokenizer, questions, evaluation.draws, decoding, 1.0, seed, length
         )
     ]
     if greedy:
         entries += [
-            (int(chosen[a.prompt]), GREEDY, a)
+            (int(prompt_ids[a.prompt]), GREEDY, a)
             for a in sampling.answer(model, tokenizer, questions, 1, decoding, 0.0, seed, length)
         ]
     entries.sort(key=lambda entry: entry[:2])
     support: dict[int, list[float]] = {}
     check_max_new_tokens(tokenizer, evaluation, corpus)
     if corpus.has_answer_distribution:
-        references = [corpus.references[i] for i in chosen]
+        references = [corpus.references[i] for i in prompt_ids]
         scores = sampling.score(model, tokenizer, questions, references, length)
-        support = {int(i): values.tolist() for i, values in zip(chosen, scores, strict=True)}
+        support = {int(i): values.tolist() for i, values in zip(prompt_ids, scores, strict=True)}
     texts = [a.text for _, _, a in entries]
     return {
         "prompt_id": np.array([prompt for prompt, _, _ in entries], np.int32),
@@ -112,21 +112,21 @@ def evaluate_on_prompts(
 
 
 def check_max_new_tokens(tokenizer: Tokenizer, evaluation: Evaluation, corpus: Corpus) -> None:
-    """Refuse to sample answers that are cut before the longest supported one could end.
+    """Refuse a limit on new tokens at which the longest supported answer would be cut.
 
     Parameters
     ----------
     tokenizer : transformers tokenizer
         The model's.
     evaluation : Evaluation
-        How it is asked.
+        Its decoding has the limit.
     corpus : Corpus
-        Only one with an answer distribution is checked.
+        Only a corpus with an answer distribution is checked.
 
     Raises
     ------
     UserError
-        If a supported answer takes more tokens.
+        If a supported answer has more tokens.
     """
     if corpus.has_answer_distribution:
         references = (text for group in corpus.references for text in group)

@@ -1,7 +1,7 @@
-"""Artifacts: tables, their schemas and provenance, and files that appear whole or not at all.
+"""Artifacts: tables, their schemas and provenance, and files that are written whole or not at all.
 
 Use it as ``from kduq import artifacts``, then ``artifacts.read(path, stage)``. The function
-`provenance` has the name of the module that it stands in.
+`provenance` has the name of its module.
 """
 
 from kduq.artifacts.canonical import canonical_json

@@ -1,4 +1,4 @@
-"""JSON text that equal values share."""
+"""JSON text that is the same for equal values."""
 
 import json
 

@@ -1,4 +1,4 @@
-"""Files that appear whole or not at all, and their digests."""
+"""Files that are written whole or not at all, and their digests."""
 
 import contextlib
 import errno
@@ -15,12 +15,12 @@ import psutil
 
 from kduq.errors import UserError
 
-#: Called before a file or folder takes its final name; what one of them raises keeps it from that.
-#: A job registers `kduq.runtime.liveness.ensure_current` here.
+#: Called before a file or folder gets its final name; an exception keeps it from getting it. A job
+#: registers `kduq.runtime.liveness.ensure_current` here.
 before_commit: list[Callable[[], None]] = []
-#: How a digest stands in a file, by its format.
+#: Comment that holds a file's digest, by format: what precedes and what follows the digest.
 _COMMENTS = {".pdf": (b"% sha256 ", b"\n"), ".html": (b"\n<!-- sha256 ", b" -->\n")}
-#: What a file system says that is full or may not be written.
+#: Errors of a file system that is full or must not be written to.
 REFUSALS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
 
 
@@ -37,7 +37,7 @@ def digests_below(folder: Path) -> dict[str, str]:
 
 
 def folder_digest(folder: Path | str | None) -> str | None:
-    """Return one digest of the names and contents of the files that lie directly in a folder.
+    """Return one digest of the names and contents of the files directly in a folder.
 
     Parameters
     ----------
@@ -47,8 +47,8 @@ def folder_digest(folder: Path | str | None) -> str | None:
     Returns
     -------
     str or None
-        SHA-256 in hexadecimal; None without a folder, or if there is no such folder or no file in
-        it. A digest is kept for as long as sizes and times of the files stay the same.
+        SHA-256 in hexadecimal; None without a folder, or if it does not exist or has no file. A
+        digest is reused while sizes and times of the files stay the same.
     """
     path = Path(folder).expanduser() if folder else None
     if path is None or not path.is_dir():
@@ -79,7 +79,7 @@ def sealed(data: bytes, suffix: str) -> bytes:
     Returns
     -------
     bytes
-        What `unsealed` takes apart.
+        The input of `unsealed`.
     """
     before, after = _COMMENTS[suffix]
     return data + before + hashlib.sha256(data).hexdigest().encode() + after
@@ -91,7 +91,7 @@ def unsealed(data: bytes, suffix: str) -> bytes:
     Raises
     ------
     ValueError
-        If there is none, or it is that of other data.
+        If there is no digest, or it is the digest of other data.
     """
     before, after = _COMMENTS[suffix]
     content = data[: -len(before) - 64 - len(after)]
@@ -110,7 +110,7 @@ def unwritable(path: Path | str, error: OSError) -> UserError:
     reason = os.strerror(error.errno) if error.errno else str(error)
     return UserError(
         f"{path}: cannot be written ({reason}); make room or give write permission, "
-        "then run the same command again: what was finished is kept"
+        "then run the same command again; finished files are kept"
     )
 
 
@@ -129,12 +129,12 @@ def _sweep(path: Path, stem: str, suffix: str) -> None:
 
 @contextlib.contextmanager
 def atomic_folder(path: Path | str) -> Iterator[Path]:
-    """Give a temporary folder beside ``path`` and put it in its place when the block ends well.
+    """Yield a temporary folder beside ``path`` and rename it if no exception is raised.
 
     Parameters
     ----------
     path : path
-        The folder to write; one that is there is replaced.
+        The folder to write; an existing one is replaced.
 
     Yields
     ------
@@ -163,7 +163,7 @@ def atomic_folder(path: Path | str) -> Iterator[Path]:
 
 @contextlib.contextmanager
 def atomic(path: Path | str) -> Iterator[Path]:
-    """Give a temporary name beside ``path`` and rename it when the block ends well.
+    """Yield a temporary name beside ``path`` and rename the file if no exception is raised.
 
     Parameters
     ----------
@@ -173,8 +173,8 @@ def atomic(path: Path | str) -> Iterator[Path]:
     Yields
     ------
     pathlib.Path
-        A name of the same suffix, unique to this process, so that a late orphan of a killed run
-        and its rerun never write to the same file.
+        A name of the same suffix, unique to this process: a job that outlived a killed run and
+        the same job of the next run never write to the same file.
 
     Raises
     ------

@@ -1,7 +1,7 @@
-"""Fingerprints of library code: what a stage's output depends on, without comments.
+"""Fingerprints of the code that a stage's output depends on, without comments.
 
 A stage's code is its entry script, the modules that are named beside it (those of its family, which
-are imported by name), and all that they import from this package, except `SKIPPED`.
+are imported by name), and all modules of this package that these import, except `SKIPPED`.
 """
 
 import ast
@@ -12,8 +12,8 @@ from pathlib import Path
 
 #: Folder of this package.
 PACKAGE = Path(__file__).parents[1]
-#: Rooms that read, write and plan. They change no number: what they decide (settings, schema,
-#: paths) stands in a job's parameters beside the fingerprint.
+#: Packages that read, write and plan. They change no number: what they decide (settings, schema,
+#: paths) is in a job's parameters beside the fingerprint.
 _ROOMS = (
     "kduq.artifacts",
     "kduq.config",
@@ -34,10 +34,10 @@ _REGISTRIES = (
     "kduq.figures",
     "kduq.registry",
 )
-#: Modules that belong to no fingerprint, and whose imports are not followed. Of a room this
-#: includes the modules inside; of a registry it is the package's own ``__init__`` alone.
+#: Modules that belong to no fingerprint, and whose imports are not followed. Of `_ROOMS` this
+#: includes the modules inside; of `_REGISTRIES` only the package's own ``__init__``.
 SKIPPED = (*_ROOMS, *_REGISTRIES)
-#: Comments and white space of C++; no string of ours holds "//", "/*" or a space that counts.
+#: Comments and white space of C++. No string literal in our sources contains "//", "/*" or spaces.
 _CPP_BLANK = re.compile(r"//[^\n]*|/\*.*?\*/|[ \t]+", re.DOTALL)
 
 
@@ -60,20 +60,20 @@ def _is_skipped(name: str) -> bool:
 
 def _imports(tree: ast.AST) -> set[str]:
     """Modules of this package that a syntax tree imports, at its top or inside functions."""
-    found: set[str] = set()
+    imported: set[str] = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
-            found.update(alias.name for alias in node.names)
+            imported.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            found.add(node.module)
-            found.update(f"{node.module}.{alias.name}" for alias in node.names)
+            imported.add(node.module)
+            imported.update(f"{node.module}.{alias.name}" for alias in node.names)
     root = PACKAGE.name
-    own = {name for name in found if name.startswith(f"{root}.") and not _is_skipped(name)}
+    own = {name for name in imported if name.startswith(f"{root}.") and not _is_skipped(name)}
     return {name for name in own if _module_file(name) is not None}
 
 
 class _WithoutTypeChecking(ast.NodeTransformer):
-    """Leaves out what only a type checker reads: the bodies of ``if TYPE_CHECKING:``."""
+    """Removes what only a type checker reads: the bodies of ``if TYPE_CHECKING:``."""
 
     def visit_If(self, node: ast.If) -> ast.AST | list[ast.stmt]:
         self.generic_visit(node)
@@ -127,9 +127,9 @@ def fingerprint(script: str, *modules: str) -> str:
     -------
     str
         16 hexadecimal digits. Comments, docstrings, layout and imports for type checkers do not
-        change them; any other change of the script, of the modules or of what these import from
-        this package does, whether at the top of a file or inside a function. A module's C++ source,
-        which has its name, is part of it. The order of names is of no account.
+        change them. Any other change of the script, of the modules or of what these import from
+        this package does, whether the import is at the top of a file or inside a function. A C++
+        source of the same name belongs to its module. The order of ``modules`` does not matter.
 
     Raises
     ------
@@ -144,7 +144,7 @@ def fingerprint(script: str, *modules: str) -> str:
 
 
 def closure(script: str, *modules: str) -> set[str]:
-    """Return the names of all modules that a fingerprint covers, for tests and for questions.
+    """Return the names of all modules that a fingerprint covers.
 
     Parameters
     ----------

@@ -1,7 +1,7 @@
-"""Provenance: what an artifact says about how it was made, in tables, figures and pages alike.
+"""Provenance: with which settings, code and inputs an artifact was built.
 
-Every artifact holds a JSON object: a Parquet file under the key ``kduq`` of its schema metadata, a
-PNG in the text chunk ``kduq``, a PDF in its keywords, a page in a script element.
+Every artifact contains a JSON object: a Parquet file under the key ``kduq`` of its schema metadata,
+a PNG in the text chunk ``kduq``, a PDF in its keywords, a page in a script element.
 """
 
 import base64
@@ -26,7 +26,7 @@ from PIL import Image
 from kduq.artifacts import files, schemas
 from kduq.errors import ArtifactError
 
-#: Where provenance stands in the schema metadata of a Parquet file.
+#: Key of the provenance in the schema metadata of a Parquet file.
 METADATA_KEY = b"kduq"
 _VERSIONED = (
     "chatterbot-corpus",
@@ -43,13 +43,13 @@ _VERSIONED = (
     "torchmetrics",
     "transformers",
 )
-#: The last bytes of every whole PNG.
+#: The last bytes of every complete PNG.
 _PNG_END = b"\0\0\0\0IEND\xaeB`\x82"
 
 
 @cache
 def versions() -> dict[str, str]:
-    """Return the installed versions of Python and of the packages that artifacts are made with."""
+    """Return the installed versions of Python and of the packages that change artifacts."""
     installed = {"python": ".".join(map(str, sys.version_info[:3]))}
     for name in _VERSIONED:
         with contextlib.suppress(distributions.PackageNotFoundError):
@@ -64,29 +64,34 @@ def provenance(
     inputs: Mapping[str, str],
     lineage: str = "",
 ) -> dict[str, Any]:
-    """Return what an artifact says about how it was made.
+    """Return the provenance of an artifact.
 
-    There is no clock and no host in it, so equal inputs give equal bytes.
+        It contains neither time nor host, so that equal inputs give equal bytes.
 
-    Parameters
-    ----------
-    stage : str
-        Stage that makes the artifact.
-    config : mapping
-        The part of the configuration that changes the artifact; its ``seed`` is the study's.
-    code : str
-        Fingerprint of the stage's code.
-    inputs : mapping of str to str
-        SHA-256 of each input file, keyed by its path inside the study.
-    lineage : str
-        Digest of the settings and the code of the artifact and of all that it is made from; see
-        `kduq.study.target.lineage`.
+        Parameters
+        ----------
+        stage : str
+            Stage that builds the artifact.
+        config : mapping
+            The part of the configuration that changes the artifact; its ``seed`` is the study's.
+        code : str
+            Fingerprint of the stage's code.
+        inputs : mapping of str to str
+            SHA-256 of each input file, keyed by its path inside the study.
+        lineage : str
+    <<<<<<< HEAD
+            Digest of the settings and the code of the artifact and of all that it is made from; see
+            `kduq.study.target.lineage`.
+    =======
+            Digest of the settings and the code of the artifact and of all artifacts that it is built
+            from; see `kduq.study.target.lineage`.
+    >>>>>>> prose
 
-    Returns
-    -------
-    dict
-        With the keys schema_version, stage, config, code, seed, inputs, lineage and versions. An
-        artifact with files beside it adds the key files; see `check_files`.
+        Returns
+        -------
+        dict
+            With the keys schema_version, stage, config, code, seed, inputs, lineage and versions. An
+            artifact with files beside it adds the key files; see `check_files`.
     """
     return {
         "schema_version": schemas.SCHEMA_VERSION,
@@ -101,7 +106,7 @@ def provenance(
 
 
 def rebuild_command(path: Path | str) -> str:
-    """Return the command that makes an artifact again.
+    """Return the command that rebuilds an artifact.
 
     Parameters
     ----------
@@ -111,20 +116,20 @@ def rebuild_command(path: Path | str) -> str:
     Returns
     -------
     str
-        A snakemake command, with the preset that the path names, and what to delete before if the
-        file is shared.
+        A snakemake command with the preset that the path names, and which file to delete first if
+        the artifact is shared between studies.
     """
     parts = Path(path).parts
     study = parts[parts.index("results") + 1] if "results" in parts[:-1] else "default"
     shipped = (Path(__file__).parents[2] / "presets" / f"{study}.yaml").is_file()
     overlay = f"workflow/presets/{study}.yaml" if shipped else f"YOUR_OVERLAY_FOR_{study}.yaml"
     overlay = "" if study == "default" else f" --configfile {overlay}"
-    shared = f" (first delete {os.path.realpath(path)}, which it is a link to)"
-    return f"snakemake --force {path}{overlay}{shared if Path(path).is_symlink() else ''}"
+    link = f" (first delete {os.path.realpath(path)}, which it is a link to)"
+    return f"snakemake --force {path}{overlay}{link if Path(path).is_symlink() else ''}"
 
 
 def broken(path: Path | str, fault: str) -> ArtifactError:
-    """Return the error of an artifact that cannot be used: the file, the fault and the remedy."""
+    """Return the error of an unusable artifact: the file, the fault and how to rebuild it."""
     return ArtifactError(f"{path}: {fault}; rebuild it with: {rebuild_command(path)}")
 
 
@@ -134,7 +139,7 @@ def first_line(error: BaseException) -> str:
 
 
 def read_provenance(path: Path | str) -> dict[str, Any]:
-    """Read the provenance of an artifact, of a table without reading its rows.
+    """Read the provenance of an artifact, without the rows of a table.
 
     Parameters
     ----------
@@ -144,7 +149,7 @@ def read_provenance(path: Path | str) -> dict[str, Any]:
     Returns
     -------
     dict
-        What `provenance` gave when the file was written.
+        The result of `provenance` when the file was written.
 
     Raises
     ------
@@ -176,7 +181,7 @@ def open_table(path: Path | str) -> tuple[pa.Schema, dict[str, Any]]:
     schema : pyarrow.Schema
         Its columns.
     provenance : dict
-        What `provenance` gave when it was written.
+        The result of `provenance` when it was written.
 
     Raises
     ------
@@ -203,14 +208,14 @@ def open_table(path: Path | str) -> tuple[pa.Schema, dict[str, Any]]:
 
 
 def check_files(path: Path | str, values: Mapping[str, Any]) -> None:
-    """Check the files that an artifact lists as lying beside it.
+    """Check the files beside an artifact that it lists.
 
     Parameters
     ----------
     path : path
         The artifact.
     values : mapping
-        Its provenance; files maps paths beside it to their SHA-256.
+        Its provenance; its key files maps relative paths to their SHA-256.
 
     Raises
     ------
@@ -227,12 +232,12 @@ def check_files(path: Path | str, values: Mapping[str, Any]) -> None:
 def check_lineage(
     paths: Iterable[Path | str], root: Path | str, planned: Mapping[str, str]
 ) -> None:
-    """Check that artifacts, and all that they were made from, were made as is planned.
+    """Check that artifacts, and all that they were built from, have the planned lineage.
 
     Parameters
     ----------
     paths : iterable of path
-        Files; those that are no artifacts, or not planned, are skipped.
+        Files; those that are not artifacts, or not planned, are skipped.
     root : path
         Folder of the study.
     planned : mapping of str to str
@@ -241,7 +246,7 @@ def check_lineage(
     Raises
     ------
     ArtifactError
-        If some were not, or one is missing or damaged.
+        If one is stale, missing or damaged.
     """
     stale = []
     for path in map(Path, paths):
@@ -253,8 +258,8 @@ def check_lineage(
     if stale:
         more = {1: "", 2: "; 1 more is stale"}.get(len(stale), f"; {len(stale) - 1} more are stale")
         raise ArtifactError(
-            f"{stale[0]}: stale: built with different settings, code or inputs, which snakemake "
-            "did not notice ('snakemake audit' names all such files); rebuild it with: "
+            f"{stale[0]}: stale: built with different settings, code or inputs, unnoticed by "
+            "snakemake ('snakemake audit' lists all such files); rebuild it with: "
             f"{rebuild_command(stale[0])}{more}"
         )
 

@@ -1,10 +1,10 @@
-"""Schemas of the artifacts: written down, never inferred."""
+"""Schemas of the artifacts: explicit, never inferred."""
 
 import pyarrow as pa
 
-#: Raised by one whenever a schema or the meaning of a column changes.
+#: Incremented whenever a schema or the meaning of a column changes.
 SCHEMA_VERSION = 1
-#: Columns that say under which condition a student was trained; null where one does not apply.
+#: Columns of a student's condition; null where one does not apply.
 CONDITION: dict[str, pa.DataType] = {
     "method": pa.string(),
     "alpha": pa.float64(),
@@ -14,18 +14,18 @@ CONDITION: dict[str, pa.DataType] = {
     "label_source": pa.string(),
     "temperature": pa.float64(),
 }
-#: Stands for a list whose length is fixed within a file and free between files.
+#: A list whose length is fixed within a file and may differ between files.
 VECTOR = pa.list_(pa.float32(), 1)
 
-#: A generated text: what it is, and how the model that wrote it saw it.
+#: A generated text, its length and its probability under the model that generated it.
 _TEXT: dict[str, pa.DataType] = {
     "text": pa.string(),
     "n_tokens": pa.int32(),
     "logprob": pa.float64(),
     "finish_reason": pa.string(),
 }
-#: A text sampled in answer to a prompt. The support's log-probabilities, one per reference, stand
-#: in the row of draw 0 alone, where the corpus knows the support.
+#: A text sampled in answer to a prompt. The log-probabilities of the support, one per reference,
+#: are in the row of draw 0 alone, where the corpus has an answer distribution.
 _ANSWER: dict[str, pa.DataType] = {
     "prompt_id": pa.int32(),
     "draw": pa.int32(),
@@ -49,7 +49,7 @@ _STUDENT: dict[str, pa.DataType] = {
     "prediction": VECTOR,
 }
 
-#: A language model that learnt from a teacher: one of its answers.
+#: An answer of a student that is a language model.
 _LANGUAGE_STUDENT: dict[str, pa.DataType] = {
     **CONDITION,
     "replicate": pa.int32(),
@@ -58,10 +58,10 @@ _LANGUAGE_STUDENT: dict[str, pa.DataType] = {
     "train_loss": pa.float64(),
     **_ANSWER,
 }
-#: Levels of the factors of a factorial design, null for one that a family lacks.
+#: Levels of the factors of a factorial design, null for a factor that a family lacks.
 _LEVELS = dict.fromkeys(("noise_level", "init_level", "bootstrap_level"), pa.int32())
 
-#: By stage and, where tasks or designs differ, by these.
+#: By stage and, after a slash, by task or design where these differ.
 _SCHEMAS: dict[str, dict[str, pa.DataType]] = {
     "examples": {"example": pa.int32(), "split": pa.string(), "x": VECTOR, "y": pa.float64()},
     "examples/text": {

@@ -1,8 +1,8 @@
 """Tables: one writer and one reader.
 
-Every table is a Parquet file with an explicit schema (`kduq.artifacts.schemas`), zstd-compressed,
-with a checksum per page, written to a temporary name beside its place and renamed. Its schema
-metadata say how it was made; see `kduq.artifacts.provenance`.
+Every table is a Parquet file with an explicit schema (`kduq.artifacts.schemas`), compressed by
+zstd, with a checksum per page. It is written under a temporary name and then renamed. Its schema
+metadata contain its provenance; see `kduq.artifacts.provenance`.
 """
 
 from collections.abc import Mapping, Sequence
@@ -27,7 +27,7 @@ def _array(values: Any, kind: pa.DataType) -> pa.Array:
         flat = pa.array(matrix.reshape(-1))
         return pa.FixedSizeListArray.from_arrays(flat, matrix.shape[1])
     if isinstance(values, np.ndarray) and values.dtype.kind == "f":
-        # In these tables a NaN only ever means that there is no value.
+        # In these tables NaN always means that there is no value.
         return pa.array(values, type=kind, from_pandas=True)
     return pa.array(values, type=kind)
 
@@ -40,7 +40,7 @@ def write(
     Parameters
     ----------
     path : path
-        Where to.
+        The file to write.
     stage : str
         Its stage, which fixes the schema.
     values : mapping of str to array_like
@@ -77,7 +77,7 @@ class Artifact:
     table : pyarrow.Table
         The rows.
     provenance : dict
-        How it was made; see `kduq.artifacts.provenance`.
+        See `kduq.artifacts.provenance`.
     """
 
     table: pa.Table
@@ -163,7 +163,7 @@ def read(path: Path | str, stage: str) -> Artifact:
     path : path
         The file.
     stage : str
-        The stage that should have made it.
+        The stage that should have written it.
 
     Returns
     -------
@@ -173,9 +173,9 @@ def read(path: Path | str, stage: str) -> Artifact:
     Raises
     ------
     ArtifactError
-        If the file is missing, damaged (page checksums are verified), foreign, of another stage
-        or of another schema. The message names the file, what is wrong and the command that
-        rebuilds it.
+        If the file is missing, damaged (page checksums are verified), not of this project, of
+        another stage or of another schema. The message names the file, the fault and the command
+        that rebuilds it.
     """
     schema, provenance = open_table(path)
     if provenance.get("stage") != stage:
@@ -220,14 +220,14 @@ def read_all(paths: Sequence[Path | str], stage: str) -> Artifact:
     Raises
     ------
     ArtifactError
-        As `read`, and if a list column has another width in one file than in the first.
+        As `read`; also if a list column of one file has another width than in the first.
     """
     parts = [read(path, stage) for path in paths]
     first = parts[0].table.schema
     for path, part in zip(paths, parts, strict=True):
         if not part.table.schema.equals(first):
             raise ArtifactError(
-                f"{path}: its list columns are of another width than in {paths[0]}; "
+                f"{path}: its list columns have another width than those of {paths[0]}; "
                 f"rebuild it with: {rebuild_command(path)}"
             )
     table = pa.concat_tables([part.table for part in parts])

@@ -50,5 +50,5 @@ CLAIM = Claim(
     "7",
     ("teacher_noise", "variance_aware"),
     _tests,
-    {"slope_margin": Margin("A log-log slope within this of its value in theory supports it.")},
+    {"slope_margin": Margin("A log-log slope this close to its theoretical value supports it.")},
 )

@@ -15,12 +15,12 @@ def _tests(evidence: Evidence) -> Iterator[HypothesisTest]:
             continue
         fractions = run.grid("sample_fraction")
 
-        def ratio(chosen: list[float], run: TabularRun = run) -> tuple[np.ndarray, np.ndarray]:
-            parts = [
-                run.curve("variance", [{"label_source": s, "sample_fraction": f} for f in chosen])
+        def ratio(sizes: list[float], run: TabularRun = run) -> tuple[np.ndarray, np.ndarray]:
+            teacher, truth = (
+                run.curve("variance", [{"label_source": s, "sample_fraction": f} for f in sizes])
                 for s in ("teacher", "truth")
-            ]
-            return parts[0][0] / parts[1][0], parts[0][1] / parts[1][1]
+            )
+            return teacher[0] / truth[0], teacher[1] / truth[1]
 
         common = run.names
         yield HypothesisTest.resampled(
@@ -34,15 +34,15 @@ def _tests(evidence: Evidence) -> Iterator[HypothesisTest]:
             run.take_used(),
         )
         deficient = run.metric("rank_deficient_count", "sample_fraction")
-        full = [f for f in fractions if deficient.get(f) == 0]
-        if full:
+        full_rank = [f for f in fractions if deficient.get(f) == 0]
+        if full_rank:
             yield HypothesisTest.resampled(
                 6,
                 "5",
                 "At full rank, teacher labels leave linear students no variance",
                 *common,
                 "largest ratio, over full-rank sample sizes, of variance to true labels'",
-                *ratio(full),
+                *ratio(full_rank),
                 1e-9,
                 run.take_used(),
             )

@@ -15,7 +15,7 @@ def _tests(evidence: Evidence) -> Iterator[HypothesisTest]:
             continue
         cell = [{"label_source": "hard"}]
         point, draws = run.curve("entropy/all", cell)
-        # A teacher that is certain of everything leaves nothing to be a share of.
+        # Without entropy of the teacher the ratio is undefined.
         own = run.teacher("predictive_entropy") or np.nan
         used = run.take_used()
         common = run.names

@@ -1,10 +1,10 @@
-"""Evidence for the claims: what was measured, run by run.
+"""Evidence for the claims, run by run.
 
-Claims on tables are judged from the students themselves, past the estimates: slopes, ratios and
-differences of cells take a bootstrap over replicates in which all cells of a run share their
-weights, since they share their random numbers. A verdict's numbers are therefore in the table of
-verdicts, not in that of estimates. Claims on text are judged from the estimates, whose intervals
-are a jackknife over students also where conditions are compared student by student.
+Claims on tables are judged from the students, not from the estimates. Slopes, ratios and
+differences of cells need a bootstrap over replicates in which all cells of a run share their
+weights, since they share their random numbers. The numbers of such a verdict are therefore in the
+table of claims alone. Claims on text are judged from the estimates, whose intervals are a jackknife
+over students, also where conditions are compared student by student.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -22,8 +22,8 @@ from kduq.families import FAMILIES
 from kduq.families.protocol import Family
 from kduq.study.paths import RunKey
 
-#: Gives the condition columns and the diverged, test_mse and prediction columns of a run on a table
-#: and, in classification, the numbers of the true classes of the test rows, classes.
+#: Returns the condition columns of a run on a table, and its columns diverged, test_mse, prediction
+#: and, in classification, classes: the numbers of the true classes of the test rows.
 Students = Callable[[RunKey], tuple[pd.DataFrame, dict[str, np.ndarray]]]
 
 
@@ -40,9 +40,9 @@ class TabularRun:
     load : callable
         Reads its students.
     draws : int
-        Bootstrap samples.
+        Number of bootstrap samples.
     seed : int
-        The study's.
+        The study's seed.
     """
 
     key: RunKey
@@ -52,7 +52,7 @@ class TabularRun:
     seed: int
     _size: dict[tuple[Any, ...], int] = field(default_factory=dict)
     _used: dict[tuple[Any, ...], int] = field(default_factory=dict)
-    _known: dict[tuple[Any, ...], tuple[float, np.ndarray]] = field(default_factory=dict)
+    _computed: dict[tuple[Any, ...], tuple[float, np.ndarray]] = field(default_factory=dict)
     _loaded: tuple[pd.DataFrame, dict[str, np.ndarray]] | None = None
     _weights: np.ndarray | None = None
 
@@ -63,7 +63,7 @@ class TabularRun:
 
     @property
     def names(self) -> tuple[str, str]:
-        """Family and data set, as a row of the verdicts has them."""
+        """Family and data set, as in a row of the verdicts."""
         return self.key.family, self.key.dataset
 
     def grid(self, column: str) -> list[Any]:
@@ -71,13 +71,13 @@ class TabularRun:
         return sorted(self._rows("student")[column].dropna().unique().tolist())
 
     def metric(self, metric: str, column: str) -> dict[Any, float]:
-        """An estimate on students, by the value of a condition column."""
+        """An estimate for the students, by the value of a condition column."""
         rows = self._rows("student")
         rows = rows[rows["metric"] == metric]
         return dict(zip(rows[column], rows["estimate"], strict=True))
 
     def teacher(self, metric: str) -> float:
-        """A number of the teacher over all test inputs."""
+        """An estimate for the teacher over all test inputs."""
         rows = self._rows("teacher")
         rows = rows[(rows["metric"] == metric) & (rows["group"] == "all")]
         return float(rows["estimate"].iloc[0])
@@ -85,32 +85,39 @@ class TabularRun:
     def _rows(self, role: str) -> pd.DataFrame:
         return self.estimates[self.estimates["role"] == role]
 
-    def values(self, metric: str, **wanted: Any) -> tuple[float, np.ndarray]:
+    def values(self, metric: str, **condition: Any) -> tuple[float, np.ndarray]:
         """Statistic of a cell and its bootstrap draws.
 
         Parameters
         ----------
         metric : str
             variance, test_mse, or entropy/GROUP of a group of test inputs.
-        **wanted
-            Values of condition columns that name the cell.
-        """
-        cell = tuple(sorted(wanted.items()))
-        name = (metric, *cell)
-        if name not in self._known:
-            self._known[name] = self._compute(metric, wanted)
-        self._used[cell] = self._size[cell]
-        return self._known[name]
+        **condition
+            Values of condition columns that identify the cell.
 
-    def _compute(self, metric: str, wanted: dict[str, Any]) -> tuple[float, np.ndarray]:
+        Returns
+        -------
+        float
+            The statistic.
+        ndarray of shape (D,)
+            Its value in each bootstrap sample.
+        """
+        cell = tuple(sorted(condition.items()))
+        name = (metric, *cell)
+        if name not in self._computed:
+            self._computed[name] = self._compute(metric, condition)
+        self._used[cell] = self._size[cell]
+        return self._computed[name]
+
+    def _compute(self, metric: str, condition: dict[str, Any]) -> tuple[float, np.ndarray]:
         if self._loaded is None:
             self._loaded = self.load(self.key)
         conditions, columns = self._loaded
         rows = np.ones(len(conditions), dtype=bool)
-        for column, value in wanted.items():
+        for column, value in condition.items():
             rows &= (conditions[column] == value).to_numpy()
         good = ~columns["diverged"][rows].astype(bool)
-        self._size[tuple(sorted(wanted.items()))] = int(good.sum())
+        self._size[tuple(sorted(condition.items()))] = int(good.sum())
         if self._weights is None:
             seed = seeds.replicate_seed(self.seed, ("claims", *self.key), 0)
             self._weights = statistics.replicate_weights(
@@ -134,25 +141,25 @@ class TabularRun:
     def curve(
         self, metric: str, cells: Sequence[Mapping[str, Any]]
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Statistics of several cells: (C,) and (D, C)."""
+        """Statistics of several cells, shape (C,), and their bootstrap draws, shape (D, C)."""
         pairs = [self.values(metric, **cell) for cell in cells]
         return np.array([point for point, _ in pairs]), np.column_stack([d for _, d in pairs])
 
     def take_used(self) -> int:
-        """Students in the cells that were asked for since the last call."""
+        """Students in the cells that were used since the last call."""
         total = sum(self._used.values())
         self._used = {}
         return total
 
     def release(self) -> None:
-        """Forget the students; what was computed from them stays."""
+        """Free the memory of the students; computed statistics stay."""
         self._loaded = None
 
 
 def _entropies(
     columns: dict[str, np.ndarray], rows: np.ndarray, good: np.ndarray, group: str
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Sum of each student's predictive entropies over a group of test inputs, and their number."""
+    """Sum and number of each student's predictive entropies over a group of test inputs."""
     classes = columns["classes"]
     probabilities = columns["prediction"][rows].reshape(len(good), len(classes), -1)
     members = np.broadcast_to(good[:, None], probabilities.shape[:2])
@@ -164,7 +171,7 @@ def _entropies(
 
 
 def log_pair(pair: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
-    """Logarithms of a statistic and of its bootstrap draws; NaN of what is negative."""
+    """Logarithms of a statistic and of its bootstrap draws; NaN for negative values."""
     with np.errstate(invalid="ignore", divide="ignore"):
         return np.log(pair[0]), np.log(pair[1])
 
@@ -178,11 +185,11 @@ class TextRun:
     key : RunKey
         Its names.
     students : pandas.DataFrame
-        Estimates on students.
+        Estimates for the students.
     taught : str
-        Group of the prompts that were taught, on which claims are judged unless said otherwise.
+        Group of the prompts that were taught, the default group of tests.
     reason : str, optional
-        Why its models cannot bear a verdict.
+        Why the quality gate withholds a verdict.
     """
 
     key: RunKey
@@ -215,13 +222,18 @@ class TextRun:
         metric : str
             Its name among the estimates.
         threshold : float
-            Of the claim.
+            Threshold of the claim.
         where : mapping
-            Values of condition columns that name the cell.
+            Values of condition columns that identify the cell.
         group : str, optional
-            Of prompts; those that were taught if left out.
+            Group of prompts; those that were taught if left out.
         **options
-            Of `HypothesisTest`.
+            Further attributes of `HypothesisTest`.
+
+        Returns
+        -------
+        HypothesisTest
+            With the standard error of the estimate.
         """
         rows = self.students[self.students["metric"] == metric]
         rows = rows[rows["group"] == (group or self.taught)]
@@ -245,12 +257,12 @@ class TextRun:
 
 
 class Evidence:
-    """What a study measured.
+    """Students and estimates of a study, from which claims are judged.
 
     Parameters
     ----------
     settings : ClaimsSettings
-        Margins, gate and bootstrap.
+        Margins, quality gate and bootstrap.
     estimates : pandas.DataFrame
         The gathered estimates.
     keys : list of RunKey
@@ -279,10 +291,10 @@ class Evidence:
 
     def _of(self, key: RunKey) -> pd.DataFrame:
         table = self._estimates
-        mine = np.ones(len(table), bool)
+        rows = np.ones(len(table), bool)
         for column, value in key._asdict().items():
-            mine &= (table[column] == value).to_numpy()
-        return table[mine]
+            rows &= (table[column] == value).to_numpy()
+        return table[rows]
 
     def tabular(self, experiment: str, closed_form: bool | None = None) -> Iterator[TabularRun]:
         """Runs on tables of an experiment, one at a time in memory.
@@ -293,6 +305,11 @@ class Evidence:
             Its name.
         closed_form : bool, optional
             Whether theory predicts the variance of the family; None for either.
+
+        Yields
+        ------
+        TabularRun
+            Its students are freed when the next run is requested.
         """
         for key, run in self._tabular.items():
             if key.experiment == experiment and closed_form in (None, run.family.closed_form):
@@ -304,8 +321,8 @@ class Evidence:
         for key, curves in self._losses.items():
             if key.experiment != experiment:
                 continue
-            mine = self._of(key)
-            teacher, student = (mine[mine["role"] == role] for role in ("teacher", "student"))
+            rows = self._of(key)
+            teacher, student = (rows[rows["role"] == role] for role in ("teacher", "student"))
             taught = "train" if (student["group"] == "train").any() else "all"
             reasons = gate.teacher_gate(teacher, self._gate)
             reasons += gate.student_gate(curves, self._gate)

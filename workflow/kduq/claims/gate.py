@@ -1,7 +1,7 @@
-"""Whether a language-model study is worth a verdict: its teacher has learned, its students too.
+"""Quality gate: verdicts need a teacher that has learned, and students that have converged.
 
-What students lose of a teacher that never learned its answers, or would have learned with more
-steps, says nothing of distillation.
+Students of a teacher that never learned its answers, and students that were trained for too few
+steps, say nothing about distillation.
 """
 
 import numpy as np
@@ -11,30 +11,31 @@ from kduq.artifacts.schemas import CONDITION
 from kduq.claims.settings import Gate
 
 _GROUPS = ("all", "train", "test")
-#: Share of a loss curve's points that makes a stretch of it.
+#: Share of a loss curve's points over which a mean is taken.
 _STRETCH = 0.1
 
 
 def teacher_gate(rows: pd.DataFrame, settings: Gate) -> list[str]:
-    """What speaks against a teacher.
+    """Reasons why a teacher does not pass.
 
-    On a corpus that knows its distribution (one with an estimate of ``true_entropy``): too many
-    hallucinations, or an entropy too far from the truth's, among all, training or test prompts.
-    On another: greedy answers too unlike the references of training prompts.
+    On a corpus with an answer distribution (one with an estimate of ``true_entropy``): too many
+    hallucinations, or an entropy too far from the truth's, among all, training or test prompts. On
+    any other corpus: greedy answers that are not similar enough to the references of training
+    prompts.
 
     Parameters
     ----------
     rows : pandas.DataFrame
-        The estimates of one run; those of the role teacher count.
+        The estimates of one run; those of the role teacher are used.
     settings : Gate
-        hallucination (largest rate), entropy (largest relative distance of the teacher's entropy
-        from the truth's) and similarity (least cosine).
+        Its keys hallucination (largest rate), entropy (largest relative distance of the teacher's
+        entropy from the truth's) and similarity (least cosine) are used.
 
     Returns
     -------
     list of str
         Reasons, one sentence each; none if the teacher passes. A number that is missing or null
-        passes no limit.
+        does not pass.
     """
     own = rows[rows["role"] == "teacher"]
     keys = zip(own["metric"], own["group"], strict=True)
@@ -58,7 +59,7 @@ def teacher_gate(rows: pd.DataFrame, settings: Gate) -> list[str]:
             )
         entropy = values.get(("predictive_entropy", group), np.nan)
         truth = values.get(("true_entropy", group), np.nan)
-        # Multiplied out, so that a truth without entropy asks for none and divides nothing.
+        # Multiplied out: if the true entropy is zero, the teacher's must be zero.
         if not abs(entropy - truth) <= settings.entropy * truth:
             reasons.append(
                 f"The teacher's entropy on {_prompts(group)} is {entropy:.3g} nats and the truth's "
@@ -72,19 +73,20 @@ def _prompts(group: str) -> str:
 
 
 def student_gate(losses: pd.DataFrame, settings: Gate) -> list[str]:
-    """What speaks against the students' training.
+    """Reasons why the students of a run do not pass.
 
     A student has converged if the mean loss over the last tenth of its recorded points differs
-    from that over the tenth before by less than the limit. One whose loss is not finite, or has
-    fewer than two points, has not.
+    from that over the tenth before by less than the limit. A student whose loss is not finite, or
+    has fewer than two points, has not converged.
 
     Parameters
     ----------
     losses : pandas.DataFrame
-        Loss curves of one run: step, loss (nats per token) and what tells students apart, replicate
-        and whichever condition columns there are.
+        Loss curves of one run: step, loss (nats per token) and the columns that identify a student:
+        replicate and any condition columns.
     settings : Gate
-        convergence: the limit, in nats per token; converged: the least share of students.
+        Its keys convergence (the limit, in nats per token) and converged (the least share of
+        students) are used.
 
     Returns
     -------
@@ -100,7 +102,7 @@ def student_gate(losses: pd.DataFrame, settings: Gate) -> list[str]:
     )
     if not len(changes):
         return ["No student's loss was recorded."]
-    # A change that is not a number is not below the limit.
+    # NaN is not below the limit.
     converged = int((changes < settings.convergence).sum())
     if converged / len(changes) >= settings.converged:
         return []

@@ -13,7 +13,9 @@ class HypothesisTest:
 
     Attributes
     ----------
-    claim, section, statement, family, dataset, statistic
+    claim : int
+        Number of the claim.
+    section, statement, family, dataset, statistic : str
         What is tested, in words.
     points : ndarray of shape (C,)
         The components of the statistic, which is the largest of them (the least for a claim
@@ -23,7 +25,7 @@ class HypothesisTest:
     threshold : float
         On the scale of the components.
     n_students : int
-        Students that were used.
+        Number of students used.
     above : bool
         Whether the claim lies above the threshold.
     absolute : bool
@@ -33,7 +35,7 @@ class HypothesisTest:
     degrees : float
         Degrees of freedom of the standard errors; infinite for those of a bootstrap.
     reason : str, optional
-        Why the evidence cannot bear a verdict.
+        Why the quality gate withholds a verdict.
     """
 
     claim: int
@@ -84,16 +86,16 @@ class HypothesisTest:
             **options,
         )
 
-    def _known(self) -> bool:
+    def _is_finite(self) -> bool:
         return bool(np.isfinite(self.points).all() and np.isfinite(self.errors).all())
 
     def p_value(self) -> float:
         """Smallest 1 - confidence at which the interval excludes the threshold."""
-        if not self._known():
+        if not self._is_finite():
             return 1.0
         sign = -1.0 if self.above else 1.0
         size = sign * (np.abs(self.points) if self.absolute else self.points)
-        # A statistic without sampling error is decided as it is.
+        # A statistic without sampling error is compared with the threshold directly.
         error = np.maximum(self.errors, 1e-300)
         distance = (sign * self.threshold - size) / error
         factor = 2 * len(self.points)
@@ -120,18 +122,18 @@ class HypothesisTest:
         if self.absolute:
             low, high = np.maximum(0, np.maximum(low, -high)), np.maximum(abs(low), abs(high))
             points = np.abs(points)
-        chosen = np.min if self.above else np.max
-        shown = [float(chosen(values)) for values in (points, low, high)]
+        extreme = np.min if self.above else np.max
+        reported = [float(extreme(values)) for values in (points, low, high)]
         verdict = "inconclusive"
-        if not self._known():
-            shown[1:] = [np.nan, np.nan]
+        if not self._is_finite():
+            reported[1:] = [np.nan, np.nan]
         elif self.reason is None:
-            inside = shown[1] > self.threshold if self.above else shown[2] < self.threshold
-            outside = shown[2] < self.threshold if self.above else shown[1] > self.threshold
+            inside = reported[1] > self.threshold if self.above else reported[2] < self.threshold
+            outside = reported[2] < self.threshold if self.above else reported[1] > self.threshold
             verdict = "supported" if inside else "contradicted" if outside else verdict
-        shown.append(self.threshold)
+        reported.append(self.threshold)
         if self.ratio:
-            shown = [float(np.exp(value)) for value in shown]
+            reported = [float(np.exp(value)) for value in reported]
         return {
             "claim": self.claim,
             "section": self.section,
@@ -139,10 +141,10 @@ class HypothesisTest:
             "family": self.family,
             "dataset": self.dataset,
             "statistic": self.statistic,
-            "estimate": shown[0],
-            "ci_low": shown[1],
-            "ci_high": shown[2],
-            "threshold": shown[3],
+            "estimate": reported[0],
+            "ci_low": reported[1],
+            "ci_high": reported[2],
+            "threshold": reported[3],
             "verdict": verdict,
             "reason": self.reason,
             "n_students": self.n_students,
@@ -155,7 +157,7 @@ def holm_levels(p_values: np.ndarray, alpha: float) -> np.ndarray:
     Parameters
     ----------
     p_values : ndarray of shape (m,)
-        One per test.
+        One p-value per test.
     alpha : float
         Family-wise error rate.
 
@@ -169,20 +171,20 @@ def holm_levels(p_values: np.ndarray, alpha: float) -> np.ndarray:
     m = len(p_values)
     levels = np.empty(m)
     level, stopped = alpha / m, False
-    for rank, place in enumerate(np.argsort(p_values, kind="stable")):
+    for rank, test in enumerate(np.argsort(p_values, kind="stable")):
         if not stopped:
             level = alpha / (m - rank)
-            stopped = bool(p_values[place] >= level)
-        levels[place] = level
+            stopped = bool(p_values[test] >= level)
+        levels[test] = level
     return levels
 
 
 def judge(tests: list[HypothesisTest], confidence: float) -> list[dict[str, Any]]:
     """Rows of the verdict table, levels Holm-adjusted within a claim.
 
-    A claim is supported when all of its interval lies on its side of the threshold, contradicted
-    when all of it lies on the other, else inconclusive; and inconclusive with a reason where the
-    evidence cannot bear a verdict.
+    A test is supported when its whole interval is on the claim's side of the threshold, and
+    contradicted when the whole interval is on the other side. Otherwise it is inconclusive, and so
+    is a test for which the quality gate gives a reason.
 
     Parameters
     ----------
@@ -194,7 +196,7 @@ def judge(tests: list[HypothesisTest], confidence: float) -> list[dict[str, Any]
     Returns
     -------
     list of dict
-        In ascending order of the claims, else in the order of the tests.
+        In ascending order of the claims; within a claim in the order of the tests.
     """
     rows: list[dict[str, Any]] = []
     for claim in sorted({test.claim for test in tests}):

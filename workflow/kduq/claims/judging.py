@@ -1,4 +1,4 @@
-"""Stage ``claims``: what the paper says, judged by intervals."""
+"""Stage ``claims``: statements of the paper, judged by intervals."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -47,12 +47,12 @@ def _by_run(paths: Sequence[str]) -> dict[RunKey, list[str]]:
 
 
 def judge(evidence: Evidence, confidence: float) -> dict[str, list[Any]]:
-    """Judge every claim that the study has evidence for.
+    """Judge every claim for which the study has evidence.
 
     Parameters
     ----------
     evidence : Evidence
-        What was measured.
+        Students and estimates of the study.
     confidence : float
         Family-wise coverage of the intervals of a claim.
 

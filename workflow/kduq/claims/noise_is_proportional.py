@@ -31,7 +31,7 @@ def _tests(evidence: Evidence) -> Iterator[HypothesisTest]:
             used,
             absolute=True,
         )
-        # On common random numbers every alpha has the same ratio; one stands for all.
+        # On common random numbers the ratio is the same for every alpha, so one is tested.
         ratio = log_pair((point[-1:] / exact[-1:], draws[:, -1:] / exact[-1]))
         yield HypothesisTest.resampled(
             *common,
@@ -51,7 +51,7 @@ CLAIM = Claim(
     ("teacher_noise",),
     _tests,
     {
-        "slope_margin": Margin("A log-log slope within this of its value in theory supports it."),
+        "slope_margin": Margin("A log-log slope this close to its theoretical value supports it."),
         "ratio_margin": Margin("A ratio between 1/margin and margin counts as 1.", above=1.0),
     },
 )

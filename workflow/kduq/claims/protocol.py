@@ -1,4 +1,4 @@
-"""What a claim says of itself."""
+"""The interface of a claim."""
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -16,11 +16,11 @@ class Margin:
     Attributes
     ----------
     description : str
-        What lies within it.
+        Meaning of the margin.
     above : float
-        Its value is larger.
+        Exclusive lower limit of its value.
     below : float, optional
-        Its value is smaller; None for no limit.
+        Exclusive upper limit of its value; None for no limit.
     """
 
     description: str
@@ -35,17 +35,17 @@ class Claim:
     Attributes
     ----------
     name : str
-        In the registry.
+        Name in the registry.
     number : int
-        In the table of verdicts; several may share one.
+        Number in the table of verdicts; several entries may share one.
     section : str
-        Of the paper.
+        Section of the paper.
     experiments : tuple of str
-        Whose runs are its evidence.
+        Experiments whose runs are its evidence.
     tests : callable
-        Gives the tests that a study has evidence for.
+        Yields the tests for which a study has evidence.
     margins : mapping of str to Margin
-        By key of the configuration.
+        Margins by their key in the configuration.
 
     Examples
     --------

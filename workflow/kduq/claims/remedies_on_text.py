@@ -6,14 +6,14 @@ from kduq.claims.evidence import Evidence
 from kduq.claims.hypothesis import HypothesisTest
 from kduq.claims.protocol import Claim
 
-#: Responses per prompt at which the remedies are judged, or the nearest number that was run.
+#: Responses per prompt at which the remedies are judged, or the nearest number in the grid.
 _K = 5
 _REMEDIES = ("averaging", "variance_weighting")
 
 
 def _tests(evidence: Evidence) -> Iterator[HypothesisTest]:
     for run in evidence.text("variance_aware"):
-        # Two answers are equally near their mean: averaging takes the first, as single does.
+        # Two answers are equally near their mean, so averaging takes the first, as single does.
         ks = [k for k in run.grid("k") if k > 2]
         methods = run.grid("method")
         if not ks or "single" not in methods:
@@ -28,8 +28,8 @@ def _tests(evidence: Evidence) -> Iterator[HypothesisTest]:
                 ("hallucination_rate", "lowers hallucination", False),
             ):
                 yield run.test(
-                    (9, "7", f"{method} {words} against single"),
-                    f"difference of {metric.replace('_', ' ')} to single at k = {k:g}",
+                    (9, "7", f"{method} {words} compared with single"),
+                    f"difference of {metric.replace('_', ' ')} from single at k = {k:g}",
                     f"{metric}_difference",
                     0.0,
                     {"method": method, "k": k},

@@ -12,8 +12,8 @@ def _tests(evidence: Evidence) -> Iterator[HypothesisTest]:
         scales = run.grid("init_noise")
         if len(scales) < 2:
             continue
-        # On prompts that were taught, students of one answer agree whatever they started from, and
-        # a change relative to no variance is no number; on held-out wordings they can differ.
+        # On taught prompts students of one answer agree whatever they started from, and a change
+        # relative to no variance is undefined. On held-out wordings they can differ.
         yield run.test(
             (5, "5", "Language models are not robust to noise on their initial parameters"),
             f"relative change of inter-student variance from s = {scales[0]:g} to {scales[-1]:g}, "

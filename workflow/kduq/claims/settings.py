@@ -9,7 +9,7 @@ from kduq.stage import StageSettings
 
 
 class Gate(StrictModel):
-    """When a language-model study is worth a verdict."""
+    """Quality gate: conditions for verdicts on language models."""
 
     hallucination: Share
     """Largest share of the teacher's answers outside the support, where that is known."""
@@ -20,7 +20,7 @@ class Gate(StrictModel):
     convergence: Positive
     """Largest change of a student's loss from one tenth of training to the last, nats per token."""
     converged: Share
-    """Least share of a run's students that change by less."""
+    """Least share of a run's students whose loss changes by less than that."""
 
 
 class ClaimsSettings(StageSettings):
@@ -29,10 +29,10 @@ class ClaimsSettings(StageSettings):
     confidence: float
     """Family-wise coverage of the intervals of a claim."""
     bootstrap_draws: Annotated[int, Field(ge=2)]
-    """Bootstrap samples of replicates."""
+    """Number of bootstrap samples of replicates."""
     seed: int
     """The study's seed."""
     margins: dict[str, float]
     """Margins of the verdicts by their key in the configuration."""
     gate: Gate
-    """When a language-model study is worth a verdict."""
+    """Conditions for verdicts on language models."""

@@ -19,16 +19,16 @@ def _tests(evidence: Evidence) -> Iterator[HypothesisTest]:
                 continue
             for metric, words in metrics.items():
                 cells = [{"alpha": a, "k": k} for a in alphas for k in ks]
-                ours = log_pair(run.curve(metric, [{"method": method, **c} for c in cells]))
-                base = log_pair(run.curve(metric, [{"method": "averaging", **c} for c in cells]))
+                weighted = log_pair(run.curve(metric, [{"method": method, **c} for c in cells]))
+                average = log_pair(run.curve(metric, [{"method": "averaging", **c} for c in cells]))
                 yield HypothesisTest.resampled(
                     4,
                     "7",
                     f"{method} is no worse than averaging at every k from 3 on",
                     *run.names,
                     f"largest ratio, over alpha and k, of {words} to averaging's",
-                    ours[0] - base[0],
-                    ours[1] - base[1],
+                    weighted[0] - average[0],
+                    weighted[1] - average[1],
                     float(np.log(evidence.margins["ratio_margin"])),
                     run.take_used(),
                     ratio=True,

@@ -6,7 +6,7 @@ from pydantic import AfterValidator, Field
 
 from kduq.config.fields import Count, File, Real, StrictModel, unique
 
-#: What is to be predicted from a table of examples.
+#: What is predicted from a table of examples.
 Task = Literal["regression", "classification"]
 
 
@@ -14,37 +14,37 @@ class DatasetSettings(StrictModel):
     """A table of examples."""
 
     task: Task | None = None
-    """Whether the target is a number or a class; none for a built-in, regression if left out."""
+    """regression or classification; null for a built-in data set, regression if left out."""
     path: File | None = None
-    """CSV or Parquet file, relative to where snakemake runs; none for a built-in."""
+    """CSV or Parquet file, relative to where snakemake runs; null for a built-in data set."""
     target: str | None = None
-    """Name of the target column; none for a built-in."""
+    """Name of the target column; null for a built-in data set."""
     features: Annotated[list[str], Field(min_length=1), AfterValidator(unique)] | None = None
-    """Names of the input columns; none for all but the target."""
+    """Names of the input columns; null for all but the target."""
     rows: Count | None = None
-    """Rows to use, drawn at random by the seed of the split; none for all."""
+    """Rows to use, drawn at random by the seed of the split; null for all."""
     test_fraction: Annotated[Real, Field(gt=0, lt=1)] = 0.2
-    """Share of the rows that is kept for testing."""
+    """Share of the rows that is held out for testing."""
     split_seed: Annotated[int, Field(ge=0, strict=True)] = 0
     """Seed of the split."""
 
 
 class CorpusSettings(StrictModel):
-    """Questions with the answers that are supported."""
+    """Questions with their supported answers."""
 
     kind: str | None = None
-    """How it is read; none for the kind of its own name, or file."""
+    """How it is read; null for the kind of the same name, or else file."""
     path: File | None = None
-    """BioASQ's JSON, a JSONL, Parquet or CSV file, or WordNet's folder; none for Debian's."""
+    """BioASQ's JSON, a JSONL, Parquet or CSV file, or WordNet's folder; null for Debian's."""
     prompt: str | None = None
-    """Column or key of a file that holds the questions; none for prompt."""
+    """Column or key of a file with the questions; null for prompt."""
     references: str | None = None
-    """Column or key of a file that holds the answers; none for references."""
+    """Column or key of a file with the answers; null for references."""
     questions: Count | None = None
-    """Questions to keep, or to generate; none for all."""
+    """Number of questions to use or to generate; null for all."""
     wordings: Annotated[int, Field(ge=2, le=5, strict=True)] = 3
-    """Wordings of a question (ambiguous_facts); the last of some is kept for testing."""
+    """Wordings per question (ambiguous_facts); the last one of some questions is held out."""
     test_fraction: Annotated[Real, Field(gt=0, lt=1)] = 0.25
-    """Share of the prompts that is kept for testing; of questions in ambiguous_facts."""
+    """Share of the prompts that is held out for testing; in ambiguous_facts of the questions."""
     seed: Annotated[int, Field(ge=0, strict=True)] = 0
-    """Seed of the questions that are generated, their order and the split."""
+    """Seed of the generated questions, their order and the split."""

@@ -1,4 +1,4 @@
-"""What the tables of the configuration are built from: kinds of values, and strictness."""
+"""Types of values in the configuration, and the strict model of its tables."""
 
 from typing import Annotated, Any
 
@@ -6,13 +6,13 @@ from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Fie
 
 
 def no_truth_value(value: Any) -> Any:
-    """Refuse true and false, which Python counts as 1 and 0."""
+    """Refuse true and false, which Python takes for 1 and 0."""
     if isinstance(value, bool):
         raise ValueError("a number is needed")
     return value
 
 
-#: A number, or a text of one: so Snakemake hands over what stands in a table of --config.
+#: A number, or a number as text: Snakemake passes the values inside a table of --config as text.
 Real = Annotated[float, BeforeValidator(no_truth_value)]
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
 Count = Annotated[int, Field(gt=0, strict=True)]
@@ -23,9 +23,9 @@ Share = Annotated[Real, Field(gt=0, le=1)]
 
 
 def unique(values: list[Any]) -> list[Any]:
-    """Refuse a value that is there twice."""
+    """Refuse a list with equal values."""
     if len(set(values)) < len(values):
-        raise ValueError("a value is there twice; name each once")
+        raise ValueError("a value is listed twice; list each once")
     return values
 
 
@@ -37,7 +37,7 @@ def require_even(value: int) -> int:
 
 
 def no_pattern(path: str) -> str:
-    """Refuse a path that Snakemake would take for a pattern, or for none."""
+    """Refuse a path that is empty, or that Snakemake would take for a pattern."""
     if not path or "{" in path or "}" in path:
         raise ValueError("the name of a file is needed, without { and }")
     return path
@@ -49,6 +49,6 @@ Names = Annotated[list[Name], Field(min_length=1), AfterValidator(unique)]
 
 
 class StrictModel(BaseModel):
-    """A table in which every key is known."""
+    """A table in which unknown keys are errors."""
 
     model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)

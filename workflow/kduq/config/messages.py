@@ -1,4 +1,4 @@
-"""What a user is told of a mistake in the configuration: one line, with the way to correct it."""
+"""Messages about mistakes in the configuration: one line each, with the way to correct it."""
 
 import difflib
 import re
@@ -15,21 +15,21 @@ RENAMED = {
 
 
 def alternatives(names: Any) -> str:
-    """Names in a row."""
+    """Names, separated by commas."""
     return ", ".join(str(name) for name in names)
 
 
-def unknown(path: str, found: object, allowed: Any, table: str) -> str:
-    """A name that a table lacks, with those that it has."""
+def unknown(path: str, name: object, allowed: Any, table: str) -> str:
+    """Message about a name that is not in a table, with the names that are."""
     return (
-        f"{path}: found '{found}'; allowed: {alternatives(allowed)}"
-        f"{suggestion(str(found), allowed)} (names from {table})"
+        f"{path}: found '{name}'; allowed: {alternatives(allowed)}"
+        f"{suggestion(str(name), allowed)} (names from {table})"
     )
 
 
-def suggestion(found: str, allowed: Any) -> str:
-    """The allowed name that may have been meant, as a question; empty where there is none."""
-    close = difflib.get_close_matches(found, [str(name) for name in allowed], n=1)
+def suggestion(name: str, allowed: Any) -> str:
+    """The allowed name that is most similar, as a question; empty where none is similar."""
+    close = difflib.get_close_matches(name, [str(other) for other in allowed], n=1)
     return f"; did you mean '{close[0]}'?" if close else ""
 
 
@@ -45,12 +45,12 @@ def _fields_at(location: tuple[int | str, ...], schema: dict[str, Any]) -> list[
             node = properties[part]
         elif node.get("patternProperties"):
             node = next(iter(node["patternProperties"].values()))
-        # Otherwise the part is the tag of a union, which the input does not hold.
+        # Otherwise the part is the tag of a union, which is not a key of the input.
     return list(_resolve(node, schema, None).get("properties", {}))
 
 
 def _resolve(node: dict[str, Any], schema: dict[str, Any], part: object) -> dict[str, Any]:
-    """Follow references, and the alternative of a union that is not null."""
+    """Follow references, and the alternative to null of a union."""
     while True:
         if "$ref" in node:
             node = schema["$defs"][node["$ref"].rsplit("/", 1)[1]]
@@ -63,12 +63,12 @@ def _resolve(node: dict[str, Any], schema: dict[str, Any], part: object) -> dict
 
 
 def line(error: Mapping[str, Any], schema: dict[str, Any]) -> str:
-    """One problem in one line: the key's path, what was found, what is allowed.
+    """Message about one problem: the key's path, what was found, what is allowed.
 
     Parameters
     ----------
     error : mapping
-        As pydantic lists it: loc, input, type, msg and ctx.
+        From pydantic's list of errors: loc, input, type, msg and ctx.
     schema : dict
         The configuration's JSON schema.
 
@@ -78,13 +78,13 @@ def line(error: Mapping[str, Any], schema: dict[str, Any]) -> str:
         Without a newline.
     """
     location = tuple(error["loc"])
-    # Of a model's place, the third part is the tag of the union: its family.
+    # The third part of a model's location is the tag of the union: its family.
     tagged = len(location) > 2 and location[0] in ("teachers", "students")
-    shown = location[:2] + location[3:] if tagged else location
-    if shown and shown[-1] == "[key]":
-        shown = shown[:-1]
-    path = ".".join(map(str, shown))
-    found, kind, context = error["input"], error["type"], error.get("ctx", {})
+    keys = location[:2] + location[3:] if tagged else location
+    if keys and keys[-1] == "[key]":
+        keys = keys[:-1]
+    path = ".".join(map(str, keys))
+    value, kind, context = error["input"], error["type"], error.get("ctx", {})
     if kind == "extra_forbidden" and location[-1] in RENAMED:
         return f"{path}: renamed; write it as {RENAMED[str(location[-1])]}"
     if kind == "extra_forbidden":
@@ -94,26 +94,27 @@ def line(error: Mapping[str, Any], schema: dict[str, Any]) -> str:
             f"{suggestion(str(location[-1]), allowed)}"
         )
     if kind in ("model_type", "model_attributes_type", "dict_type"):
-        return f"{path}: found {found!r}; a table of keys is needed; config.yaml shows them"
+        return f"{path}: found {value!r}; a table of keys is needed; config.yaml shows them"
     if kind == "missing":
         return f"{path}: missing; add the key (config.yaml shows every one)"
     if kind == "union_tag_invalid":
+        families = re.findall(r"'([^']*)'", context["expected_tags"])
         return (
             f"{path}.family: found '{context['tag']}'; allowed: {context['expected_tags']}"
-            f"{suggestion(str(context['tag']), re.findall(r'[a-z]+', context['expected_tags']))}"
+            f"{suggestion(str(context['tag']), families)}"
         )
     if kind == "union_tag_not_found":
         return f"{path}.family: missing; config.yaml shows the families"
     if kind == "literal_error":
         allowed = re.findall(r"'([^']*)'", context["expected"])
         return (
-            f"{path}: found {found!r}; allowed: {alternatives(allowed)}"
-            f"{suggestion(str(found), allowed)}"
+            f"{path}: found {value!r}; allowed: {alternatives(allowed)}"
+            f"{suggestion(str(value), allowed)}"
         )
     if kind == "string_pattern_mismatch":
         return (
-            f"{path}: found {found!r}; allowed: letters, digits, '_', '.' and '-', "
+            f"{path}: found {value!r}; allowed: letters, digits, '_', '.' and '-', "
             "starting with a letter or a digit"
         )
     message = error["msg"].removeprefix("Value error, ")
-    return f"{path}: found {found!r}; {message[0].lower()}{message[1:]}"
+    return f"{path}: found {value!r}; {message[0].lower()}{message[1:]}"

@@ -28,14 +28,14 @@ SCHEMA_FILE = Path(__file__).parents[2] / "config.schema.json"
 
 
 class Language(StrictModel):
-    """What all language-model runs share."""
+    """What all runs of language models share."""
 
     prompts: Annotated[int, Field(ge=2, strict=True)]
     """Prompts on which models are evaluated, at most half of them held out."""
     draws: Annotated[int, Field(ge=2, strict=True)]
-    """Answers that every model samples to each of them."""
+    """Answers that every model samples per evaluated prompt."""
     embedding_model: str | None = None
-    """Folder or hub name of a sentence-transformers model; none for all-MiniLM-L6-v2."""
+    """Folder or hub name of a sentence-transformers model; null for all-MiniLM-L6-v2."""
     decoding: Decoding
     """How answers are sampled."""
 
@@ -63,15 +63,15 @@ else:
 
 
 class Statistics(StrictModel):
-    """How estimates are made."""
+    """How estimates are computed."""
 
     confidence: Annotated[Real, Field(gt=0.5, lt=1)]
     """Coverage of every interval."""
     divergence_factor: Annotated[Real, Field(gt=1)]
-    """A student has diverged above this many times Var(y_train) of training error; a classifier
-    above 1.5 times the error of answering the frequencies of the classes."""
+    """A student has diverged if its training error exceeds this many times Var(y_train); a
+    classifier, if it exceeds 1.5 times the error of predicting the frequencies of the classes."""
     bootstrap_draws: Annotated[int, Field(ge=200, strict=True)]
-    """Bootstrap samples of replicates behind slopes, ratios and differences."""
+    """Bootstrap samples of replicates for slopes, ratios and differences."""
 
 
 if TYPE_CHECKING:
@@ -80,7 +80,7 @@ else:
     Claims = create_model(
         "Claims",
         __base__=StrictModel,
-        __doc__="Margins of practical equivalence, chosen before any result was seen.",
+        __doc__="Margins of practical equivalence, fixed before any result was seen.",
         **{
             key: (
                 Annotated[Real, Field(gt=margin.above, lt=margin.below, allow_inf_nan=False)],
@@ -99,31 +99,31 @@ class Config(StrictModel):
     seed: Annotated[int, Field(ge=0, strict=True)]
     """Root of the tree of seeds."""
     data_cache: str | None = None
-    """Folder of scikit-learn's downloads (mnist, covtype); none for scikit-learn's own."""
+    """Folder of scikit-learn's downloads (mnist, covtype); null for scikit-learn's default."""
     job_minutes: Positive = 2.0
-    """Time that a job of students is to take, from which its number of replicates follows."""
+    """Time that a job of students should take, which determines its number of replicates."""
     datasets: Annotated[dict[Name, DatasetSettings], Field(min_length=1)]
     """Data sets by name."""
     corpora: dict[Name, CorpusSettings]
     """Corpora by name."""
     language: Language
-    """What all language-model runs share."""
+    """What all runs of language models share."""
     teachers: Annotated[dict[Name, AnyModelSettings], Field(min_length=1)]
     """Teachers by name."""
     students: Annotated[dict[Name, AnyModelSettings], Field(min_length=1)]
     """Students by name."""
     experiments: Experiments
-    """What to run."""
+    """Grids of the experiments."""
     statistics: Statistics
-    """How to estimate."""
+    """Intervals and divergence."""
     claims: Claims
-    """How to judge."""
+    """Margins of the verdicts."""
     gate: Gate
-    """When a language-model study is worth a verdict."""
+    """Conditions for verdicts on language models."""
     sample_size: SampleSize
-    """What an interval is to cost."""
+    """The interval that further students should give, and costs."""
     figures: Figures
-    """How to draw."""
+    """Style of the figures."""
 
     @model_validator(mode="after")
     def _references(self) -> "Config":
@@ -148,7 +148,7 @@ class Config(StrictModel):
         return {} if table is None else runs_of(table)
 
     def task_of(self, dataset: str) -> str:
-        """What is to be predicted: regression, classification or text."""
+        """Task of a data set or corpus: regression, classification or text."""
         if dataset in self.corpora:
             return "text"
         if dataset in DATASETS:
@@ -179,10 +179,10 @@ class Config(StrictModel):
         problems = []
         for name, dataset in self.datasets.items():
             built_in = DATASETS.get(name)
-            given = [key for key in ("path", "target") if getattr(dataset, key) is not None]
-            if built_in and not built_in.download and given:
+            present = [key for key in ("path", "target") if getattr(dataset, key) is not None]
+            if built_in and not built_in.download and present:
                 problems.append(
-                    f"datasets.{name}.{given[0]}: found a value, but {name} is built in; "
+                    f"datasets.{name}.{present[0]}: found a value, but {name} is built in; "
                     "remove the key or give your data set another name"
                 )
             if built_in and dataset.task not in (None, built_in.task):
@@ -190,11 +190,11 @@ class Config(StrictModel):
                     f"datasets.{name}.task: found '{dataset.task}'; {name} is for "
                     f"{built_in.task}; remove the key"
                 )
-            needed = not built_in or (built_in.download and given)
-            if needed and len(given) < 2:
-                lacking = "target" if "path" in given else "path"
+            needed = not built_in or (built_in.download and present)
+            if needed and len(present) < 2:
+                missing = "target" if "path" in present else "path"
                 problems.append(
-                    f"datasets.{name}.{lacking}: missing; a data set other than "
+                    f"datasets.{name}.{missing}: missing; a data set other than "
                     f"{alternatives(DATASETS)}, or a file in place of one, needs a path and a "
                     "target"
                 )
@@ -249,16 +249,17 @@ class Config(StrictModel):
             if table is None:
                 continue
             key = f"experiments.{name}"
-            for place, dataset in enumerate(table.datasets):
-                path = f"{key}.datasets.{place}"
+            for i, dataset in enumerate(table.datasets):
+                path = f"{key}.datasets.{i}"
                 problems.extend(self._name_problems(path, dataset, experiment.task))
             problems.extend(self._optional_problems(key, table, experiment.task))
             for family, run in runs_of(table).items():
                 path = f"{key}.families.{family}"
-                for place, corpus in enumerate(getattr(run, "corpora", ())):
+                for i, corpus in enumerate(getattr(run, "corpora", ())):
                     if corpus not in self.corpora:
-                        place_path = f"{path}.corpora.{place}"
-                        problems.append(unknown(place_path, corpus, self.corpora, "corpora"))
+                        problems.append(
+                            unknown(f"{path}.corpora.{i}", corpus, self.corpora, "corpora")
+                        )
                 if not experiment.cells(table, run):
                     problems.append(
                         f"{path}: the grid has no cell: single needs k = 1 and, on text, the "
@@ -277,8 +278,8 @@ class Config(StrictModel):
 
     def _optional_problems(self, key: str, table: ExperimentSettings, task: str) -> Iterator[str]:
         """What is wrong with an experiment's data sets that may be missing."""
-        for place, name in enumerate(table.optional_datasets):
-            path = f"{key}.optional_datasets.{place}"
+        for i, name in enumerate(table.optional_datasets):
+            path = f"{key}.optional_datasets.{i}"
             yield from self._name_problems(path, name, task)
             if name in self.datasets and name not in DOWNLOADS:
                 yield (
@@ -304,7 +305,7 @@ class Config(StrictModel):
                 f"family {family}"
             ]
         if role == "student" and getattr(model, "steps", 1) == 0:
-            return [f"students.{name}.steps: found 0, but {path} trains it; give at least 1"]
+            return [f"students.{name}.steps: found 0, but {path} trains it; set it to at least 1"]
         if task != "regression":
             return []
         return [
@@ -315,7 +316,7 @@ class Config(StrictModel):
         ]
 
     def _factorial_problems(self, path: str, run: FamilyRun, factorial: bool) -> list[str]:
-        """What is wrong with a student whose initialisation is to vary."""
+        """What is wrong with a student whose initialisation varies."""
         student = self.students.get(run.student)
         if not factorial or not getattr(student, "shared_init", False):
             return []
@@ -331,7 +332,7 @@ def check(raw: Mapping[str, Any]) -> Config:
     Parameters
     ----------
     raw : mapping
-        What was read from config.yaml and its overlays.
+        Content of config.yaml and its overlays.
 
     Returns
     -------
