@@ -75,8 +75,8 @@ def execute(tmp_path):
     rows = [("train", 1.0), ("test", 2.0), ("train", 3.0)]
     values = {"example": range(3), "split": [split for split, _ in rows]}
     values |= {"x": np.zeros((3, 2)), "y": [y for _, y in rows]}
-    made_by = artifacts.provenance("examples", {}, "0" * 16, {}, "34" * 8)
-    artifacts.write(tmp_path / EXAMPLES, "examples", values, made_by)
+    provenance = artifacts.provenance("examples", {}, "0" * 16, {}, "34" * 8)
+    artifacts.write(tmp_path / EXAMPLES, "examples", values, provenance)
 
     def run(run="run_stage()", parameters=PARAMETERS, log="logs/x.log", body="pass", before=""):
         code = SCRIPT.format(
