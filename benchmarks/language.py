@@ -5,8 +5,8 @@ from typing import Any
 
 import numpy as np
 import torch
-from kduq import config, seeds
-from kduq.data.corpora import reading as corpora
+from kduq import seeds
+from kduq.examples import text as examples
 from kduq.families.lm import models, sampling, text, training
 from kduq.families.lm.settings import Decoding, LanguageModelSettings
 
@@ -29,10 +29,8 @@ class _Pupil:
     """A student of the default study: one sampled answer to every training prompt."""
 
     def __init__(self, quick: bool) -> None:
-        settings = config.Corpus(questions=80, wordings=5).model_dump()
-        table = corpora.prepare(
-            settings | {"dataset": "ambiguous_facts", "kind": "ambiguous_facts"}
-        )
+        settings = examples.Settings(dataset="ambiguous_facts", questions=80, wordings=5)
+        table = examples.prepare(settings)
         rng = np.random.default_rng(3)
         lines = [*table["prompt"], *(a for group in table["references"] for a in group)]
         self.model, self.tokenizer = models.load_or_create(_SETTINGS, lines, 3)
@@ -57,9 +55,9 @@ class _Pupil:
     def trained(self, steps: int, job: int = 0) -> tuple[Any, np.ndarray]:
         """A copy after some steps, and its losses."""
         model = copy.deepcopy(self.model)
-        examples = training.examples_of(self.pairs)
+        taught = training.examples_of(self.pairs)
         settings = self.settings.model_copy(update={"steps": steps})
-        losses = training.train(model, self.tokenizer, examples, settings, job).loss
+        losses = training.train(model, self.tokenizer, taught, settings, job).loss
         return model, losses
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from kduq import config, families, seeds
+from kduq import families, seeds
 from kduq.examples import tabular as examples
 from kduq.families.linear import LinearSettings
 from kduq.families.mlp import MlpSettings
@@ -54,15 +54,14 @@ class Workload:
 def problem(dataset: str) -> families.Problem:
     """A built-in data set, split and standardised as in the default study."""
     task = "classification" if dataset == "digits" else "regression"
-    settings = config.Dataset(task=task).model_dump() | {"dataset": dataset, "task": task}
-    table = examples.prepare(settings)
+    table = examples.prepare(examples.Settings(dataset=dataset, task=task))
     return teacher.problem(task, table["split"], table["x"], table["y"])[0]
 
 
 def linear(quick: bool, bootstrap: bool) -> Workload:
     """Least squares: noise on the labels, and bootstrap samples of the rows."""
     data = problem("boston_housing")
-    kind = families.family("linear").model("regression")
+    kind = families.FAMILIES["linear"].model("regression")
     count = kind.ensemble * (2 if quick else 50)
     # Threads of much less than a tenth of a second may not be spread over the cores.
     passes = 1 if quick else 10
@@ -189,7 +188,7 @@ def classifier(quick: bool, family: str) -> Workload:
     data = problem("digits")
     own = {"hidden": 64} if family == "mlp" else {}
     steps = 4 if quick else 300
-    settings: Any = families.family(family).settings(
+    settings: Any = families.FAMILIES[family].settings(
         family=family,
         epochs=300,
         max_steps=steps,

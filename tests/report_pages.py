@@ -1,16 +1,14 @@
 """Reports filled with tables made by hand, hostile text of models among them."""
 
 import io
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
-import yaml
-from kduq.config import check
+from configurations import checked
 from kduq.report import page as report
+from kduq.report.settings import ReportSettings
 from matplotlib.figure import Figure
 
-_ROOT = Path(__file__).parents[1]
 #: What a model or a corpus may say. The page must show each as text.
 HOSTILE = (
     "<script>window.broken = 1</script>",
@@ -77,7 +75,7 @@ def _claims() -> pd.DataFrame:
 
 def filled(samples: Any = None) -> str:
     """A report with figures, a failed gate and, unless given others, hostile answers."""
-    study = check(yaml.safe_load((_ROOT / "config.yaml").read_text(encoding="utf-8")))
+    settings = ReportSettings(study=checked(), templates={}, captions={}, skipped=["mnist"])
     estimates = pd.DataFrame(
         {
             "experiment": ["bootstrap", "bootstrap", "student_init"],
@@ -88,7 +86,7 @@ def filled(samples: Any = None) -> str:
             "n_students": [400, 1000, 200],
         }
     )
-    made_by = {
+    provenance = {
         "code": "0123456789abcdef",
         "versions": {"python": "3.11.0"},
         "inputs": {"claims.parquet": "0" * 64},
@@ -96,10 +94,10 @@ def filled(samples: Any = None) -> str:
     }
     names = ("teacher_noise", "student_init", "language_gallery")
     return report.render(
-        {"study": study.model_dump(mode="json"), "left_out": ["mnist"]},
+        settings,
         _claims(),
         estimates,
         dict.fromkeys(names, _figure()),
-        made_by,
+        provenance,
         answers_of(HOSTILE) if samples is None else samples,
     )

@@ -136,8 +136,8 @@ def other_stage(path):
 
 def other_version(path):
     table = pq.read_table(path)
-    made_by = PROVENANCE | {"schema_version": 999}
-    pq.write_table(table.replace_schema_metadata({"kduq": json.dumps(made_by)}), path)
+    provenance = PROVENANCE | {"schema_version": 999}
+    pq.write_table(table.replace_schema_metadata({"kduq": json.dumps(provenance)}), path)
 
 
 def other_columns(path):

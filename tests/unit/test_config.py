@@ -138,7 +138,7 @@ MISTAKES = [
         "experiments.bootstrap.families.linear.replicates: found 1;",
     ),
     (
-        # Blocks are named by six digits.
+        # Shards are named by six digits.
         {"experiments": {"bootstrap": {"families": {"linear": {"replicates": 10**9}}}}},
         "experiments.bootstrap.families.linear.replicates: found 1000000000;",
     ),

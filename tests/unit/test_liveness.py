@@ -102,12 +102,11 @@ def test_a_job_of_a_killed_run_writes_nothing(folder, tmp_path):
         "from types import SimpleNamespace\n"
         "from kduq.artifacts import files\n"
         "from kduq.runtime import script\n"
-        "def main(input, output, params):\n"
+        "def main(snakemake):\n"
         "    with files.atomic('a') as temporary:\n"
         "        temporary.write_text('after')\n"
-        "job = SimpleNamespace(log=['logs/a.log'], params=None, input=[], output=['a'])\n"
-        "job.threads = 1\n"
-        "script.run(main, job, parse=False)\n"
+        "snakemake = SimpleNamespace(log=['logs/a.log'], input=[], output=['a'], threads=1)\n"
+        "script.run(main)\n"
     )
     environment = {"PYTHONPATH": ":".join(sys.path), liveness.VARIABLE: "mine"}
     done = subprocess.run(

@@ -3,20 +3,23 @@
 import json
 
 import pytest
+from drawn_figures import settings_of
 from kduq import artifacts
 from kduq.artifacts import files
 from kduq.errors import ArtifactError
 from kduq.figures import drawing
+from kduq.figures.protocol import Drawn
 from matplotlib.figure import Figure
 
 PROVENANCE = artifacts.provenance("figures", {"name": "ü"}, "0" * 16, {"a.parquet": "ff"}, "12" * 8)
-STYLE = {"style": "default", "dpi": 20}
 
 
 @pytest.fixture(scope="module")
 def contents():
     """Bytes of a figure and of a page, by their suffix."""
-    png, pdf = drawing.render(STYLE, lambda: Figure(figsize=(1, 1)), "", PROVENANCE)
+    png, pdf = drawing.render(
+        settings_of("bootstrap", dpi=50), Drawn(lambda: Figure(figsize=(0.4, 0.4)), ""), PROVENANCE
+    )
     page = f'<script type="application/json" id="kduq">{json.dumps(PROVENANCE)}</script>'
     return {".png": png, ".pdf": pdf, ".html": files.sealed(page.encode(), ".html")}
 

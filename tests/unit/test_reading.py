@@ -40,14 +40,14 @@ def folder(tmp_path, monkeypatch):
     artifacts.write(
         root / "examples/boston_housing.parquet", "examples", examples, made("examples")
     )
-    blocks = [f"{RUN}/students/{block}.parquet" for block in ("000000-000002", "000002-000004")]
-    for block in (*blocks, f"{RUN}/students/000004-000006.parquet"):
-        artifacts.write(root / block, "students", students(2), made("students"))
+    shards = [f"{RUN}/students/{shard}.parquet" for shard in ("000000-000002", "000002-000004")]
+    for shard in (*shards, f"{RUN}/students/000004-000006.parquet"):
+        artifacts.write(root / shard, "students", students(2), made("students"))
     names = {"experiment": "teacher_noise", "family": "linear", "dataset": "boston_housing"}
     values = {"metric": "inter_student_variance", "alpha": 0.5, "estimate": 2.0}
     values |= {"ci_low": 1.5, "ci_high": 2.5}
     estimates = table("estimates", **{name: [value] for name, value in (names | values).items()})
-    inputs = [*blocks, "examples/boston_housing.parquet"]
+    inputs = [*shards, "examples/boston_housing.parquet"]
     path = root / RUN / "estimates.parquet"
     artifacts.write(path, "estimates", estimates, made("estimates", inputs=inputs))
     artifacts.write(root / "estimates.parquet", "estimates", estimates, made("estimates"))

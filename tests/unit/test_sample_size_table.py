@@ -101,8 +101,8 @@ def test_the_variance_between_students_is_planned_without_the_pilot():
 def test_the_table_and_the_figure_say_where_there_is_no_plan(tmp_path, components, width, missing):
     settings = chosen(width=width)
     values = planning.plan(settings, estimates(components, alpha=np.nan), {"made_up": (50, 2.0)})
-    made_by = artifacts.provenance("plan", settings.model_dump(), "", {})
-    artifacts.write(tmp_path / "plan.parquet", "plan", values, made_by)
+    provenance = artifacts.provenance("plan", settings.model_dump(), "", {})
+    artifacts.write(tmp_path / "plan.parquet", "plan", values, provenance)
     table = artifacts.read(tmp_path / "plan.parquet", "plan").table.to_pandas()
     lines = planning.summary(settings, table).splitlines()
     runs = [line for line in lines if "made_up" in line]

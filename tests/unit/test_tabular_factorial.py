@@ -103,8 +103,8 @@ def test_more_levels_change_no_seed(problem):
 
 def test_the_table_is_an_artifact_of_its_own_schema(problem, tmp_path):
     path = tmp_path / "students.parquet"
-    made_by = artifacts.provenance("students", {}, "0", {})
-    artifacts.write(path, "students", train(problem, "linear", 0, 1), made_by)
+    provenance = artifacts.provenance("students", {}, "0", {})
+    artifacts.write(path, "students", train(problem, "linear", 0, 1), provenance)
     table = artifacts.read(path, "students").table
     assert table.column_names[-3:] == list(LEVEL_COLUMNS.values())
     assert "noise_level" not in schemas.columns("students")

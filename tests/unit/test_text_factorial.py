@@ -113,9 +113,9 @@ def test_a_student_is_trained_on_its_levels(corpus, answers, whole, level):
 
 def test_the_table_is_an_artifact(corpus, answers, tmp_path):
     students, losses = distilled(corpus, answers, 0, 1)
-    made_by = artifacts.provenance("students", {}, "0", {})
-    artifacts.write(tmp_path / "students.parquet", "students", students, made_by)
+    provenance = artifacts.provenance("students", {}, "0", {})
+    artifacts.write(tmp_path / "students.parquet", "students", students, provenance)
     table = artifacts.read(tmp_path / "students.parquet", "students")
     assert len(table.rows_of(CONDITIONS)[0]) == 6 * 16
-    made_by = artifacts.provenance("losses", {}, "0", {})
-    artifacts.write(tmp_path / "losses.parquet", "losses", losses, made_by)
+    provenance = artifacts.provenance("losses", {}, "0", {})
+    artifacts.write(tmp_path / "losses.parquet", "losses", losses, provenance)

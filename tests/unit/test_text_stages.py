@@ -133,7 +133,7 @@ def test_responses_are_those_of_their_replicate_prompt_and_number(taught, corpus
     fewer = given(taught, corpus, 0, 4, [(1.0, 1)])
     np.testing.assert_array_equal(whole["text"][whole["response"] == 0], fewer["text"])
     mixed = given(taught, corpus, 0, 2, [(0.0, 1), (1.0, K)])
-    assert len(set(mixed["text"][mixed["temperature"] == 0])) == 3  # one likeliest answer each
+    assert len(set(mixed["text"][mixed["temperature"] == 0])) == 3  # one greedy answer each
 
 
 def test_a_student_does_not_depend_on_its_shard(taught, corpus):

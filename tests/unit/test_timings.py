@@ -46,7 +46,7 @@ def test_timings_add_up_by_stage_and_family(tmp_path):
         file = tmp_path / f"{name}.tsv"
         file.parent.mkdir(exist_ok=True)
         file.write_text(f"{HEAD}{wall}\t0:00:01\t{memory}\t1\t1\t1\t-\tNA\t50\t{wall / 2}\n")
-    # The fourth block is of a study that had more students.
+    # The fourth shard is of a study that had more students.
     families = timings.planned(
         stages(
             "student_init/lm/faq/students/000000-000002",

@@ -28,6 +28,8 @@ rule responses:
 use rule responses as language_responses with:
     wildcard_constraints:
         dataset=CORPORA,
+    # Snakemake takes it from the first rule only if it is said again.
+    cache: SHARED
     resources:
         mem_mb=mem_mb_per_attempt(4000),
         runtime=runtime_per_attempt(240),

@@ -31,6 +31,8 @@ use rule students as language_students with:
         losses=f"{RUN}/losses/{{shard}}.parquet",
     wildcard_constraints:
         dataset=CORPORA,
+    # Snakemake takes it from the first rule only if it is said again.
+    cache: SHARED
     resources:
         mem_mb=mem_mb_per_attempt(4000),
         runtime=runtime_per_attempt(240),

@@ -34,6 +34,8 @@ use rule teacher as language_teacher with:
         model=directory(f"{TEACHER}/model"),
     wildcard_constraints:
         dataset=CORPORA,
+    # Snakemake takes it from the first rule only if it is said again.
+    cache: SHARED
     resources:
         mem_mb=mem_mb_per_attempt(4000),
         runtime=runtime_per_attempt(240),

@@ -12,8 +12,6 @@ RENAMED = {
     "plan": "sample_size",
     "tokens_per_pass": "tokens_per_microbatch",
 }
-#: A name in one of pydantic's lists of alternatives.
-_QUOTED = r"'([^']*)'"
 
 
 def alternatives(names: Any) -> str:
@@ -100,14 +98,15 @@ def line(error: Mapping[str, Any], schema: dict[str, Any]) -> str:
     if kind == "missing":
         return f"{path}: missing; add the key (config.yaml shows every one)"
     if kind == "union_tag_invalid":
+        families = re.findall(r"'([^']*)'", context["expected_tags"])
         return (
             f"{path}.family: found '{context['tag']}'; allowed: {context['expected_tags']}"
-            f"{suggestion(str(context['tag']), re.findall(_QUOTED, context['expected_tags']))}"
+            f"{suggestion(str(context['tag']), families)}"
         )
     if kind == "union_tag_not_found":
         return f"{path}.family: missing; config.yaml shows the families"
     if kind == "literal_error":
-        allowed = re.findall(_QUOTED, context["expected"])
+        allowed = re.findall(r"'([^']*)'", context["expected"])
         return (
             f"{path}: found {value!r}; allowed: {alternatives(allowed)}"
             f"{suggestion(str(value), allowed)}"

@@ -53,8 +53,8 @@ class DataSet:
     >>> def load() -> pd.DataFrame:
     ...     return pd.DataFrame({"dose": [0.0, 1.0, 2.0], "target": [0.1, 0.9, 2.1]})
     >>> doses = DataSet("doses", "Doses", "regression", (2, 2, 1), load)
-    >>> doses.load()["target"].iloc[-1]
-    2.1
+    >>> doses.load()["target"].tolist()
+    [0.1, 0.9, 2.1]
     >>> doses.download is None
     True
     """

@@ -1,0 +1,36 @@
+"""The registries, where each kind of thing is picked by its name."""
+
+from types import SimpleNamespace
+
+import pytest
+from kduq.errors import UserError
+from kduq.registry import Registry
+
+FRUIT = Registry("fruit", [SimpleNamespace(name=name) for name in ("pear", "apple", "fig")])
+
+
+def test_things_are_listed_in_their_order():
+    assert list(FRUIT) == ["pear", "apple", "fig"]
+    assert len(FRUIT) == 3
+    assert FRUIT["fig"].name == "fig"
+    assert "fig" in FRUIT
+    assert "plum" not in FRUIT
+
+
+def test_an_unknown_name_is_told_those_that_are_known_and_the_nearest():
+    with pytest.raises(UserError) as caught:
+        FRUIT["aple"]
+    assert str(caught.value) == (
+        "'aple' is not a known fruit; allowed: pear, apple, fig; did you mean 'apple'?"
+    )
+
+
+def test_an_unknown_name_can_be_asked_for_with_a_default():
+    assert FRUIT.get("fig").name == "fig"
+    assert FRUIT.get("plum") is None
+    assert FRUIT.get("plum", 3) == 3
+
+
+def test_no_two_things_share_a_name():
+    with pytest.raises(ValueError, match="two of kind fruit are named 'fig'"):
+        Registry("fruit", [*FRUIT.values(), SimpleNamespace(name="fig")])
