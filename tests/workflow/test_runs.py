@@ -184,8 +184,8 @@ def test_audit_finds_damage_staleness_gaps_and_surplus(checkout):
     done = checkout.snakemake("audit")
     text = done.stdout + done.stderr
     assert done.returncode != 0
-    assert f"made with {np.__version__}; here is {np.__version__}" in text
-    assert "versions results/tiny: numpy: 1 made with 1.0, " in text
+    assert f"built with {np.__version__}; installed: {np.__version__}" in text
+    assert "versions results/tiny: numpy: 1 built with 1.0, " in text
     estimates.write_bytes(kept)
     assert "damaged  results/tiny/teacher_noise/linear/boston_housing/students/000000" in text
     assert "missing  results/tiny/claims.parquet" in text
@@ -200,9 +200,9 @@ def test_audit_finds_damage_staleness_gaps_and_surplus(checkout):
     done = checkout.snakemake("audit")
     assert done.returncode != 0
     assert "model.learning_rate: 0.01 then, 0.5 now" in done.stderr
-    # And with them all that was made from them.
-    assert re.search(r"stale +\S+/estimates.parquet: made from \S+, which is stale", done.stderr)
-    assert "claims.parquet: made from estimates.parquet, which is stale" in done.stderr
+    # So is everything that was built from these.
+    assert re.search(r"stale +\S+/estimates.parquet: built from \S+, which is stale", done.stderr)
+    assert "claims.parquet: built from estimates.parquet, which is stale" in done.stderr
 
     fewer = {"experiments": {"teacher_noise": {"families": {"linear": {"replicates": 4}}}}}
     checkout.configure(TINY, fewer)
