@@ -50,7 +50,7 @@ def load(name: str, settings: DatasetSettings) -> tuple[pd.DataFrame, pd.Series]
     if missing:
         raise UserError(
             f"{source}: no column {listed(missing)}; the file has {listed(table.columns)}; "
-            f"mend datasets.{name}.target or datasets.{name}.features"
+            f"correct datasets.{name}.target or datasets.{name}.features"
         )
     if not features or target in features:
         problem = "no column beside the target" if not features else f"the target '{target}'"

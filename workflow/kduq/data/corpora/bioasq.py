@@ -14,7 +14,7 @@ def _read(name: str, settings: CorpusSettings) -> list[Entry]:
     if not isinstance(data, dict) or not isinstance(data.get("questions"), list):
         raise UserError(
             f"{path}: no list under the key 'questions'; a BioASQ file is an object with one; "
-            f"mend the file or corpora.{name}.path"
+            f"correct the file or corpora.{name}.path"
         )
     pairs = []
     for number, question in enumerate(data["questions"]):
