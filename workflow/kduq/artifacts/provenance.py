@@ -66,32 +66,27 @@ def provenance(
 ) -> dict[str, Any]:
     """Return the provenance of an artifact.
 
-        It contains neither time nor host, so that equal inputs give equal bytes.
+    It contains neither time nor host, so that equal inputs give equal bytes.
 
-        Parameters
-        ----------
-        stage : str
-            Stage that builds the artifact.
-        config : mapping
-            The part of the configuration that changes the artifact; its ``seed`` is the study's.
-        code : str
-            Fingerprint of the stage's code.
-        inputs : mapping of str to str
-            SHA-256 of each input file, keyed by its path inside the study.
-        lineage : str
-    <<<<<<< HEAD
-            Digest of the settings and the code of the artifact and of all that it is made from; see
-            `kduq.study.target.lineage`.
-    =======
-            Digest of the settings and the code of the artifact and of all artifacts that it is built
-            from; see `kduq.study.target.lineage`.
-    >>>>>>> prose
+    Parameters
+    ----------
+    stage : str
+        Stage that builds the artifact.
+    config : mapping
+        The part of the configuration that changes the artifact; its ``seed`` is the study's.
+    code : str
+        Fingerprint of the stage's code.
+    inputs : mapping of str to str
+        SHA-256 of each input file, keyed by its path inside the study.
+    lineage : str
+        Digest of the settings and the code of the artifact and of all artifacts that it is built
+        from; see `kduq.study.target.lineage`.
 
-        Returns
-        -------
-        dict
-            With the keys schema_version, stage, config, code, seed, inputs, lineage and versions. An
-            artifact with files beside it adds the key files; see `check_files`.
+    Returns
+    -------
+    dict
+        With the keys schema_version, stage, config, code, seed, inputs, lineage and versions. An
+        artifact with files beside it adds the key files; see `check_files`.
     """
     return {
         "schema_version": schemas.SCHEMA_VERSION,

@@ -128,6 +128,8 @@ class Experiment:
         Whether the teacher's responses to rows of tables are its mean with noise.
     largest_shard, largest_text_shard : int, optional
         Replicates per job that are not to be exceeded.
+    title : str
+        Its name in figures; the name itself if left out.
     text_axis : str
         Condition column that figures draw runs on text along.
 
@@ -158,6 +160,7 @@ class Experiment:
     noisy: bool = False
     largest_shard: int | None = None
     largest_text_shard: int | None = None
+    title: str = ""
     text_axis: str = "k"
 
     def takes(self, family: Family) -> bool:

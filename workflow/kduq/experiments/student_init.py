@@ -46,4 +46,5 @@ EXPERIMENT = Experiment(
     text_conditions=_text_conditions,
     factors=("initialisation",),
     text_axis="init_noise",
+    title="Student initialisation",
 )

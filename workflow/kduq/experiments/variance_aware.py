@@ -63,4 +63,5 @@ EXPERIMENT = Experiment(
     text_run=VarianceAwareText,
     text_conditions=_text_conditions,
     noisy=True,
+    title="Variance-aware distillation",
 )

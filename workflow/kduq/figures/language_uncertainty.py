@@ -148,7 +148,8 @@ def _name_methods(ax: Axes, placed: pd.DataFrame) -> None:
 
 
 def _title(experiment: str) -> str:
-    return experiment.replace("_", " ").capitalize().replace(" ", "\n", 1)
+    title = EXPERIMENTS[experiment].title or experiment.replace("_", " ").capitalize()
+    return title.replace(" ", "\n", 1)
 
 
 def _prepare(settings: FigureSettings, inputs: Inputs) -> Drawn:
