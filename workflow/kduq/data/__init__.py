@@ -1,1 +1,1 @@
-"""Data sets and corpora: how each is read."""
+"""Data sets and corpora, and how each is read."""

@@ -16,7 +16,7 @@ class Example:
     question : str
         Without the template.
     answers : tuple of str
-        At least one.
+        At least one answer.
     probabilities : tuple of float
         One per answer; they sum to one.
     """
@@ -39,7 +39,7 @@ class Corpus:
     references : list of list of str
         Supported answers.
     probabilities : list of (list of float, or None)
-        Their probabilities, None where the corpus does not know them.
+        Their probabilities; None where they are not known.
     """
 
     split: list[str]
@@ -64,33 +64,33 @@ class Corpus:
 
     @property
     def has_answer_distribution(self) -> bool:
-        """Whether the distribution of every prompt's answers is known."""
-        return all(known is not None for known in self.probabilities)
+        """Whether the distribution of the answers to every prompt is known."""
+        return all(values is not None for values in self.probabilities)
 
     def weights(self, prompt: int) -> list[float]:
         """Probabilities of a prompt's references, equal where they are not known."""
-        known = self.probabilities[prompt]
+        probabilities = self.probabilities[prompt]
         count = len(self.references[prompt])
-        return [1 / count] * count if known is None else known
+        return [1 / count] * count if probabilities is None else probabilities
 
     def examples(self) -> list[Example]:
-        """What a teacher learns: the training prompts with all their references."""
+        """Training examples of a teacher: the training prompts with all their references."""
         return [
             Example(self.prompts[i], tuple(self.references[i]), tuple(self.weights(i)))
             for i in self.training
         ]
 
     def texts(self) -> list[str]:
-        """Training prompts and their references: what a tokenizer is made from."""
+        """Training prompts and their references, from which a tokenizer is learnt."""
         return [text for i in self.training for text in (self.prompts[i], *self.references[i])]
 
     def evaluated(self, number: int) -> np.ndarray:
-        """Identifiers of the prompts on which models are compared, ascending.
+        """Identifiers of the evaluated prompts, ascending.
 
         Parameters
         ----------
         number : int
-            How many; at most half of them are test prompts.
+            Number of prompts; at most half of them are test prompts.
 
         Returns
         -------

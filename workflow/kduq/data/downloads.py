@@ -1,4 +1,4 @@
-"""Where scikit-learn keeps the data sets that it downloads, and what to say if one is missing."""
+"""The folder of the data sets that scikit-learn downloads, and the error if one is missing."""
 
 import os
 from pathlib import Path
@@ -9,7 +9,7 @@ _VARIABLE = "SCIKIT_LEARN_DATA"
 
 
 def use_cache(folder: str | None) -> None:
-    """Let scikit-learn, in this process and those that it starts, keep its downloads in a folder.
+    """Set the folder of scikit-learn's downloads, for this process and those that it starts.
 
     Parameters
     ----------
@@ -31,14 +31,14 @@ def unavailable(name: str, reason: str) -> UserError:
     Parameters
     ----------
     name : str
-        Of the data set.
+        Name of the data set.
     reason : str
         What went wrong.
 
     Returns
     -------
     UserError
-        In one line, with the ways out.
+        With one line that lists the possible remedies.
     """
     return UserError(
         f"datasets.{name}: not in scikit-learn's cache {cache()}, and the download failed "

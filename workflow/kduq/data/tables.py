@@ -1,4 +1,4 @@
-"""Tables of examples: built-in data sets, and CSV and Parquet files of the user's."""
+"""Tables of examples: built-in data sets, and CSV and Parquet files of the user."""
 
 import warnings
 from collections.abc import Callable
@@ -23,8 +23,8 @@ def load(name: str, settings: DatasetSettings) -> tuple[pd.DataFrame, pd.Series]
     name : str
         A built-in data set, or any other name with a ``path`` in its settings.
     settings : DatasetSettings
-        Of which task, path (CSV or Parquet; None for a built-in), target and features (column
-        names; None for all but the target) count.
+        Its keys task, path (CSV or Parquet; None for a built-in), target and features (column
+        names; None for all but the target) are used.
 
     Returns
     -------
@@ -37,8 +37,8 @@ def load(name: str, settings: DatasetSettings) -> tuple[pd.DataFrame, pd.Series]
     Raises
     ------
     UserError
-        If the file cannot be read, a column is not there, is not numeric or has missing or
-        infinite values; or a data set has to be fetched and cannot be.
+        If the file cannot be read, a column does not exist, is not numeric or has missing or
+        infinite values, or if a data set cannot be downloaded.
     """
     if settings.path is None:
         table, target, source = built_in(name), TARGET, name
@@ -60,7 +60,10 @@ def load(name: str, settings: DatasetSettings) -> tuple[pd.DataFrame, pd.Series]
     table = table[[*features, target]]
     if table.columns.has_duplicates:
         repeated = table.columns[table.columns.duplicated()]
-        raise UserError(f"{source}: column {listed(repeated)} is named more than once")
+        raise UserError(
+            f"{source}: column {listed(repeated)} is named more than once; name it once in "
+            f"datasets.{name}.features"
+        )
     if settings.task == "classification":
         table = table.assign(**{str(target): _classes(table[target], source, name)})
     _check_values(table, source, name)
@@ -68,7 +71,7 @@ def load(name: str, settings: DatasetSettings) -> tuple[pd.DataFrame, pd.Series]
 
 
 def built_in(name: str) -> pd.DataFrame:
-    """Read a data set that needs no path; one that is downloaded stays in the cache.
+    """Read a built-in data set; a download stays in the cache.
 
     Parameters
     ----------
@@ -83,11 +86,11 @@ def built_in(name: str) -> pd.DataFrame:
     Raises
     ------
     UserError
-        If it has to be downloaded and cannot be.
+        If it cannot be downloaded.
     """
     try:
         with warnings.catch_warnings():
-            # A failed download is reported once, below, not at every attempt.
+            # A failed download is reported once, below, instead of at every attempt.
             warnings.simplefilter("ignore")
             return DATASETS[name].load()
     except (OSError, ValueError) as error:
@@ -104,13 +107,13 @@ def _classes(labels: pd.Series, source: str, name: str) -> np.ndarray:
             "them in or remove the rows (in a CSV file a class called NA, None or null reads as "
             "missing: rename it)"
         )
-    known, codes = np.unique(labels.to_numpy(), return_inverse=True)
-    if not 2 <= len(known) <= max(2, len(labels) // 2):
+    classes, numbers = np.unique(labels.to_numpy(), return_inverse=True)
+    if not 2 <= len(classes) <= max(2, len(labels) // 2):
         raise UserError(
-            f"{source}: '{labels.name}' has {len(known)} classes in {len(labels)} rows; allowed "
+            f"{source}: '{labels.name}' has {len(classes)} classes in {len(labels)} rows; allowed "
             f"are 2 to half the rows; correct datasets.{name}.target or datasets.{name}.task"
         )
-    return codes
+    return numbers
 
 
 def _read(path: Path) -> pd.DataFrame:
@@ -119,18 +122,22 @@ def _read(path: Path) -> pd.DataFrame:
         ".parquet": pd.read_parquet,
     }
     if path.suffix not in readers or path.is_dir():
-        raise UserError(f"{path}: a data set is a file ending in {' or '.join(readers)}")
+        raise UserError(
+            f"{path}: a data set is a file ending in {' or '.join(readers)}; correct its path"
+        )
     try:
         return readers[path.suffix](path)
     except FileNotFoundError as error:
         raise UserError(f"{path}: no such file; correct the data set's path") from error
     except (ValueError, OSError) as error:
         reason = str(error).splitlines()[0]
-        raise UserError(f"{path}: cannot be read as {path.suffix[1:]} ({reason})") from error
+        raise UserError(
+            f"{path}: cannot be read as {path.suffix[1:]} ({reason}); save the file again"
+        ) from error
 
 
 def _read_csv(path: Path) -> pd.DataFrame:
-    """A CSV file, its columns named as in the file: pandas would rename those named twice."""
+    """A CSV file with the column names of the file: pandas would rename those named twice."""
     header = pd.read_csv(path, header=None, nrows=1, dtype=str, keep_default_na=False).iloc[0]
     if header.isna().any() or (header.str.strip() == "").any():
         number = 1 + int(np.argmax(header.isna() | (header.str.strip() == "")))
@@ -152,12 +159,12 @@ def _read_csv(path: Path) -> pd.DataFrame:
 
 
 def listed(names: Any) -> str:
-    """Names in quotes, in a row."""
+    """Names in quotes, separated by commas."""
     return ", ".join(f"'{name}'" for name in names)
 
 
 def _check_values(table: pd.DataFrame, source: str, name: str) -> None:
-    """Refuse what cannot be standardised; nothing is imputed or dropped in silence."""
+    """Refuse values that cannot be standardised; nothing is imputed or silently dropped."""
     text = [c for c in table if not pd.api.types.is_numeric_dtype(table[c])]
     if table.columns[-1] in text:
         raise UserError(

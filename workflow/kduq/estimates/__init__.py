@@ -1,1 +1,1 @@
-"""Stage ``estimates``: the students of a run summarised, a row per estimate with its interval."""
+"""Stage ``estimates``: estimates from the students of a run, one row each, with intervals."""

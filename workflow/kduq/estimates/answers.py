@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-#: Columns of a table of answers that estimates are made from.
+#: Columns of a table of answers from which estimates are computed.
 COLUMNS = ("prompt_id", "draw", "text", "embedding", "support_logprobs")
 
 
@@ -22,7 +22,7 @@ class Answers:
         Their sentence embeddings, of unit norm.
     support : list of P (ndarray of shape (S, A_p), or None)
         Exact probability that each model gives to each reference of a prompt, at temperature 1
-        and without truncation; they need not sum to 1. None where it was not asked for.
+        and without truncation; they need not sum to 1. None where it was not computed.
     replicates : ndarray of int of shape (S,), optional
         Numbers of the models' replicates; None for 0 to S - 1.
     """
@@ -42,9 +42,9 @@ def answers_from(columns: Mapping[str, Any], rows: np.ndarray, evaluated: np.nda
         prompt_id, draw, text, embedding of shape (rows, D), support_logprobs (a list in the row of
         the first draw, or None) and, where there is more than one model, replicate.
     rows : ndarray of int
-        Numbers of the rows that take part, in any order; none for no models.
+        Numbers of the rows to use, in any order; empty for no models.
     evaluated : ndarray of int of shape (P,)
-        Identifiers of the prompts, in the order wanted. Rows of other prompts are left out.
+        Identifiers of the prompts, in the order of the result. Rows of other prompts are ignored.
 
     Returns
     -------
@@ -61,9 +61,9 @@ def answers_from(columns: Mapping[str, Any], rows: np.ndarray, evaluated: np.nda
     rows = rows[np.isin(prompts[rows], evaluated)]
     replicate = np.asarray(columns.get("replicate", np.zeros(len(prompts), np.intp)))[rows]
     shape = (len(np.unique(replicate)), len(evaluated), len(np.unique(draws[rows])))
-    place = np.argsort(evaluated)[np.searchsorted(np.sort(evaluated), prompts[rows])]
-    order = np.lexsort((draws[rows], place, replicate))
-    keys = np.stack([replicate, place, draws[rows]])[:, order]
+    prompt = np.argsort(evaluated)[np.searchsorted(np.sort(evaluated), prompts[rows])]
+    order = np.lexsort((draws[rows], prompt, replicate))
+    keys = np.stack([replicate, prompt, draws[rows]])[:, order]
     grid = np.meshgrid(*map(np.unique, keys), indexing="ij")
     if keys.shape[1] != np.prod(shape) or (keys != np.stack(grid).reshape(3, -1)).any():
         raise ValueError(
@@ -90,7 +90,7 @@ def of_condition(
     Parameters
     ----------
     columns : mapping of str to array
-        As of `answers_from`, with replicate and diverged.
+        As in `answers_from`, with replicate and diverged.
     rows : ndarray of int
         Numbers of the condition's rows.
     evaluated : ndarray of int of shape (P,)
@@ -101,7 +101,7 @@ def of_condition(
     answers : Answers
         Of the students that did not diverge.
     n_diverged, n_total : int
-        Students that did, and all.
+        Number of students that diverged, and of all students.
     """
     diverged = columns["diverged"][rows].astype(bool)
     replicate = columns["replicate"][rows]

@@ -1,4 +1,4 @@
-"""Estimates of classification: what is left of a teacher's distribution over classes."""
+"""Estimates of classification: what students keep of a teacher's distribution over classes."""
 
 from typing import Any
 
@@ -22,20 +22,20 @@ def run(settings: Settings, inputs: Inputs, outputs: Outputs) -> None:
 
 
 def estimate(settings: Settings, run: TabularRun) -> dict[str, list[Any]]:
-    """Estimate everything that one run measures.
+    """Compute all estimates of one run.
 
-    The groups all, correct and incorrect are each model's own: a test input is among a student's
-    incorrect ones if that student answers it wrongly, and among the teacher's if the teacher does.
-    ``test_inputs`` counts them, for students by their mean. Intervals are conditional on the data
-    split and the teacher, whose own numbers therefore have none. Diverged students are counted and
-    take no part.
+    The groups all, correct and incorrect differ between models: a test input belongs to a student's
+    incorrect group if that student answers it wrongly, and to the teacher's if the teacher does.
+    ``test_inputs`` is the size of a group, for students its mean. Intervals are conditional on the
+    data split and the teacher, whose own numbers therefore have no interval. Diverged students are
+    counted and excluded.
 
     Parameters
     ----------
     settings : Settings
         Of the run.
     run : TabularRun
-        What was measured; predictions run over test rows and, fastest, classes.
+        Its students and truth; predictions are ordered by test row and, fastest, class.
 
     Returns
     -------
@@ -46,15 +46,15 @@ def estimate(settings: Settings, run: TabularRun) -> dict[str, list[Any]]:
     test_y = run.test_y
     classes = test_y.argmax(axis=1)
     own = _normalised(run.teacher[1])
-    every = np.ones(len(test_y), bool)
+    all_inputs = np.ones(len(test_y), bool)
     teacher = TabularStudents(own[None], test_y, own)
     for metric in of_task(settings.task):
-        score = metric.estimate(teacher, every, settings.confidence)
+        score = metric.estimate(teacher, all_inputs, settings.confidence)
         if metric.of_teacher and score is not None:
             table.add(table.unconditional, "teacher", metric.name, exact(score.value))
-    for group, chosen in _members(own[None], classes).items():
-        n = int(chosen.sum())
-        entropy = float(statistics.entropy(own)[chosen[0]].mean()) if n else np.nan
+    for group, members in _members(own[None], classes).items():
+        n = int(members.sum())
+        entropy = float(statistics.entropy(own)[members[0]].mean()) if n else np.nan
         estimates = {"predictive_entropy": exact(entropy, min(n, 1)), "test_inputs": exact(n)}
         for name, value in estimates.items():
             table.add(table.unconditional, "teacher", name, value, group)
@@ -69,14 +69,14 @@ def estimate(settings: Settings, run: TabularRun) -> dict[str, list[Any]]:
             table.add(condition, "student", name, value, group)
         students = TabularStudents(probabilities, test_y, run.teacher[1])
         for metric in of_task(settings.task):
-            score = metric.estimate(students, every, settings.confidence)
+            score = metric.estimate(students, all_inputs, settings.confidence)
             if score is not None:
                 table.add(condition, "student", metric.name, score)
     return table.columns()
 
 
 def _normalised(probabilities: np.ndarray) -> np.ndarray:
-    """Double precision, rows that sum to one exactly enough for others' checks."""
+    """Probabilities in double precision, whose rows sum to one as scikit-learn requires."""
     wide = probabilities.astype(np.float64)
     return wide / wide.sum(axis=-1, keepdims=True)
 

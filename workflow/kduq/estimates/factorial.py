@@ -35,19 +35,20 @@ def components_by_metric(
 
 
 def complete(values: np.ndarray, good: np.ndarray) -> np.ndarray:
-    """Largest part of a design that is found by leaving out levels with diverged students.
+    """Balanced part of a design, without levels that have diverged students.
 
     Parameters
     ----------
     values : ndarray of shape (n_1, ..., n_F, X)
         Values of every combination.
     good : ndarray of bool of shape (n_1, ..., n_F)
-        Whether they may be used.
+        Whether the student has not diverged.
 
     Returns
     -------
     ndarray of shape (m_1, ..., m_F, X)
-        Balanced: level by level, the one with the largest share of diverged students goes.
+        Levels are removed one by one, that with the largest share of diverged students first, until
+        no diverged student is left.
     """
     while good.size and not good.all():
         shares = [

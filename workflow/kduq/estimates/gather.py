@@ -1,4 +1,4 @@
-"""Stage ``estimates``, all runs together."""
+"""Stage ``estimates``, the estimates of all runs in one table."""
 
 from kduq import artifacts
 from kduq.artifacts import schemas

@@ -25,18 +25,18 @@ def run(settings: Settings, inputs: Inputs, outputs: Outputs) -> None:
 
 
 def estimate(settings: Settings, run: TabularRun) -> dict[str, list[Any]]:
-    """Estimate everything that one run measures.
+    """Compute all estimates of one run.
 
-    Intervals are conditional on the data split and the teacher: the jackknife runs over
-    students. Diverged students take no part in means and variances; their number is an estimate
-    of its own, ``diverged_count``.
+    Intervals are a jackknife over students, conditional on the data split and the teacher. Diverged
+    students are excluded from means and variances; their number is the estimate
+    ``diverged_count``.
 
     Parameters
     ----------
     settings : Settings
         Of the run.
     run : TabularRun
-        What was measured.
+        Its students, teacher and truth.
 
     Returns
     -------
@@ -51,21 +51,21 @@ def estimate(settings: Settings, run: TabularRun) -> dict[str, list[Any]]:
         error = float(((prediction - truth) ** 2).mean())
         table.add(table.unconditional, "teacher", f"{split}_mse_mean", exact(error))
     model = FAMILIES[settings.family].model(settings.task)
-    for place, condition in enumerate(settings.conditions):
-        part = run.of_condition(place)
+    for i, condition in enumerate(settings.conditions):
+        part = run.of_condition(i)
         estimates = _estimates(part, settings.confidence)
         theory = _theory(model, condition, run.problem, part)
         if theory is not None:
-            number = len(part["diverged"])
-            estimates["theory_inter_student_variance"] = exact(theory, number)
+            n_students = len(part["diverged"])
+            estimates["theory_inter_student_variance"] = exact(theory, n_students)
         good = ~part["diverged"].astype(bool)
         predictions = part["prediction"][good].astype(np.float64)
         students = TabularStudents(predictions, run.test_y, run.teacher[1])
-        every = np.ones(len(run.test_y), bool)
+        all_inputs = np.ones(len(run.test_y), bool)
         for metric in of_task(settings.task):
-            further = metric.estimate(students, every, settings.confidence)
-            if further is not None:
-                estimates[metric.name] = further
+            score = metric.estimate(students, all_inputs, settings.confidence)
+            if score is not None:
+                estimates[metric.name] = score
         for name, value in estimates.items():
             table.add(condition, "student", name, value)
     return table.columns()
@@ -93,10 +93,11 @@ def _estimates(part: dict[str, np.ndarray], confidence: float) -> dict[str, Esti
 def _parameter_variances(
     part: dict[str, np.ndarray], good: np.ndarray, confidence: float
 ) -> dict[str, Estimate]:
-    """Mean parameter variance from the distances of pairs, each pair once.
+    """Mean parameter variance from the distances within pairs of students.
 
     Half the mean squared difference of two independent students is an unbiased estimate of the
-    variance averaged over parameters, and pairs are independent of each other.
+    variance averaged over parameters, and pairs are independent of each other. Both students of a
+    pair have its distance, which is used once.
     """
     estimates = {}
     for moment in ("before", "after"):
@@ -104,15 +105,15 @@ def _parameter_variances(
         usable = np.isfinite(distance)
         partner_good = good.copy()
         order = part["replicate"]
-        place = {int(replicate): i for i, replicate in enumerate(order)}
+        row_of = {int(replicate): i for i, replicate in enumerate(order)}
         for i, replicate in enumerate(order):
-            partner = place.get(int(replicate) ^ 1)
+            partner = row_of.get(int(replicate) ^ 1)
             partner_good[i] &= partner is not None and bool(good[partner])
         pairs = distance[usable & partner_good & (order % 2 == 0)]
         if len(pairs):
-            measured = statistics.mean(pairs, confidence)
+            mean = statistics.mean(pairs, confidence)
             estimates[f"parameter_variance_{moment}"] = Estimate(
-                measured.value, measured.se, measured.low, measured.high, 2 * len(pairs)
+                mean.value, mean.se, mean.low, mean.high, 2 * len(pairs)
             )
     return estimates
 
@@ -127,12 +128,12 @@ def _theory(
     problem: Problem,
     part: dict[str, np.ndarray],
 ) -> float | None:
-    """Closed-form inter-student variance where the family has one for the condition."""
+    """Closed-form inter-student variance, None where the family has none for the condition."""
     if condition.alpha is not None:
         variance = condition.alpha * float(problem.train_y.var())
         return model.theoretical_variance(problem, condition.method, variance, condition.k or 1)
     noiseless = model.theoretical_variance(problem, "single", 0.0, 1)
     deficient = part["rank_deficient"]
-    known = condition.label_source == "teacher" and not _all_null(deficient)
-    # Labels without noise leave a closed form nothing but noise of variance 0 at full rank.
-    return noiseless if known and not deficient.astype(bool).any() else None
+    has_rank = condition.label_source == "teacher" and not _all_null(deficient)
+    # Without noise on the labels the closed form, zero, holds at full rank only.
+    return noiseless if has_rank and not deficient.astype(bool).any() else None

@@ -6,7 +6,7 @@ from kduq.stage import RunSettings, StageSettings
 
 
 class GatherSettings(StageSettings):
-    """Nothing but the runs decides the table of all estimates."""
+    """No settings: the table of all estimates depends on the runs alone."""
 
 
 class EstimatesSettings(RunSettings):
@@ -22,14 +22,14 @@ class TabularSettings(EstimatesSettings):
     """What decides the estimates of a run on a table."""
 
     task: Task
-    """Whether students predict a number or a class."""
+    """regression or classification."""
 
 
 class TabularFactorialSettings(TabularSettings):
     """What decides the estimates of a factorial design on a table."""
 
     levels: dict[str, int]
-    """Levels of each factor."""
+    """Number of levels of each factor."""
 
     @property
     def levels_in_order(self) -> dict[str, int]:
@@ -41,9 +41,9 @@ class TextFactorialSettings(EstimatesSettings):
     """What decides the estimates of a factorial design on a corpus."""
 
     levels: dict[str, int]
-    """Levels of each factor."""
+    """Number of levels of each factor."""
     prompts: int
-    """Number of the evaluated prompts."""
+    """Number of evaluated prompts."""
 
     @property
     def levels_in_order(self) -> dict[str, int]:
@@ -55,8 +55,8 @@ class TextSettings(EstimatesSettings):
     """What decides the estimates of a run on a corpus."""
 
     prompts: int
-    """Number of the evaluated prompts."""
+    """Number of evaluated prompts."""
     embedding_model: str | None
     """Folder or hub name of a sentence-transformers model; None for all-MiniLM-L6-v2."""
     embedding_files: str | None
-    """Digest of what lies in that folder; None for no folder."""
+    """Digest of the files in that folder; None for no folder."""

@@ -9,19 +9,21 @@ from kduq.conditions import Condition
 from kduq.estimates.settings import EstimatesSettings
 from kduq.statistics import Estimate
 
-#: Columns of a table of estimates that hold the estimate itself.
-_MEASURED = ("estimate", "se", "ci_low", "ci_high", "n_students")
+#: Columns of a table of estimates with the estimate itself.
+_VALUES = ("estimate", "se", "ci_low", "ci_high", "n_students")
 
 
 def exact(value: float, n_students: int = 1) -> Estimate:
-    """A number without sampling error: of the teacher, which is given, of theory, or a count.
+    """A number without sampling error: a count, a value from theory, or a number of the teacher.
+
+    Estimates are conditional on the teacher, whose numbers therefore have no sampling error.
 
     Parameters
     ----------
     value : float
         The number.
     n_students : int
-        Students that it is about.
+        Number of students to which it refers.
 
     Returns
     -------
@@ -40,7 +42,7 @@ class Table:
         Of the run.
     """
 
-    #: The condition of what does not depend on one.
+    #: The condition of estimates that do not depend on a condition.
     unconditional = Condition()
 
     def __init__(self, settings: EstimatesSettings) -> None:
@@ -61,22 +63,22 @@ class Table:
         Parameters
         ----------
         condition : Condition
-            Of the students; `unconditional` for the teacher.
+            Condition of the students; `unconditional` for the teacher.
         role : str
             teacher or student.
         metric : str
-            What was estimated.
+            Name of the metric.
         estimate : Estimate
             The number and its interval.
         group : str
-            Of the test inputs.
+            Group of test inputs.
         """
-        measured = (estimate.value, estimate.se, estimate.low, estimate.high, estimate.n)
+        values = (estimate.value, estimate.se, estimate.low, estimate.high, estimate.n)
         self._rows.append(
             self._keys
             | {name: getattr(condition, name) for name in schemas.CONDITION}
             | {"group": group, "role": role, "metric": metric}
-            | dict(zip(_MEASURED, measured, strict=True))
+            | dict(zip(_VALUES, values, strict=True))
         )
 
     def columns(self) -> dict[str, list[Any]]:

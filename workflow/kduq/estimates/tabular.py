@@ -1,4 +1,4 @@
-"""What estimates on tables share: how the students of a run are read."""
+"""What estimates on tables share: reading of the students of a run."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -36,9 +36,9 @@ class TabularRun:
     students: dict[str, Any]
     groups: list[np.ndarray]
 
-    def of_condition(self, place: int) -> dict[str, Any]:
-        """Columns of the students of a condition, by its place among the conditions."""
-        return {name: values[self.groups[place]] for name, values in self.students.items()}
+    def of_condition(self, number: int) -> dict[str, Any]:
+        """Columns of the students of a condition, by its number among the conditions."""
+        return {name: values[self.groups[number]] for name, values in self.students.items()}
 
 
 def read_run(settings: TabularSettings, inputs: Inputs) -> TabularRun:
@@ -54,13 +54,14 @@ def read_run(settings: TabularSettings, inputs: Inputs) -> TabularRun:
     Returns
     -------
     TabularRun
+        Diverged students included.
     """
     columns = teacher.arrays(inputs.read("examples"))
     train = columns["split"] == "train"
     means = inputs.read("teacher").column(teacher.RESPONSE_COLUMNS[settings.task])
     table = inputs.read_all("students")
-    left_out = (*schemas.CONDITION, "trajectory")
-    names = [name for name in table.table.column_names if name not in left_out]
+    unused = (*schemas.CONDITION, "trajectory")
+    names = [name for name in table.table.column_names if name not in unused]
     return TabularRun(
         *teacher.problem(settings.task, **columns),
         (means[train], means[~train]),

@@ -1,4 +1,4 @@
-"""Estimates of a factorial design on a table: where the variance between students comes from."""
+"""Estimates of a factorial design on a table: the sources of the variance between students."""
 
 from typing import Any
 
@@ -22,15 +22,15 @@ def run(settings: Settings, inputs: Inputs, outputs: Outputs) -> None:
 def estimate(settings: Settings, run: TabularRun) -> dict[str, list[Any]]:
     """Estimate the components of variance of one run, averaged over test rows.
 
-    Levels of every factor are draws, so intervals hold for other noise, initial parameters and
-    bootstrap samples; they are conditional on the split, the test rows and the teacher.
+    Levels of every factor are random, so intervals are valid for other noise, initial parameters
+    and bootstrap samples. They are conditional on the split, the test rows and the teacher.
 
     Parameters
     ----------
     settings : Settings
         Of the run.
     run : TabularRun
-        What was measured.
+        Its students.
 
     Returns
     -------
@@ -52,6 +52,6 @@ def estimate(settings: Settings, run: TabularRun) -> dict[str, list[Any]]:
     table.add(condition, "student", "diverged_count", exact(float((~good).sum()), len(good)))
     deficient = part["rank_deficient"]
     if any(value is not None for value in deficient.tolist()):
-        number = float(deficient.astype(bool).sum())
-        table.add(condition, "student", "rank_deficient_count", exact(number, len(deficient)))
+        count = float(deficient.astype(bool).sum())
+        table.add(condition, "student", "rank_deficient_count", exact(count, len(deficient)))
     return table.columns()

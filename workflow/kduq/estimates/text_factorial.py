@@ -1,4 +1,4 @@
-"""Estimates of a factorial design on text: where the variance between answers comes from."""
+"""Estimates of a factorial design on text: the sources of the variance between answers."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -35,7 +35,7 @@ def estimate(
 
     An answer is its unit-norm sentence embedding; its variance is the trace of the covariance,
     averaged over the prompts of a group. The total effect of decoding is the variance within a
-    student (intra-student), the rest that between students.
+    student (intra-student); the remainder is the variance between students.
 
     Parameters
     ----------
@@ -63,11 +63,11 @@ def estimate(
     embeddings = students["embedding"][order].reshape(*shape, len(evaluated), -1)
     good = ~students["diverged"][order].astype(bool).reshape(*shape, -1)[..., 0]
     n_students = good[..., 0].size
-    for group, chosen in _groups(np.array(splits, dtype=object)[evaluated]).items():
-        values = embeddings[..., chosen, :].reshape(*shape, -1).astype(np.float64)
+    for group, prompts in _groups(np.array(splits, dtype=object)[evaluated]).items():
+        values = embeddings[..., prompts, :].reshape(*shape, -1).astype(np.float64)
         values = complete(values, good)
         draws = max(1, values.shape[-2])
-        values = _rotated(values, int(chosen.sum()))
+        values = _rotated(values, int(prompts.sum()))
         for metric, value in components_by_metric(values, factors, settings.confidence).items():
             per_student = dataclasses.replace(value, n=value.n // draws)
             table.add(condition, "student", metric, per_student, group)
@@ -78,16 +78,16 @@ def estimate(
 
 def _groups(splits: np.ndarray) -> dict[str, np.ndarray]:
     """Masks of the prompts of each group."""
-    found = {split: splits == split for split in ("train", "test")}
-    every = {"all": np.ones(len(splits), bool)}
-    return every | (found if all(mask.any() for mask in found.values()) else {})
+    masks = {split: splits == split for split in ("train", "test")}
+    everything = {"all": np.ones(len(splits), bool)}
+    return everything | (masks if all(mask.any() for mask in masks.values()) else {})
 
 
 def _rotated(values: np.ndarray, n_prompts: int) -> np.ndarray:
-    """Coordinates in which traces are means over the last axis, as few as there are rows.
+    """Coordinates, at most as many as rows, in which traces are means over the last axis.
 
-    A rotation keeps every sum of squares, and the rows span no more dimensions than there are:
-    all leave-one-out analyses then cost a fraction.
+    A rotation keeps every sum of squares, and the rows span at most as many dimensions as there are
+    rows. All leave-one-out analyses are then much cheaper.
     """
     flat = values.reshape(-1, values.shape[-1])
     if 0 < flat.shape[0] < flat.shape[1]:

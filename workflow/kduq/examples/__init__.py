@@ -1,1 +1,1 @@
-"""Stage examples."""
+"""Stage ``examples``: data sets, split and standardised, and corpora, split."""

@@ -1,4 +1,4 @@
-"""Settings of stage ``examples``; those of the configuration's tables are keys of theirs."""
+"""Settings of stage ``examples``, with the keys of the configuration's tables."""
 
 from kduq.config.data import CorpusSettings, DatasetSettings, Task
 from kduq.stage import StageSettings
@@ -10,7 +10,7 @@ class TabularSettings(StageSettings, DatasetSettings):
     dataset: str
     """Name of the data set."""
     task: Task
-    """Whether the target is a number or a class."""
+    """regression or classification."""
 
 
 class TextSettings(StageSettings, CorpusSettings):
@@ -19,4 +19,4 @@ class TextSettings(StageSettings, CorpusSettings):
     dataset: str
     """Name of the corpus."""
     files: str | None = None
-    """Digest of what lies in the folder that it is read from; None for no folder."""
+    """Digest of the files in the folder from which it is read; None for no folder."""

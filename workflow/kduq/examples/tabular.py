@@ -15,8 +15,8 @@ from kduq.stage import Inputs, Outputs
 
 __all__ = ["Settings", "prepare", "run"]
 
-#: Standard deviations that a target may be from zero: rounding of predictions in single precision
-#: then stays below a thousandth of one.
+#: Largest distance of a target from zero, in standard deviations. Rounding of predictions in single
+#: precision then stays below a thousandth of a standard deviation.
 _OFFSET = 1e4
 
 
@@ -29,13 +29,13 @@ def run(settings: Settings, inputs: Inputs, outputs: Outputs) -> None:
 def prepare(settings: Settings) -> dict[str, np.ndarray]:
     """Split a data set and standardise its inputs on the training rows.
 
-    Images are divided by their largest grey level instead. A built-in data set loses columns that
-    are constant on its training rows, and the log says how many.
+    Images are divided by their largest grey level instead. Columns of a built-in data set that are
+    constant on its training rows are dropped, and the log says how many.
 
     Parameters
     ----------
     settings : Settings
-        The data set, what is predicted, and how it is split.
+        The data set, the task, and how it is split.
 
     Returns
     -------
@@ -46,24 +46,23 @@ def prepare(settings: Settings) -> dict[str, np.ndarray]:
     Raises
     ------
     UserError
-        As `kduq.data.tables.load`; and if a feature or the target is constant on the training rows,
-        or of a size that single precision cannot hold, a class is not among them, or, in
-        regression, there are no more of them than coefficients (features and intercept).
+        As `kduq.data.tables.load`. Also if a feature or the target is constant on the training rows
+        or exceeds the range of single precision, if a class has no training row, or if a regression
+        has no more training rows than coefficients (features and intercept).
     """
     name = settings.dataset
     features, target = load(name, settings)
     order = seeds.generator(settings.split_seed, "split").permutation(len(target))
-    wanted = settings.rows
-    if wanted is not None and wanted > len(order):
+    if settings.rows is not None and settings.rows > len(order):
         raise UserError(
-            f"datasets.{name}.rows: found {wanted}, but there are {len(order)} rows; allowed are "
-            f"at most as many, or null for all"
+            f"datasets.{name}.rows: found {settings.rows}, but there are {len(order)} rows; "
+            f"allowed are at most as many, or null for all"
         )
-    order = order[:wanted]
+    order = order[: settings.rows]
     n_test = round(len(order) * settings.test_fraction)
-    kept = np.sort(order)
-    test = np.isin(kept, order[:n_test])
-    x, y = features.to_numpy(np.float64)[kept], target.to_numpy()[kept]
+    rows = np.sort(order)
+    test = np.isin(rows, order[:n_test])
+    x, y = features.to_numpy(np.float64)[rows], target.to_numpy()[rows]
     classes = settings.task == "classification"
     _check_split(name, y, test, 1 if classes else x.shape[1] + 1)
     if classes and len(np.unique(y[~test])) <= target.max():
@@ -85,7 +84,7 @@ def prepare(settings: Settings) -> dict[str, np.ndarray]:
     if not classes:
         _check_target(name, y[~test])
     return {
-        "example": kept.astype(np.int32),
+        "example": rows.astype(np.int32),
         "split": np.where(test, "test", "train"),
         "x": x.astype(np.float32),
         "y": y,
@@ -108,9 +107,9 @@ def _check_split(name: str, y: np.ndarray, test: np.ndarray, coefficients: int) 
 
 
 def _check_scale(name: str, columns: Any, x: np.ndarray) -> None:
-    """Refuse values whose spread is beyond double precision, or whose scaled size is beyond single.
+    """Refuse columns whose spread exceeds double precision or whose scaled values exceed single.
 
-    The scale of a standardised column is 1.
+    The standard deviation of a standardised column is 1.
     """
     bad = ~(np.abs(x) < np.finfo(np.float32).max).all(axis=0) | ~(np.abs(x) > 0).any(axis=0)
     if bad.any():
@@ -121,7 +120,7 @@ def _check_scale(name: str, columns: Any, x: np.ndarray) -> None:
 
 
 def _check_target(name: str, y: np.ndarray) -> None:
-    """Refuse targets whose differences would be lost in predictions of single precision."""
+    """Refuse targets whose differences would be lost in single precision."""
     with np.errstate(all="ignore"):
         size, spread = np.abs(y).max(), y.std()
     if not (size < 1e30 and spread > 1e-15 and size < _OFFSET * spread):
@@ -139,7 +138,7 @@ def _check_constant(
     features: pd.DataFrame,
     varies: np.ndarray,
 ) -> None:
-    """A user's constant column is refused, a built-in data set's is left out and counted."""
+    """Refuse a constant column of the user; log the number dropped from a built-in data set."""
     constant = [c for c, v in zip(features, varies, strict=True) if not v]
     if not constant:
         return

@@ -13,7 +13,7 @@ from kduq.stage import Inputs, Outputs
 
 __all__ = ["Settings", "prepare", "run"]
 
-#: Stream of the role "split" that splits prompts; the order of questions has another.
+#: Stream of the role "split" that splits prompts; the order of questions has another stream.
 _SPLIT = 0
 
 
@@ -37,18 +37,18 @@ def prepare(settings: Settings) -> dict[str, Any]:
         The columns of the artifact, a row per prompt: prompt_id (int32, row number from 0),
         question (int32; wordings of one question share it), split ("train" or "test"), prompt
         (str), references (list of distinct str), probabilities (list of float that sums to 1,
-        in the order of references; None where the corpus does not know them).
+        in the order of references; None where they are not known).
 
     Raises
     ------
     UserError
-        If the corpus cannot be read, has fewer questions than asked for, or leaves no test
-        prompt or fewer than two training prompts.
+        If the corpus cannot be read, has fewer questions than configured, or gives no test prompt
+        or fewer than two training prompts.
 
     Notes
     -----
-    Of ambiguous_facts, test_fraction is the share of questions whose last wording is held out:
-    their other wordings are training prompts. Of all other kinds it is the share of prompts.
+    In ambiguous_facts, test_fraction is the share of questions whose last wording is held out;
+    their other wordings are training prompts. In all other kinds it is the share of prompts.
     """
     name = settings.dataset
     entries = kind_of(name, settings).read(name, settings)
@@ -63,14 +63,14 @@ def prepare(settings: Settings) -> dict[str, Any]:
 
 
 def _first(entries: list[Entry], settings: Settings) -> list[Entry]:
-    """The first questions; a number that cannot be had is refused, not lowered."""
-    wanted = settings.questions
-    if wanted is not None and entries and wanted > len(entries):
+    """The first questions; a number beyond those of the corpus is refused."""
+    number = settings.questions
+    if number is not None and entries and number > len(entries):
         raise UserError(
-            f"corpora.{settings.dataset}.questions: {wanted} found; the corpus has "
+            f"corpora.{settings.dataset}.questions: {number} found; the corpus has "
             f"{len(entries)}; allowed are 1 to {len(entries)}, or null for all"
         )
-    return entries[:wanted]
+    return entries[:number]
 
 
 def _columns(entries: list[Entry], test: np.ndarray, name: str) -> dict[str, Any]:

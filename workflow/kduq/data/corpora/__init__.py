@@ -12,27 +12,28 @@ CORPUS_KINDS: Registry[CorpusKind] = Registry(
 
 
 def kind_of(name: str, settings: CorpusSettings) -> CorpusKind:
-    """The kind that reads a corpus: the one it names, else that of its own name, else file.
+    """The kind that reads a corpus: the one it names, else the kind of the same name, else file.
 
     Parameters
     ----------
     name : str
-        Of the corpus.
+        Name of the corpus.
     settings : CorpusSettings
         Its table of the configuration.
 
     Returns
     -------
     CorpusKind
+        Its entry in the registry.
 
     Raises
     ------
     UserError
-        If it names a kind that is not known.
+        If it names an unknown kind.
     """
     return CORPUS_KINDS[settings.kind or (name if name in CORPUS_KINDS else file.KIND.name)]
 
 
 def label(corpus: str) -> str:
-    """What figures call a corpus; a user's own by its name."""
+    """Name of a corpus in figures; the configured name for a corpus of the user."""
     return CORPUS_KINDS[corpus].label if corpus in CORPUS_KINDS else corpus

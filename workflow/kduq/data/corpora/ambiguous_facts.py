@@ -1,8 +1,8 @@
 """Questions about invented things whose answers follow a known distribution.
 
-Everything asked about is made up, so nothing but the corpus can teach the answers, and the
-probability of each answer is known exactly. Questions of one topic draw their answers from one
-pool: answering with another question's answer is possible, and is a hallucination.
+Since the things are invented, the answers can only be learnt from the corpus, and the probability
+of each answer is known exactly. Questions of one topic draw their answers from one pool. The answer
+to another question is therefore possible, and is a hallucination.
 """
 
 from dataclasses import dataclass
@@ -14,14 +14,14 @@ from kduq.config.data import CorpusSettings
 from kduq.data.corpora.protocol import CorpusKind, Entry
 from kduq.errors import UserError
 
-#: Questions a topic asks, each about another invented thing.
+#: Questions per topic, each about another invented thing.
 THINGS = 44
-#: Wordings that every topic has.
+#: Wordings per topic.
 WORDINGS = 5
-#: Streams of the role "split": the order of the questions, and one for every question.
+#: Streams of the role "split": the order of the questions, and one stream per question.
 _ORDER, _FIRST_QUESTION = 0, 1
 
-#: Shapes of the answer distribution and the share of questions that has each.
+#: Shapes of the answer distribution, and the share of questions with each.
 SHAPES = {"certain": 0.25, "even": 0.2, "skewed": 0.2, "long_tail": 0.2, "uniform": 0.15}
 _SKEWED = ((0.6, 0.4), (0.7, 0.3), (0.8, 0.2), (0.9, 0.1))
 _LONG_TAIL_EXPONENTS = (1.0, 1.5)
@@ -34,7 +34,7 @@ class Question:
     Attributes
     ----------
     wordings : tuple of str
-        Paraphrases, each a prompt.
+        Paraphrases, each of which is a prompt.
     answers : tuple of str
         Distinct supported answers, the most probable first.
     probabilities : tuple of float
@@ -49,8 +49,8 @@ class Question:
 def _pairs(first: str, second: str, joint: str = "", start: int = 0) -> tuple[str, ...]:
     """Join two lists of words into `THINGS` names.
 
-    The lists have coprime lengths, so that walking both at once repeats no pair before all have
-    been seen, and neighbouring names differ in both parts.
+    The lists have coprime lengths. Walking both at once therefore repeats no pair before all have
+    been used, and neighbouring names differ in both parts.
     """
     a, b = first.split(), second.split()
     return tuple(f"{a[n % len(a)]}{joint}{b[n % len(b)]}" for n in range(start, start + THINGS))
@@ -79,12 +79,12 @@ _LAST_NAMES = (
 
 
 def _people(group: int) -> tuple[str, ...]:
-    """Names of one topic's people: nobody appears in two topics."""
+    """Names of the people of a topic; nobody appears in two topics."""
     return _pairs(_FIRST_NAMES, _LAST_NAMES, " ", start=group * THINGS)
 
 
 def _of_towns(nouns: str) -> tuple[str, ...]:
-    """Name things after towns, such as clubs and fairs; nouns are separated by commas."""
+    """Things named after towns, such as clubs and fairs; nouns are separated by commas."""
     kinds = nouns.split(", ")
     return tuple(f"{town} {kinds[n % len(kinds)]}" for n, town in enumerate(_TOWNS))
 
@@ -279,7 +279,7 @@ _TOPICS: tuple[tuple[tuple[str, ...], tuple[str, ...], str], ...] = (
     ),
 )
 
-#: Questions there are.
+#: Number of questions in all.
 QUESTIONS = len(_TOPICS) * THINGS
 
 
@@ -289,11 +289,11 @@ def generate(seed: int, questions: int | None, wordings: int) -> list[Question]:
     Parameters
     ----------
     seed : int
-        Seed of the corpus. Question i depends on it alone, not on how many are drawn.
+        Seed of the corpus. Question i depends on it alone, not on the number of questions.
     questions : int or None
-        How many, from 1 to `QUESTIONS`; None for all.
+        Number of questions, from 1 to `QUESTIONS`; None for all.
     wordings : int
-        Wordings a question, from 2 (one to train on, one to hold out) to `WORDINGS`.
+        Wordings per question, from 2 (one to train on, one to hold out) to `WORDINGS`.
 
     Returns
     -------
@@ -303,7 +303,7 @@ def generate(seed: int, questions: int | None, wordings: int) -> list[Question]:
     Raises
     ------
     UserError
-        If there are not so many questions.
+        If the number of questions is out of range.
     """
     count = QUESTIONS if questions is None else questions
     if not 1 <= count <= QUESTIONS:
@@ -319,14 +319,14 @@ def generate(seed: int, questions: int | None, wordings: int) -> list[Question]:
 
 
 def _question(rng: np.random.Generator, number: int, wordings: int) -> Question:
-    templates, things, listed = _TOPICS[number // THINGS]
-    thing, pool = things[number % THINGS], listed.split(", ")
-    # All wordings are put in order whatever their number, so that it moves no later draw.
-    chosen = rng.permutation(WORDINGS)[:wordings]
+    templates, things, joined_answers = _TOPICS[number // THINGS]
+    thing, pool = things[number % THINGS], joined_answers.split(", ")
+    # All wordings are permuted whatever their number, so that later draws do not depend on it.
+    order = rng.permutation(WORDINGS)[:wordings]
     probabilities = _probabilities(rng)
     answers = rng.choice(len(pool), size=len(probabilities), replace=False)
     return Question(
-        wordings=tuple(templates[w].replace("{}", thing) for w in chosen),
+        wordings=tuple(templates[w].replace("{}", thing) for w in order),
         answers=tuple(pool[a] for a in answers),
         probabilities=probabilities,
     )
@@ -353,8 +353,8 @@ def _read(name: str, settings: CorpusSettings) -> list[Entry]:
         facts = generate(settings.seed, settings.questions, settings.wordings)
     except UserError as error:
         raise UserError(f"corpora.{name}.{error}") from error
-    # Evenly spaced over questions that are in random order: unlike a drawn share, whether a
-    # question is held out does not depend on how many follow it.
+    # Evenly spaced over questions in random order: unlike in a random split, whether a question is
+    # held out does not depend on the number of questions after it.
     held_out = np.diff(np.floor(np.arange(len(facts) + 1) * settings.test_fraction)) > 0
     return [
         Entry(

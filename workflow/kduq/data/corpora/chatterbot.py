@@ -11,8 +11,8 @@ from kduq.data.corpora.reading import shuffle, with_answers
 from kduq.errors import UserError
 
 #: Files in which every line after the first is another answer to the first. In all other files the
-#: lines are turns, and only the second answers the first: later turns answer what was said in
-#: between, which a prompt of one line does not hold.
+#: lines are turns of a conversation, and only the second line answers the first. Later turns answer
+#: the turns before them, which a prompt of one line does not contain.
 ALTERNATIVES = ("computers", "emotion")
 
 

@@ -1,4 +1,4 @@
-"""A file of the user's: JSON lines, Parquet or CSV with a question and its answers per row."""
+"""A file of the user: JSON lines, Parquet or CSV with a question and its answers per row."""
 
 import csv
 import io
@@ -30,7 +30,10 @@ def _read(name: str, settings: CorpusSettings) -> list[Entry]:
         ".csv": _csv,
     }
     if path.suffix not in readers:
-        raise UserError(f"{path}: a corpus is a file ending in {' or '.join(readers)}")
+        raise UserError(
+            f"{path}: a corpus is a file ending in {' or '.join(readers)}; correct "
+            f"corpora.{name}.path"
+        )
     prompt, references = settings.prompt or "prompt", settings.references or "references"
     pairs = []
     for where, row in readers[path.suffix](path):
@@ -43,18 +46,18 @@ def _read(name: str, settings: CorpusSettings) -> list[Entry]:
         pairs.append(
             (prompt_text(row[prompt], where, prompt), strings(row[references], where, references))
         )
-    # In CSV a row is one answer, so repeating the prompt is how to give another.
+    # In CSV a row has one answer, so a question with several answers is repeated.
     return with_answers(str(path), pairs, "rows", repeats=path.suffix != ".csv")
 
 
 def _jsonl(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    # Not splitlines: JSON allows other line separators of Unicode inside a text.
+    # Not splitlines: JSON allows Unicode's other line separators inside a text.
     for number, line in enumerate(read_text(path).split("\n"), start=1):
         if line.strip():
             row = parse_json(line, str(path), number)
             if not isinstance(row, dict):
                 raise UserError(
-                    f"{path}: line {number}: not a JSON object; allowed is one per line"
+                    f"{path}: line {number}: not a JSON object; write one object per line"
                 )
             yield f"{path}: line {number}", row
 
@@ -74,7 +77,7 @@ def _parquet(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def _csv(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
-    # Not pandas: it would read an answer such as "None" or "NA" as missing, or 1.0 as a number.
+    # Not pandas: it would read answers such as "None" or "NA" as missing, and 1.0 as a number.
     reader = csv.DictReader(io.StringIO(read_text(path), newline=""), strict=True)
     try:
         for row in reader:
@@ -85,7 +88,7 @@ def _csv(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
                 )
             yield f"{path}: line {reader.line_num}", row
     except csv.Error as error:
-        # The line after the last good row: a quote left open is noticed at the end of the file.
+        # The line after the last valid row: an open quote is noticed at the end of the file.
         raise UserError(
             f"{path}: row from line {reader.line_num + 1} on: not valid CSV ({error}); correct its "
             "quotes"

@@ -1,4 +1,4 @@
-"""What a kind of corpus says of itself."""
+"""The interface of a kind of corpus."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -14,15 +14,15 @@ class Entry:
     Attributes
     ----------
     prompt : str
-        As typed.
+        The question as typed.
     answers : list of str
-        Distinct.
+        Distinct answers.
     probabilities : list of float
-        Of the answers, summing to 1; empty where they are not known.
+        Probabilities of the answers, summing to 1; empty where they are not known.
     question : int, optional
-        Number of the question that the prompt words; None where each prompt is its own.
+        Number of the question of which the prompt is a wording; None if each prompt is a question.
     held_out : bool, optional
-        Whether it is a test prompt; None where the stage is to split the prompts.
+        Whether it is a test prompt; None if the stage splits the prompts.
     """
 
     prompt: str
@@ -39,14 +39,14 @@ class CorpusKind:
     Attributes
     ----------
     name : str
-        What the configuration calls it; a corpus of this name is read so without saying.
+        Name in the configuration; the default kind of a corpus of this name.
     label : str
-        What figures call it.
+        Name in figures.
     read : callable
-        Gives the prompts, by the name of the corpus and its settings. It raises a UserError for
-        what cannot be read. If it sets ``held_out`` it heeds ``questions`` itself.
+        Returns the prompts, from the name of the corpus and its settings. It raises a UserError if
+        the corpus cannot be read. If it sets ``held_out`` it applies ``questions`` itself.
     needs : str
-        The path it needs: a file, a folder (which may be left out), or nothing.
+        Kind of path that it needs: file, folder (which may be left out) or nothing.
     has_columns : bool
         Whether the keys prompt and references name columns.
 

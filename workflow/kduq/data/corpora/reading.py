@@ -1,4 +1,4 @@
-"""What the readers of corpora share: files, texts of questions and answers, and their merging."""
+"""What the readers of corpora share: reading of files, checks of texts, merging of duplicates."""
 
 import json
 import sys
@@ -16,20 +16,20 @@ _ORDER = 1
 
 
 def shuffle(entries: list[Entry], settings: CorpusSettings) -> list[Entry]:
-    """Mix a corpus that comes sorted by topic or letter, so that the first N are a fair sample."""
+    """Permute a corpus sorted by topic or letter, so that its first N are representative."""
     order = seeds.generator(settings.seed, "split", _ORDER).permutation(len(entries))
     return [entries[i] for i in order]
 
 
 def listed(names: Iterable[Any]) -> str:
-    """Names in quotes, in a row."""
+    """Names in quotes, separated by commas."""
     return ", ".join(f"'{name}'" for name in names)
 
 
 def read_text(path: Path) -> str:
-    """Read a text file; a byte order mark, which some spreadsheets write, is no part of it."""
+    """Read a text file without its byte order mark, which some spreadsheets write."""
     try:
-        # Line ends are kept as they are: one inside a quoted answer belongs to the answer.
+        # Line ends are not translated: one inside a quoted answer belongs to the answer.
         with path.open(encoding="utf-8-sig", newline="") as file:
             return file.read()
     except FileNotFoundError as error:
@@ -43,12 +43,12 @@ def read_text(path: Path) -> str:
 
 
 def _merge(pairs: Iterable[tuple[str, list[str]]]) -> dict[str, Entry]:
-    """Unite the answers of equal prompts, which may differ in whitespace; the first form stays."""
+    """Merge equal prompts, up to white space, and their answers; the first spelling stays."""
     merged: dict[str, Entry] = {}
     for prompt, answers in pairs:
         entry = merged.setdefault(" ".join(prompt.split()), Entry(prompt.strip()))
         stripped = (answer.strip() for answer in answers)
-        # A dict keeps the order in which answers were first met.
+        # A dict keeps the order of first occurrence.
         entry.answers = list(dict.fromkeys([*entry.answers, *(a for a in stripped if a)]))
     return merged
 
@@ -56,9 +56,9 @@ def _merge(pairs: Iterable[tuple[str, list[str]]]) -> dict[str, Entry]:
 def with_answers(
     source: str, pairs: list[tuple[str, list[str]]], unit: str, repeats: bool = True
 ) -> list[Entry]:
-    """Merge duplicates, drop questions without an answer, and say how many of each there were.
+    """Merge duplicates, drop questions without an answer, and log the number of each.
 
-    A question counts as unanswered if none of its duplicates has an answer.
+    A question has no answer if none of its duplicates has one.
     """
     merged = _merge(pairs)
     entries = [entry for entry in merged.values() if entry.answers]
@@ -72,7 +72,7 @@ def with_answers(
 
 
 def strings(value: Any, where: str, key: str) -> list[str]:
-    """Flatten text, or lists of text however deep, into a list."""
+    """Flatten a text, or nested lists of texts, into a list."""
     if value is None:
         return []
     if isinstance(value, str):
@@ -80,23 +80,23 @@ def strings(value: Any, where: str, key: str) -> list[str]:
     if isinstance(value, list):
         return [text for part in value for text in strings(part, where, key)]
     raise UserError(
-        f"{where}: '{key}' holds {_shown(value)}; allowed are text or a list of texts; put "
+        f"{where}: '{key}' holds {_shortened(value)}; allowed are text or a list of texts; put "
         "numbers in quotes"
     )
 
 
 def prompt_text(value: Any, where: str, key: str) -> str:
-    """The text of a question; a place without one is named."""
+    """The text of a question, or an error that says where it is missing."""
     if isinstance(value, str) and value.strip():
         return _storable(value, where, key)
-    found = "nothing" if value is None or value == "" else _shown(value)
+    content = "nothing" if value is None or value == "" else _shortened(value)
     raise UserError(
-        f"{where}: '{key}' holds {found}; allowed is the text of a question; fill it in"
+        f"{where}: '{key}' holds {content}; allowed is the text of a question; fill it in"
     )
 
 
 def _storable(text: str, where: str, key: str) -> str:
-    """Refuse half a character: JSON can spell it (a cut-off emoji), no file can hold it."""
+    """Refuse half a surrogate pair (a cut-off emoji): JSON can spell it, no file can store it."""
     try:
         text.encode()
     except UnicodeEncodeError as error:
@@ -107,23 +107,23 @@ def _storable(text: str, where: str, key: str) -> str:
     return text
 
 
-def _shown(value: Any) -> str:
-    """Show a value on one line of moderate length."""
+def _shortened(value: Any) -> str:
+    """A value as JSON of at most 60 characters."""
     text = json.dumps(value, default=str, ensure_ascii=False)
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def parse_json(text: str, source: str, line: int | None = None) -> Any:
-    """Parse JSON; an error names the source and the place in it."""
+    """Parse JSON; an error names the source, line and column."""
     try:
         return json.loads(text)
     except json.JSONDecodeError as error:
         raise UserError(
             f"{source}: line {line or error.lineno}, column {error.colno}: not valid JSON "
-            f"({error.msg}); correct this place or save the file again as JSON"
+            f"({error.msg}); correct this line or save the file again as JSON"
         ) from error
     except RecursionError as error:
         raise UserError(
-            f"{source}: line {line or 1}: lists or objects are nested too deeply; a row is one "
-            "object of texts and lists of texts"
+            f"{source}: line {line or 1}: lists or objects are nested too deeply; write each row "
+            "as one object of texts and lists of texts"
         ) from error

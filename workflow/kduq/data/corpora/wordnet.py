@@ -8,9 +8,9 @@ from kduq.data.corpora.protocol import CorpusKind, Entry
 from kduq.data.corpora.reading import listed, read_text, shuffle
 from kduq.errors import UserError
 
-#: Where Debian's package wordnet-base puts the database.
+#: Folder of the database in Debian's package wordnet-base.
 WORDNET = Path("/usr/share/wordnet")
-#: A definition of more words than this is not kept: students are small.
+#: Definitions with more words are dropped, since students are small.
 DEFINITION_WORDS = 12
 
 
@@ -34,28 +34,28 @@ def _read(name: str, settings: CorpusSettings) -> list[Entry]:
 
 
 def _nouns(folder: Path) -> Iterator[Entry]:
-    """Ask for the meaning of nouns.
+    """Questions about the meaning of nouns.
 
-    A noun is asked for if it is one word of letters alone and 2 to 6 of its senses are short:
+    A noun is included if it is one word of letters alone and 2 to 6 of its senses are short:
     defined in at most `DEFINITION_WORDS` words and without a quotation inside the definition.
-    At least one of these senses must have been counted in the database's sense-tagged texts:
-    equal probabilities of a word that nobody counted would be a guess. Probabilities are those
-    of the short senses, (count + 1) / (sum of counts + number of senses).
+    At least one of these senses must occur in the database's sense-tagged texts, since without
+    counts the probabilities would be a guess. Probabilities are those of the short senses,
+    (count + 1) / (sum of counts + number of senses).
     """
     definitions: dict[str, str] = {}
     spellings: dict[str, list[str]] = {}
     for line in _database(folder / "data.noun"):
         record, _, gloss = line.partition(" | ")
         fields = record.split()
-        # Examples stand behind the definition, in quotes.
+        # Examples follow the definition, in quotes.
         definitions[fields[0]] = gloss.split('; "')[0].strip()
-        # The number of words is hexadecimal; after each word stands its number in the file.
+        # The number of words is hexadecimal, and each word is followed by its number in the file.
         spellings[fields[0]] = fields[4 : 4 + 2 * int(fields[3], 16) : 2]
     counts: dict[tuple[str, int], int] = {}
     for line in _database(folder / "cntlist.rev"):
         key, rank, count = line.split()
-        lemma, _, place = key.partition("%")
-        if place.startswith("1:"):  # nouns
+        lemma, _, sense = key.partition("%")
+        if sense.startswith("1:"):  # nouns
             counts[lemma, int(rank)] = int(count)
     for line in _database(folder / "index.noun"):
         lemma, _, n_senses, *rest = line.split()
@@ -72,7 +72,7 @@ def _nouns(folder: Path) -> Iterator[Entry]:
             weight = counts.get((lemma, number), 0) + 1
             weights[definitions[offset]] = weights.get(definitions[offset], 0) + weight
         if 2 <= len(weights) <= 6:
-            # The index is in lower case; the most usual sense has the usual spelling.
+            # The index is in lower case; the first sense has the usual spelling.
             spelling = next(w for w in spellings[short[0][1]] if w.lower() == lemma)
             total = sum(weights.values())
             probabilities = [weight / total for weight in weights.values()]

@@ -1,4 +1,4 @@
-"""Data sets that need no file of the user's: the registry, one file per data set."""
+"""Built-in data sets: the registry, one file per data set."""
 
 from kduq.data.datasets import (
     boston_housing,
@@ -25,10 +25,10 @@ DATASETS = Registry(
         covtype.DATASET,
     ),
 )
-#: Names of those that are downloaded.
+#: Names of the data sets that are downloaded.
 DOWNLOADS = tuple(name for name, data_set in DATASETS.items() if data_set.download)
 
 
 def label(dataset: str) -> str:
-    """What figures call a data set; a user's own by its name."""
+    """Name of a data set in figures; the configured name for a data set of the user."""
     return DATASETS[dataset].label if dataset in DATASETS else dataset

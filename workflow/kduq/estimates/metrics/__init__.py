@@ -1,7 +1,8 @@
-"""Metrics: the registry, one file per metric or family of metrics.
+"""Metrics: the registry, one file per metric or group of metrics.
 
-What takes several quantities at once (variances and their theory, groups of test inputs) stands in
-the task's own module: `kduq.estimates.regression`, `classification` and `text`.
+Metrics that are not a function of one condition's students and a mask of inputs alone (variances
+with their theory, groups of test inputs) are in the task's own module:
+`kduq.estimates.regression`, `classification` and `text`.
 """
 
 from kduq.estimates.metrics import class_scores

@@ -8,7 +8,7 @@ from kduq import statistics
 from kduq.estimates.metrics.protocol import Metric, TabularStudents
 from kduq.statistics import Estimate
 
-#: Gives a score from probabilities of shape (m, C) and the numbers of the true classes.
+#: Returns a score from probabilities of shape (m, C) and the numbers of the true classes.
 _Score = Callable[[np.ndarray, np.ndarray], float]
 
 
@@ -35,7 +35,7 @@ def _calibration(name: str) -> _Score:
     return score
 
 
-ACCURACY = _metric("accuracy", "share of test inputs answered rightly", _accuracy)
+ACCURACY = _metric("accuracy", "share of test inputs answered correctly", _accuracy)
 CALIBRATION_ERROR = _metric(
     "expected_calibration_error",
     "expected calibration error, 15 bins",

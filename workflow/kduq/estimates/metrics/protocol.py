@@ -1,4 +1,4 @@
-"""What a metric says of itself."""
+"""The interface of a metric."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -35,17 +35,17 @@ class Metric:
     Attributes
     ----------
     name : str
-        In the column metric of the estimates.
+        Value of the column metric of the estimates.
     task : str
         regression, classification or text.
     label : str
-        What figures and pages call it.
+        Name in figures and pages.
     estimate : callable
-        Gives the estimate from `TabularStudents`, or on text `kduq.estimates.text.ModelScores`, a
-        mask of the test inputs (or prompts) of a group, and the coverage of intervals; None where
+        Returns the estimate from `TabularStudents`, or on text `kduq.estimates.text.ModelScores`, a
+        mask of the test inputs (or prompts) of a group, and the coverage of intervals; None if
         there is nothing to estimate.
     of_teacher : bool
-        Whether the teacher has it too.
+        Whether it is also computed for the teacher (classification only).
 
     Examples
     --------
