@@ -9,10 +9,10 @@ SHELL := /bin/bash
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export OMP_NUM_THREADS := 1
 
-.PHONY: help env reproduce audit test lint bench format schema lock clean
+.PHONY: help env reproduce audit test test-all lint bench format schema lock clean
 
 help: ## list the targets
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /  make \1\t/' | expand -t 20
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
 	@echo "STUDY=$(STUDY); others: $(basename $(notdir $(wildcard workflow/presets/*.yaml)))"
 
 $(STAMP): requirements.lock
@@ -41,9 +41,12 @@ reproduce: study ## run the whole study (STUDY=smoke, default, paper or paper-lm
 audit: study ## check every artifact of a study
 	snakemake audit $(OVERLAY)
 
+test: lint ## run the tests that need nothing but this environment
+	pytest -n 2 --maxschedchunk 1 -m "not thorough" tests
+
 # Three: the tests of runs through Slurm mostly wait.
-test: lint ## run all tests
-	pytest -n 3 --maxschedchunk 1 tests
+test-all: $(STAMP) ## run the others: of Slurm, browsers, full disks and many kills
+	pytest -n 3 --maxschedchunk 1 -m thorough tests
 
 lint: $(STAMP) ## formatting, lint, types
 	ruff format --check .

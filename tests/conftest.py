@@ -13,12 +13,20 @@ def problem():
     return families.Problem(x[:45], x[45:], y[:45])
 
 
+#: Folders whose tests all need a scheduler, root or a browser.
+THOROUGH = {"slurm", "browser"}
+#: The longest tests, which are begun first, so that no worker ends alone with one.
+LONGEST = ("test_the_smoke_study", "test_a_study_killed", "test_a_study_through_slurm")
+
+
 def pytest_collection_modifyitems(items):
-    """Runs of the workflow first, the longest of them at once: no worker ends alone with it."""
-    long = ("test_smoke_study", "test_a_study_through_slurm", "test_each_change_reruns")
+    """Mark what `make test-all` runs alone; runs of the workflow go first, the longest at once."""
+    for item in items:
+        if THOROUGH & set(item.path.parts):
+            item.add_marker(pytest.mark.thorough)
     items.sort(
         key=lambda item: (
-            not item.name.startswith(long),
+            not item.name.startswith(LONGEST),
             not {"workflow", "slurm"} & set(item.path.parts),
         )
     )

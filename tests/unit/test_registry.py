@@ -32,5 +32,5 @@ def test_an_unknown_name_can_be_asked_for_with_a_default():
 
 
 def test_no_two_things_share_a_name():
-    with pytest.raises(ValueError, match="two of kind fruit are named 'fig'"):
+    with pytest.raises(ValueError, match="of kind fruit are named 'fig'"):
         Registry("fruit", [*FRUIT.values(), SimpleNamespace(name="fig")])

@@ -100,6 +100,24 @@ def merged(base, overlay):
     return both
 
 
+#: Every stage of both lanes, and both designs, as small as can be: over a hundred artifacts.
+EVERY_STAGE = merged(
+    merged(TINY, LANGUAGE),
+    {
+        "study": "every",
+        "experiments": {
+            "teacher_noise": TINY["experiments"]["teacher_noise"],
+            "variance_aware": {"families": {"mlp": {"replicates": 4, "shard": 2}}},
+            "student_output": {
+                "datasets": ["wine"],
+                "families": {"softmax": {"replicates": 10, "shard": 2}},
+            },
+            "decomposition": CROSSED["experiments"]["decomposition"],
+        },
+    },
+)
+
+
 def artifacts(folder):
     """Bytes of all artifacts of a study, by path."""
     kinds = ("*.parquet", "*.png", "*.pdf", "*.html")

@@ -189,6 +189,7 @@ def mounted(checkout):
         subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
+@pytest.mark.thorough
 def test_a_full_disk_is_one_line_and_loses_nothing(checkout, mounted):
     mounted("-t", "tmpfs", "-o", "size=60k", "tmpfs")
     done = checkout.snakemake("teacher-noise")
@@ -203,6 +204,7 @@ def test_a_full_disk_is_one_line_and_loses_nothing(checkout, mounted):
     assert left.items() <= after.items()
 
 
+@pytest.mark.thorough
 def test_a_read_only_folder_is_one_line(checkout, mounted):
     mounted("-t", "tmpfs", "-o", "size=40m", "tmpfs")
     checkout.run("teacher-noise")
