@@ -313,7 +313,10 @@ def test_downloads_take_part_where_they_are_and_are_missed_where_not(checkout):
     checkout.configure(TINY, CLASSES, {"data_cache": "cache"})
     done = checkout.run("student-output")
     text = done.stdout + done.stderr
-    assert "Skipped, since not downloaded: mnist, covtype. To have them: 'snakemake fetch'" in text
+    assert (
+        "Skipped, since not downloaded: mnist, covtype. To include them, run 'snakemake fetch'"
+        in text
+    )
     assert text.count("Skipped") == 1
     folder = checkout.path / "results/classes"
     table = pd.read_parquet(folder / "student_output/softmax/wine/estimates.parquet")
@@ -333,7 +336,7 @@ def test_downloads_take_part_where_they_are_and_are_missed_where_not(checkout):
         assert accuracy.between(0.5 if name == "mnist" else 0, 1).all()
         assert pq.read_metadata(folder / f"examples/{name}.parquet").num_rows == size
     assert checkout.snakemake("fetch").returncode == 0
-    assert "120 rows lie in" in (folder / "logs/fetch.log").read_text()
+    assert "120 rows are in" in (folder / "logs/fetch.log").read_text()
 
 
 def test_a_download_asked_for_by_name_without_network_is_one_clear_line(checkout, monkeypatch):
