@@ -1,4 +1,4 @@
-"""Language models: our training and sampling, and transformers' own on padded rows."""
+"""Language models: our training and sampling, and transformers' own with padded rows."""
 
 import copy
 from typing import Any
@@ -53,7 +53,7 @@ class _Pupil:
         self.width, self.vocabulary = _SETTINGS.width or 0, len(self.tokenizer)
 
     def trained(self, steps: int, job: int = 0) -> tuple[Any, np.ndarray]:
-        """A copy after some steps, and its losses."""
+        """A copy of the model after some steps, and its losses."""
         model = copy.deepcopy(self.model)
         taught = training.examples_of(self.pairs)
         settings = self.settings.model_copy(update={"steps": steps})
