@@ -16,17 +16,17 @@ help: ## list the targets
 	@echo "STUDY=$(STUDY); others: $(basename $(notdir $(wildcard workflow/presets/*.yaml)))"
 
 $(STAMP): requirements.lock
-	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) is not there; install Python 3.11 or name yours: make PYTHON=python3 ..." >&2; exit 1; }
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "$(PYTHON) is older than Python 3.11" >&2; exit 1; }
+	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON): command not found; install Python 3.11 or name yours: make PYTHON=python3 ..." >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "$(PYTHON): older than Python 3.11; name a newer one: make PYTHON=python3.11 ..." >&2; exit 1; }
 	$(PYTHON) -m venv --clear $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
 	@touch $@
 
-env: $(STAMP) ## make the environment alone
+env: $(STAMP) ## create the environment alone
 
 .PHONY: study
 study: $(STAMP)
-	@test "$(STUDY)" = "$(notdir $(STUDY))" || { echo "STUDY=$(STUDY): no such preset; a part is laid over one with --configfile (see its first line)" >&2; exit 1; }
+	@test "$(STUDY)" = "$(notdir $(STUDY))" || { echo "STUDY=$(STUDY): not the name of a preset; a part of a study is used with --configfile (see its second line)" >&2; exit 1; }
 	@test "$(STUDY)" = default -o -f "workflow/presets/$(STUDY).yaml" || { echo "STUDY=$(STUDY): no such preset; allowed: default $(basename $(notdir $(wildcard workflow/presets/*.yaml)))" >&2; exit 1; }
 	@test -f "profiles/$(PROFILE)/config.yaml" || { echo "PROFILE=$(PROFILE): no such profile; allowed: $(notdir $(wildcard profiles/*))" >&2; exit 1; }
 
@@ -55,7 +55,7 @@ lint: $(STAMP) ## formatting, lint, types
 	mypy
 	snakemake --lint
 
-bench: $(STAMP) ## time training against the textbook loop
+bench: $(STAMP) ## compare the time of training with the textbook loop
 	python -m benchmarks --baseline --json build/benchmarks.json
 
 format: $(STAMP) ## format the sources

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.skipif(
     CHROMIUM is None or DRIVER is None,
     reason="needs Debian's packages chromium and chromium-driver",
 )
-#: The sandbox needs a user that is not root; the rest keeps Chromium from fetching for itself.
+#: The sandbox needs a user other than root; the other options keep Chromium from own requests.
 OPTIONS = (
     "--headless=new",
     "--no-sandbox",
@@ -75,7 +75,7 @@ def show(browser, url, width=1280, scheme="light", media=""):
 
 
 def requests(browser):
-    """Addresses asked for since `show`; those of chrome: are the browser's own start page."""
+    """Addresses requested since `show`, without the browser's own start page (chrome:)."""
     events = [json.loads(entry["message"])["message"] for entry in browser.get_log("performance")]
     sent = [e["params"] for e in events if e["method"] == "Network.requestWillBeSent"]
     return [
@@ -97,7 +97,7 @@ def test_nothing_is_fetched_and_nothing_complains(browser, report, name):
     show(browser, url)
     for details in browser.find_elements(By.TAG_NAME, "summary"):
         details.click()
-    fetched = [found for found in requests(browser) if not found.startswith("data:image/png")]
+    fetched = [address for address in requests(browser) if not address.startswith("data:image/png")]
     assert fetched == [url]
     entries = browser.execute_script(
         "return performance.getEntriesByType('resource').map(entry => entry.name)"
@@ -121,15 +121,15 @@ def test_what_models_wrote_is_text(browser, report):
     show(browser, report)
     assert browser.execute_script("return window.broken") is None
     count = "return document.querySelectorAll(arguments[0]).length"
-    found = {name: browser.execute_script(count, name) for name in ("script", "style", "svg", "b")}
-    assert found == {"script": 2, "style": 1, "svg": 0, "b": 0}
+    counts = {name: browser.execute_script(count, name) for name in ("script", "style", "svg", "b")}
+    assert counts == {"script": 2, "style": 1, "svg": 0, "b": 0}
     said = browser.execute_script(
         "return [...document.querySelectorAll('.said')].map(e => e.textContent)"
     )
     assert {HOSTILE[0], HOSTILE[1], HOSTILE[2], HOSTILE[3], HOSTILE[4], HOSTILE[5]} <= set(said)
     assert any("null ␀, escape ␛[31m" in text for text in said)
     assert "first line\nsecond line\n\n\tlast" in said
-    # No direction that a text sets reaches what stands after it: × stays left of its number.
+    # The direction of a text does not affect what follows it: × stays left of its number.
     places = browser.execute_script(SIDES)
     assert len(places) > 10
     assert all(times < number for times, number in places)
@@ -172,7 +172,7 @@ def test_every_column_sorts_by_click_both_ways(browser, report):
                 "Claim", "Estimate", "Interval", "Threshold", "Students"
             }  # fmt: skip
             known = [value for value in values if value]
-            # What has no value stands last, whatever the direction.
+            # Rows without a value are last in both directions.
             assert values[: len(known)] == known
             keys = [float(value) for value in known] if numbers else known
             ordered = sorted(keys, key=None if numbers else str.casefold)

@@ -12,7 +12,7 @@ import pytest
 import two_nodes
 from checkouts import Checkout
 
-#: What a Slurm without accounting needs, and short waits in place of a busy cluster's.
+#: Options for a Slurm without accounting, with shorter waits than a busy cluster needs.
 FLAGS = (
     "--workflow-profile=profiles/slurm",
     "--slurm-status-command=squeue",
@@ -32,7 +32,7 @@ def pytest_collection_modifyitems(items):
 
 @dataclass
 class Run:
-    """A run of Snakemake that goes on beside the test."""
+    """A run of Snakemake beside the test."""
 
     process: subprocess.Popen
     log: Path
@@ -41,7 +41,7 @@ class Run:
         return self.log.read_text()
 
     def wait(self, seconds=600):
-        """Exit status and all that was said."""
+        """Exit status and output."""
         return self.process.wait(seconds), self.text()
 
 
@@ -53,7 +53,7 @@ class Cluster(Checkout):
 
     @contextmanager
     def running(self, *arguments):
-        """A run through Slurm, ended with its jobs if the test ends before."""
+        """A run through Slurm, which ends with its jobs when the test ends."""
         log = self.path / "run.log"
         command = [sys.executable, "-m", "snakemake", *FLAGS, *arguments]
         with log.open("w") as out:
@@ -69,7 +69,7 @@ class Cluster(Checkout):
             self.slurm.call("scancel", "--user=root")
 
     def submit(self, *arguments):
-        """Exit status and all that a run through Slurm said."""
+        """Exit status and output of a run through Slurm."""
         with self.running(*arguments) as run:
             return run.wait()
 
@@ -80,13 +80,13 @@ class Cluster(Checkout):
         return [number for number, comment in jobs if comment.startswith(f"rule_{rule}_")]
 
     def wait_for(self, condition, run, seconds=300):
-        """Wait until a condition holds of a run that goes on."""
+        """Wait, while a run goes on, until a condition is true; return its value."""
         deadline = time.monotonic() + seconds
-        while not (found := condition()):
+        while not (value := condition()):
             assert run.process.poll() is None, run.text()
             assert time.monotonic() < deadline, run.text()
             time.sleep(0.1)
-        return found
+        return value
 
 
 @contextmanager
@@ -115,6 +115,6 @@ def cluster(tmp_path, slurm):
 
 @pytest.fixture
 def impatient_cluster(tmp_path):
-    """A cluster that soon takes a node that does not answer for down."""
+    """A cluster that soon marks a node as down if it does not answer."""
     with started(node_timeout=20) as made:
         yield Cluster.make(tmp_path / "checkout", made)

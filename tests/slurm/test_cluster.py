@@ -46,7 +46,7 @@ RESPONSES = [
 
 @pytest.fixture(scope="module")
 def reference(tmp_path_factory):
-    """What a local run makes."""
+    """Artifacts of a local run."""
     made = Checkout.make(tmp_path_factory.mktemp("local") / "checkout")
     made.configure(LINES)
     made.run(ESTIMATES)
@@ -186,7 +186,7 @@ def until_the_queue_is_empty(cluster):
         time.sleep(0.2)
 
 
-def test_jobs_that_outlive_a_killed_run_are_not_taken_for_those_of_other_settings(cluster):
+def test_files_of_jobs_that_outlive_a_killed_run_are_not_used_with_other_settings(cluster):
     cluster.configure(LINES)
     cluster.run(*RESPONSES)
     with cluster.running(ESTIMATES) as run:
@@ -200,7 +200,7 @@ def test_jobs_that_outlive_a_killed_run_are_not_taken_for_those_of_other_setting
 
     cluster.configure(LINES, {"experiments": {"teacher_noise": {"alpha": [0, 2]}}})
     done = cluster.snakemake(ESTIMATES)
-    # Snakemake has no record of what was made without it, and would go on with it.
+    # Snakemake has no record of files that were finished without it, and would use them.
     assert done.returncode != 0
     line = next(x for x in done.stderr.splitlines() if x.startswith(STUDENTS))
     assert "stale: built with different settings, code or inputs" in line
@@ -230,8 +230,8 @@ def in_the_queue(cluster, *arguments):
         cluster.slurm.release()
 
 
-def test_jobs_of_a_killed_run_that_wait_in_the_queue_take_nothing_away(cluster):
-    """Snakemake, as a job starts, removes what lies in the place of its output."""
+def test_jobs_of_a_killed_run_that_wait_in_the_queue_remove_nothing(cluster):
+    """When a job starts, Snakemake removes existing files of its outputs."""
     with in_the_queue(cluster) as run:
         run.process.kill()
         run.process.wait()
@@ -244,8 +244,8 @@ def test_jobs_of_a_killed_run_that_wait_in_the_queue_take_nothing_away(cluster):
         cluster.slurm.release()
         until_the_queue_is_empty(cluster)
         logs = (cluster.path / ".snakemake/slurm_logs").rglob("*.log")
-        said = "the run that started this job was killed, and another run has started since"
-        assert sum(said in log.read_text() for log in logs) == 2
+        message = "the run that started this job was killed, and another run has started since"
+        assert sum(message in log.read_text() for log in logs) == 2
     assert artifacts(cluster.path / RESULTS) == good
     assert nothing_to_do(cluster)
 
@@ -270,7 +270,7 @@ def test_settings_edited_during_a_run_wait_for_the_next(cluster, reference):
 def test_code_edited_during_a_run_stops_its_jobs_before_they_write(cluster):
     with in_the_queue(cluster, "--retries=0") as run:
         first = (cluster.path / FIRST).read_bytes()
-        cluster.edit("workflow/kduq/families/linear.py", "1] * 100 * np", "1] * 101 * np")
+        cluster.edit("workflow/kduq/families/least_squares.py", "1] * 100 * np", "1] * 101 * np")
         cluster.slurm.release()
         code, text = run.wait()
     assert code != 0

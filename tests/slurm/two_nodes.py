@@ -1,8 +1,8 @@
 """A Slurm of two nodes on this machine, in a folder: munge, controller and two node daemons.
 
 By hand, as root: ``python tests/slurm/two_nodes.py start FOLDER``, and ``stop FOLDER``. It needs no
-systemd, no accounting and no control groups, touches no file outside its folder, listens on free
-ports, and signals the processes of its own pid files alone.
+systemd, accounting or control groups. It writes no file outside its folder, listens on free ports,
+and signals only processes of its own pid files.
 """
 
 import os
@@ -65,7 +65,7 @@ PartitionName=main Nodes=ALL Default=YES MaxTime=INFINITE State=UP
 
 
 def lacking() -> str | None:
-    """Why no Slurm can be started here, None if one can."""
+    """Why Slurm cannot be started here; None if it can."""
     missing = [name for name in PROGRAMS if shutil.which(name, path=SEARCHED) is None]
     if missing:
         return f"no {', '.join(missing)} (Debian: slurmctld slurmd slurm-client munge)"
@@ -98,7 +98,7 @@ class TwoNodes:
 
     @property
     def environment(self) -> dict[str, str]:
-        """Environment of programs that are to talk to this Slurm."""
+        """Environment of programs that talk to this Slurm."""
         inherited = {k: v for k, v in os.environ.items() if not k.startswith(("SLURM_", "SBATCH_"))}
         path = os.pathsep.join([str(self.folder / "bin"), SEARCHED])
         return {**inherited, "PATH": path, "SLURM_CONF": str(self.folder / "slurm.conf")}
@@ -160,19 +160,19 @@ class TwoNodes:
         self._wait(lambda: self.node_state(node) in {"idle", "mixed", "allocated"}, name)
 
     def kill_node(self, node: str, silently: bool = True) -> None:
-        """Kill a node's daemon and all processes of its jobs, as the machine's end would.
+        """Kill a node's daemon and all processes of its jobs, like a failure of the machine.
 
-        A job whose launch the daemon's death cuts short has no process that could fail, and the
-        controller misses it no sooner than the node's next registration but one, half an hour
-        later. So no launch is under way.
+        A job whose launch is interrupted has no process that could fail, and the controller only
+        notices at the node's second registration, half an hour later. Therefore this waits until no
+        job is being launched.
 
         Parameters
         ----------
         node : str
             One of `NODES`.
         silently : bool
-            Whether the processes that watch the jobs die too. Else they tell the controller that
-            the jobs have failed.
+            Whether the processes that watch the jobs are killed too. Otherwise they report to the
+            controller that the jobs have failed.
         """
         self.hold()
         self._wait(lambda: self._running() == {n for _, n, _ in self._processes()}, "slurmctld")
@@ -185,11 +185,11 @@ class TwoNodes:
         self.release(*(other for other in NODES if other != node))
 
     def _running(self) -> set[str]:
-        """Numbers of jobs that the controller takes for running."""
+        """Numbers of jobs that are running according to the controller."""
         return set(self.call("squeue", "--noheader", "--states=RUNNING", "--format=%A").split())
 
     def _processes(self) -> list[tuple[psutil.Process, str, str]]:
-        """Processes of jobs that run, and of each the number of its job and its node."""
+        """Processes of running jobs, each with the number of its job and its node."""
         processes = []
         for process in psutil.process_iter():
             with suppress(psutil.Error):

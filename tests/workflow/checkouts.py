@@ -63,8 +63,8 @@ LANGUAGE = {
 }
 
 
-#: Crossed designs of linear students and networks, in place of the two experiments of TINY.
-CROSSED = {
+#: Factorial designs of linear students and networks, in place of the two experiments of TINY.
+FACTORIAL = {
     "experiments": {
         "teacher_noise": None,
         "variance_aware": None,
@@ -119,15 +119,15 @@ EVERY_STAGE = merged(
 
 
 def artifacts(folder):
-    """Bytes of all that a study made, by path."""
+    """Bytes of all artifacts of a study, by path."""
     kinds = ("*.parquet", "*.png", "*.pdf", "*.html")
     files = [p for kind in kinds for p in folder.rglob(kind)]
     return {str(p.relative_to(folder)): p.read_bytes() for p in files}
 
 
 def processes(folder, words):
-    """Numbers of the processes that run something in a folder."""
-    found = []
+    """Numbers of the processes whose command names a folder and some words."""
+    numbers = []
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             try:
@@ -135,8 +135,8 @@ def processes(folder, words):
             except OSError:  # it has ended
                 continue
             if str(folder) in command and words in command:
-                found.append(int(entry.name))
-    return sorted(found)
+                numbers.append(int(entry.name))
+    return sorted(numbers)
 
 
 @dataclass
@@ -173,7 +173,7 @@ class Checkout:
         return done
 
     def planned(self, *arguments):
-        """Number of jobs by rule that a dry run announces."""
+        """Number of jobs by rule in a dry run."""
         done = self.run("reproduce-all", "--dry-run", *arguments)
         text = done.stdout + done.stderr
         if "Nothing to be done" in text:

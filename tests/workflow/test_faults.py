@@ -1,4 +1,4 @@
-"""Faults of machines and hands: one clear message each, and nothing good is lost."""
+"""Faults of machines and users: one clear message each, and no good file is lost."""
 
 import os
 import shutil
@@ -61,11 +61,11 @@ def test_a_bad_file_is_named_with_the_command_that_rebuilds_it(checkout):
         line = next(x for x in text_of(done).splitlines() if x.startswith(STUDENTS))
         assert words in line
         assert "Traceback (most recent call last)" not in text_of(done)
-        # The rest is as it was, and the command that the message gives mends the file.
-        kept = contents(checkout.path / "results/tiny")
-        mended = ("estimates.parquet", STUDENTS.removeprefix("results/tiny/"))
-        assert {n: d for n, d in kept.items() if not n.endswith(mended)} == {
-            n: d for n, d in whole.items() if n in kept and not n.endswith(mended)
+        # The other files are unchanged, and the command in the message rebuilds this one.
+        present = contents(checkout.path / "results/tiny")
+        rebuilt = ("estimates.parquet", STUDENTS.removeprefix("results/tiny/"))
+        assert {n: d for n, d in present.items() if not n.endswith(rebuilt)} == {
+            n: d for n, d in whole.items() if n in present and not n.endswith(rebuilt)
         }
         command = line.split("rebuild it with: snakemake ")[1].split()
         assert command[:2] == ["--force", STUDENTS]
@@ -74,15 +74,15 @@ def test_a_bad_file_is_named_with_the_command_that_rebuilds_it(checkout):
         assert contents(checkout.path / "results/tiny") == whole, damage
 
 
-def test_a_file_of_other_settings_under_a_good_name_goes_into_nothing(checkout):
-    """As a job leaves it that outlived its run: whole, newer, and with no record of Snakemake's."""
+def test_a_file_of_other_settings_under_a_planned_name_is_not_used(checkout):
+    """As left by a job that outlived its run: complete, newer, and not in Snakemake's records."""
     checkout.run("teacher-noise")
     students = checkout.path / STUDENTS
-    kept = contents(checkout.path / "results/tiny")
+    expected = contents(checkout.path / "results/tiny")
     checkout.configure(TINY, {"experiments": {"teacher_noise": {"alpha": [0, 2]}}})
     checkout.run(STUDENTS)
     foreign = students.read_bytes()
-    assert foreign != kept[STUDENTS.removeprefix("results/tiny/")]
+    assert foreign != expected[STUDENTS.removeprefix("results/tiny/")]
     checkout.configure(TINY)
     checkout.run(STUDENTS)
     students.write_bytes(foreign)
@@ -93,14 +93,14 @@ def test_a_file_of_other_settings_under_a_good_name_goes_into_nothing(checkout):
     assert "stale: built with different settings, code or inputs" in line
     assert "Traceback (most recent call last)" not in text_of(done)
     done = checkout.snakemake("audit")
-    assert f"stale    {STUDENTS}: made with other settings (conditions" in text_of(done)
+    assert f"stale    {STUDENTS}: built with different settings (conditions" in text_of(done)
     checkout.run(*line.split("rebuild it with: snakemake ")[1].split()[:2])
     checkout.run("teacher-noise")
-    assert contents(checkout.path / "results/tiny") == kept
+    assert contents(checkout.path / "results/tiny") == expected
 
 
-def test_a_file_that_was_made_from_others_goes_into_nothing(checkout):
-    """Its own settings are as planned; those of the split that it was made from are not."""
+def test_a_file_that_was_built_from_other_inputs_is_not_used(checkout):
+    """Its own settings are as planned; those of its input, the split, are not."""
     checkout.run("teacher-noise")
     students = checkout.path / STUDENTS
     old = students.read_bytes()
@@ -117,7 +117,7 @@ def test_a_file_that_was_made_from_others_goes_into_nothing(checkout):
     checkout.run("teacher-noise")
     assert contents(checkout.path / "results/tiny") == good
 
-    # Without Snakemake's records, what is missing is not made from what lies there.
+    # Without Snakemake's records, missing files are not built from stale ones.
     checkout.configure(TINY, other, {"figures": {"dpi": 90}})
     shutil.rmtree(checkout.path / ".snakemake")
     report = "results/tiny/report.html"
@@ -128,10 +128,10 @@ def test_a_file_that_was_made_from_others_goes_into_nothing(checkout):
     assert not (checkout.path / report).exists()
 
 
-def test_what_a_killed_run_left_running_spoils_nothing_of_the_next(checkout):
-    """Its workers end after another run, of other settings, has made its own."""
+def test_jobs_of_a_killed_run_do_not_spoil_the_next_run(checkout):
+    """Its workers end after another run, of other settings, has written its files."""
     overlay = {"students": {"mlp_16": {"epochs": 8000}}}
-    blocks = "results/tiny/variance_aware/mlp/boston_housing/students"
+    shards = "results/tiny/variance_aware/mlp/boston_housing/students"
     checkout.configure(TINY, overlay)
     command = [sys.executable, "-m", "snakemake", "--cores", "2", "variance-aware"]
     terminal = checkout.path / "terminal.txt"
@@ -156,15 +156,15 @@ def test_what_a_killed_run_left_running_spoils_nothing_of_the_next(checkout):
     checkout.run("--unlock")
     checkout.run("variance-aware")
     good = contents(checkout.path / "results/tiny")
-    assert len(list((checkout.path / blocks).iterdir())) == 2
+    assert len(list((checkout.path / shards).iterdir())) == 2
     for worker in workers:
         os.kill(worker, signal.SIGCONT)
     while processes(checkout.path, ".snakemake/scripts"):
         assert time.monotonic() < deadline + 120
         time.sleep(0.1)
     assert contents(checkout.path / "results/tiny") == good
-    said = "the run that started this job was killed, and another run has started since"
-    assert terminal.read_text().count(said) == len(workers)
+    message = "the run that started this job was killed, and another run has started since"
+    assert terminal.read_text().count(message) == len(workers)
     done = checkout.run("variance-aware", "--dry-run")
     assert "Nothing to be done" in text_of(done)
     assert " 0 stale" in text_of(checkout.snakemake("audit"))
@@ -176,7 +176,7 @@ def mounted(checkout):
     folder = checkout.path / "results"
     folder.mkdir()
     if os.geteuid() != 0:
-        pytest.skip("a file system can be mounted by root alone")
+        pytest.skip("only root can mount a file system")
 
     def mount(*options):
         command = ["mount", *options, str(folder)]

@@ -1,4 +1,4 @@
-"""The road of language models, run for real: what reruns, what a kill leaves, what is refused."""
+"""Real runs of language models: what reruns, what a kill leaves, what is refused."""
 
 import os
 import signal
@@ -80,8 +80,8 @@ def test_a_run_killed_while_students_train_does_only_the_rest(checkout):
         start_new_session=True,
     ) as process:
         deadline = time.monotonic() + 180
-        # Of one that has just appeared Snakemake may not yet know that it is complete; on one core
-        # it knows of all before.
+        # Snakemake may not yet have recorded the file that appeared last; on one core it has
+        # recorded all files before it.
         while len(list(folder.rglob("students/[!.]*.parquet"))) < 2:
             assert time.monotonic() < deadline
             time.sleep(0.05)
@@ -94,7 +94,7 @@ def test_a_run_killed_while_students_train_does_only_the_rest(checkout):
     checkout.run("reproduce-all")
     checkout.run("audit")
     assert before.items() <= tables(folder).items()
-    # Snakemake's own mark in a folder that is an output is no leftover.
+    # Snakemake's own mark in a folder that is an output is not left over.
     left = [p for p in folder.rglob(".*") if p.name != ".snakemake_timestamp"]
     assert not [p for p in left if p.is_file()]
 
@@ -109,7 +109,7 @@ def pretrained(folder):
     models.save(models.create(settings, tokenizer, 3), tokenizer, folder)
 
 
-def test_a_loaded_teacher_and_a_corpus_of_the_users_own(checkout):
+def test_a_pretrained_teacher_and_a_corpus_of_the_user(checkout):
     pretrained(checkout.path / "teacher")
     (checkout.path / "faq.jsonl").write_text(
         "".join(
@@ -168,7 +168,7 @@ def test_a_loaded_teacher_and_a_corpus_of_the_users_own(checkout):
         ),
     ],
 )
-def test_what_cannot_be_had_is_one_line(checkout, overlay, line, monkeypatch):
+def test_a_missing_model_or_corpus_is_one_line(checkout, overlay, line, monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     checkout.configure(LANGUAGE, overlay)
     done = checkout.snakemake("student-output")

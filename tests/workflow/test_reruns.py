@@ -5,7 +5,7 @@ import resource
 
 import pandas as pd
 import yaml
-from checkouts import CROSSED, LANGUAGE, ROOT, TINY, merged
+from checkouts import FACTORIAL, LANGUAGE, ROOT, TINY, merged
 from kduq.config.study import check
 from kduq.study.study import Study
 
@@ -23,7 +23,7 @@ EVERYTHING = {
 }
 LINEAR = "experiments.teacher_noise.families.linear"
 COMMENT = ("kduq/students/tabular.py", "def stack(", "# Why.\n\n\ndef stack(")
-#: What changed, in words and as settings or an edit of a file, and how many jobs of a rule rerun.
+#: A change in words, the same as settings or an edit of a file, and the jobs that rerun by rule.
 CHANGES = [
     ("a comment or a docstring of the library", COMMENT, {}),
     ("a caption of a figure", ("report/teacher_noise.rst", ".", "!"), {"report": 1}),
@@ -94,7 +94,7 @@ PAGE = ROOT / "docs/partial-reruns.md"
 
 
 def targets_of(preset):
-    """Targets of a study that is shipped, by their paths."""
+    """Targets of a preset, by their paths."""
     default, overlay = (
         yaml.safe_load((ROOT / name).read_text()) for name in ("config.yaml", preset)
     )
@@ -106,10 +106,10 @@ def overlay_of(settings):
     nested = {}
     for key, value in settings.items():
         *path, last = key.split(".")
-        place = nested
+        inner = nested
         for part in path:
-            place = place.setdefault(part, {})
-        place[last] = value
+            inner = inner.setdefault(part, {})
+        inner[last] = value
     return nested
 
 
@@ -179,7 +179,7 @@ def test_each_artifact_depends_on_the_entry_script_that_makes_it(checkout):
 
 
 def processor_time(checkout, *arguments):
-    """Seconds of a processor that a command takes: what it does, whatever runs beside it."""
+    """Processor time of a command in seconds, which does not depend on other processes."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     checkout.run(*arguments)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -192,7 +192,7 @@ PAPER = ("--configfile", "workflow/presets/paper.yaml")
 def test_the_paper_study_is_planned_in_seconds(checkout):
     (checkout.path / "config.yaml").write_text((ROOT / "config.yaml").read_text())
     assert processor_time(checkout, "reproduce-all", "--dry-run", "--quiet", "all", *PAPER) < 10
-    # With every file there, nothing is to be done, and found out as fast.
+    # If every file exists, nothing is to be done, and this takes no longer to find out.
     for path in targets_of(PAPER[1]):
         file = checkout.path / "results/paper" / path
         file.parent.mkdir(parents=True, exist_ok=True)
@@ -211,7 +211,7 @@ def test_the_paper_study_stays_under_two_thousand_jobs(checkout):
 
 
 def test_no_job_of_the_paper_study_of_regression_needs_four_gigabytes(checkout):
-    """What a job holds are predictions of students: least squares shows it for networks too."""
+    """A job's memory is mostly predictions of students, of networks as of least squares."""
     (checkout.path / "config.yaml").write_text((ROOT / "config.yaml").read_text())
     overlay = "workflow/presets/paper.yaml"
     default, paper = (
@@ -237,7 +237,7 @@ def test_no_job_of_the_paper_study_of_regression_needs_four_gigabytes(checkout):
 
 
 def test_more_noise_levels_train_their_students_alone(checkout):
-    checkout.configure(TINY, CROSSED)
+    checkout.configure(TINY, FACTORIAL)
     checkout.run("reproduce-all")
     assert checkout.planned() == {}
     done = checkout.run("audit")
@@ -256,14 +256,14 @@ def test_more_noise_levels_train_their_students_alone(checkout):
     assert set(estimates["alpha"]) == {0.5}
 
     more = {"families": {"linear": {"levels": {"noise": 6}}}}
-    checkout.configure(TINY, CROSSED, {"experiments": {"decomposition": more}})
+    checkout.configure(TINY, FACTORIAL, {"experiments": {"decomposition": more}})
     wanted = {"responses": 1, "students": 1, "estimates": 1, "gather": 1, "claims": 1}
     wanted |= {"sample_size_table": 1, "figures": 2, "report": 1, "reproduce-all": 1}
     assert checkout.planned() == wanted
     more = {"families": {"linear": {"levels": {"bootstrap": 4}}}}
-    checkout.configure(TINY, CROSSED, {"experiments": {"decomposition": more}})
+    checkout.configure(TINY, FACTORIAL, {"experiments": {"decomposition": more}})
     assert checkout.planned()["students"] == 2
-    checkout.configure(TINY, CROSSED, {"experiments": {"decomposition": {"alpha": 0.1}}})
+    checkout.configure(TINY, FACTORIAL, {"experiments": {"decomposition": {"alpha": 0.1}}})
     planned = checkout.planned()
     assert "responses" not in planned
     assert planned["students"] == 4

@@ -193,8 +193,8 @@ def test_audit_finds_damage_staleness_gaps_and_surplus(checkout):
     done = checkout.snakemake("audit")
     text = done.stdout + done.stderr
     assert done.returncode != 0
-    assert f"made with {np.__version__}; here is {np.__version__}" in text
-    assert "versions results/tiny: numpy: 1 made with 1.0, " in text
+    assert f"built with {np.__version__}; installed: {np.__version__}" in text
+    assert "versions results/tiny: numpy: 1 built with 1.0, " in text
     estimates.write_bytes(kept)
     assert "damaged  results/tiny/teacher_noise/linear/boston_housing/students/000000" in text
     assert "missing  results/tiny/claims.parquet" in text
@@ -209,9 +209,9 @@ def test_audit_finds_damage_staleness_gaps_and_surplus(checkout):
     done = checkout.snakemake("audit")
     assert done.returncode != 0
     assert "model.learning_rate: 0.01 then, 0.5 now" in done.stderr
-    # And with them all that was made from them.
-    assert re.search(r"stale +\S+/estimates.parquet: made from \S+, which is stale", done.stderr)
-    assert "claims.parquet: made from estimates.parquet, which is stale" in done.stderr
+    # So is everything that was built from these.
+    assert re.search(r"stale +\S+/estimates.parquet: built from \S+, which is stale", done.stderr)
+    assert "claims.parquet: built from estimates.parquet, which is stale" in done.stderr
 
     fewer = {"experiments": {"teacher_noise": {"families": {"linear": {"replicates": 4}}}}}
     checkout.configure(TINY, fewer)
@@ -313,7 +313,10 @@ def test_downloads_take_part_where_they_are_and_are_missed_where_not(checkout):
     checkout.configure(TINY, CLASSES, {"data_cache": "cache"})
     done = checkout.run("student-output")
     text = done.stdout + done.stderr
-    assert "Skipped, since not downloaded: mnist, covtype. To have them: 'snakemake fetch'" in text
+    assert (
+        "Skipped, since not downloaded: mnist, covtype. To include them, run 'snakemake fetch'"
+        in text
+    )
     assert text.count("Skipped") == 1
     folder = checkout.path / "results/classes"
     table = pd.read_parquet(folder / "student_output/softmax/wine/estimates.parquet")
@@ -333,7 +336,7 @@ def test_downloads_take_part_where_they_are_and_are_missed_where_not(checkout):
         assert accuracy.between(0.5 if name == "mnist" else 0, 1).all()
         assert pq.read_metadata(folder / f"examples/{name}.parquet").num_rows == size
     assert checkout.snakemake("fetch").returncode == 0
-    assert "120 rows lie in" in (folder / "logs/fetch.log").read_text()
+    assert "120 rows are in" in (folder / "logs/fetch.log").read_text()
 
 
 def test_a_download_asked_for_by_name_without_network_is_one_clear_line(checkout, monkeypatch):

@@ -1,9 +1,9 @@
 """The sample size of a tiny pilot, planned for real."""
 
 import pandas as pd
-from checkouts import CROSSED, TINY, merged
+from checkouts import FACTORIAL, TINY, merged
 
-PILOT = merged(CROSSED, {"experiments": {"decomposition": {"families": {"mlp": None}}}})
+PILOT = merged(FACTORIAL, {"experiments": {"decomposition": {"families": {"mlp": None}}}})
 
 
 def test_a_plan_is_made_shown_and_remade_alone(checkout):

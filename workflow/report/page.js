@@ -5,7 +5,7 @@ for (const table of document.querySelectorAll("table.sortable")) {
   const body = table.tBodies[0];
   const heads = [...table.tHead.rows[0].cells];
 
-  // A number stands in data-value, unrounded and empty where there is none; all else is text.
+  // data-value holds an unrounded number, or is empty if there is none; all other cells are text.
   const key = (row, column) => {
     const cell = row.cells[column];
     const value = cell.dataset.value;
@@ -37,7 +37,7 @@ for (const table of document.querySelectorAll("table.sortable")) {
   });
 }
 
-// What is folded is printed too.
+// Folded sections are printed too.
 const folded = [];
 addEventListener("beforeprint", () => {
   for (const details of document.querySelectorAll("details:not([open])")) {

@@ -1,7 +1,7 @@
-##### Audit: every artifact against today's configuration and code #####
+##### Audit: every artifact compared with the current configuration and code #####
 
 
-# No benchmark: its file would count as an output, and a rule with outputs does not always run.
+# No benchmark: its file would be an output, and a rule with outputs does not always run.
 rule audit:
     log:
         f"{ROOT}/logs/audit.log",

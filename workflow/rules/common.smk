@@ -1,4 +1,4 @@
-##### The study: checked configuration, its plan, and what every rule asks of the plan #####
+##### The study: its checked configuration, its plan, and functions of the rules #####
 
 import os
 import re
@@ -11,7 +11,7 @@ from snakemake.utils import min_version
 
 min_version("9.14")
 
-# The library beside the Snakefile, whatever version of it is installed.
+# The library of this checkout, whatever version is installed.
 sys.path.insert(0, str(Path(workflow.basedir) / "workflow"))
 
 from kduq.config.study import check
@@ -25,12 +25,11 @@ from kduq.study.study import Study
 share_library()
 
 IS_JOB = patches.is_job(workflow)
-# A job takes its settings from the snapshot of its run, not from config.yaml, which may have been
-# edited since.
+# A job takes its settings from the snapshot of its run: config.yaml may have been edited since.
 SNAPSHOT = snapshot.RunSnapshot.from_environment() if IS_JOB else None
 if SNAPSHOT:
     try:
-        # Before Snakemake removes an existing file that the job would write.
+        # Before Snakemake removes existing files of the job's outputs.
         liveness.ensure_current()
     except UserError as error:
         raise WorkflowError(str(error)) from None
@@ -40,7 +39,7 @@ try:
     use_cache(CHECKED.data_cache)
     STUDY = Study(CHECKED)
 except UserError as error:
-    raise WorkflowError(f"The configuration cannot be used:\n{error}") from None
+    raise WorkflowError(f"The configuration has errors:\n{error}") from None
 
 if SNAPSHOT is None:
     SNAPSHOT = snapshot.RunSnapshot.from_study(config, STUDY)
@@ -70,8 +69,8 @@ onerror:
 
 if STUDY.skipped and not IS_JOB:
     logger.warning(
-        f"Skipped, since not downloaded: {', '.join(STUDY.skipped)}. To have them: "
-        f"'snakemake fetch' where there is a network, into {cache()} (key data_cache)."
+        f"Skipped, since not downloaded: {', '.join(STUDY.skipped)}. To include them, run "
+        f"'snakemake fetch' where there is a network; it downloads into {cache()} (key data_cache)."
     )
 
 ROOT = f"results/{STUDY.config.study}"
@@ -84,11 +83,11 @@ SHARED = patches.shares_outputs(workflow)
 
 
 def any_of(names):
-    """Pattern that matches the given names, or nothing if there are none."""
+    """Pattern that matches any of the names; nothing if there are none."""
     return "|".join(map(re.escape, names)) or "(?!)"
 
 
-#: Corpora and data sets, and so the rules that make what stems from them, are told apart by name.
+#: Rules for text and rules for tables are distinguished by the names of corpora and data sets.
 CORPORA = any_of(STUDY.corpora)
 TABULAR_DATASETS = any_of(name for name in STUDY.datasets if name not in STUDY.corpora)
 
@@ -101,12 +100,12 @@ wildcard_constraints:
     shard=r"\d{6}-\d{6}",
 
 
-#: Megabytes that any job needs: data sets that are downloaded are large.
+#: Least memory of a job in megabytes: downloaded data sets are large.
 MIN_MEM_MB = 4000 if set(DOWNLOADS) & set(STUDY.datasets) else 0
 
 
 def mem_mb_per_attempt(base):
-    """Resource function: megabytes of a job, as much again at each further attempt."""
+    """Resource function: memory of a job in megabytes, times the number of the attempt."""
 
     def megabytes(wildcards, attempt):
         return max(base, MIN_MEM_MB) * attempt
@@ -115,7 +114,7 @@ def mem_mb_per_attempt(base):
 
 
 def runtime_per_attempt(base):
-    """Resource function: longest time of a job, as much again at each further attempt."""
+    """Resource function: time limit of a job in minutes, times the number of the attempt."""
 
     def time(wildcards, attempt):
         return base * attempt
@@ -129,14 +128,15 @@ def planned(path):
         return STUDY.targets[str(Path(path).relative_to(ROOT))]
     except (KeyError, ValueError):
         raise WorkflowError(
-            f"{path}: the study '{STUDY.config.study}' has no such artifact"
+            f"{path}: the study '{STUDY.config.study}' has no such artifact; "
+            "'snakemake reproduce-all --dry-run' lists its artifacts"
         ) from None
 
 
 def parameters(pattern):
     """Params function of a rule: settings and code fingerprint of an output, as one text."""
 
-    # Of the wildcards alone: Snakemake keeps no record of params that use other arguments.
+    # A function of the wildcards alone: Snakemake does not record params that use other arguments.
     def text(wildcards):
         return SNAPSHOT.parameters(planned(pattern.format(**wildcards)), LINEAGE)
 
@@ -144,7 +144,7 @@ def parameters(pattern):
 
 
 def made_from(pattern):
-    """Input function of a rule: the artifacts that the plan makes an output from, by role."""
+    """Input function of a rule: the artifacts from which an output is built, by role."""
 
     def inputs(wildcards):
         inputs_by_role = planned(pattern.format(**wildcards)).inputs
@@ -154,27 +154,27 @@ def made_from(pattern):
 
 
 def data_file(wildcards):
-    """The user's file behind a data set; none for one that is built in."""
+    """The user's file of a data set or corpus; none for a built-in one."""
     planned(f"{ROOT}/examples/{wildcards.dataset}.parquet")
     files = STUDY.data_file(wildcards.dataset)
     for path in files:
         if not Path(path).is_file():
             raise WorkflowError(
                 f"{STUDY.key_of(wildcards.dataset)}.path: found {path!r}; there is no such file in "
-                f"{Path.cwd()}; paths are relative to where snakemake runs"
+                f"{Path.cwd()}, where snakemake runs; correct the path"
             )
     return files
 
 
 def target(experiment):
-    """Input of the target of an experiment: its artifacts, or an error if the study lacks it."""
+    """Input of the target of an experiment: its artifacts, or an error if it is switched off."""
     if experiment in STUDY.experiments:
         return [f"{ROOT}/{path}" for path in STUDY.artifacts_of(experiment)]
 
     def absent(wildcards):
         raise WorkflowError(
             f"experiments.{experiment}: no family takes part in the study "
-            f"'{STUDY.config.study}'; give it one (config.yaml shows how)"
+            f"'{STUDY.config.study}'; name one under families (config.yaml shows how)"
         )
 
     return absent

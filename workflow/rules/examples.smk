@@ -22,6 +22,6 @@ rule examples:
         "../scripts/examples.py"
 
 
-# Seconds of work, on a cluster done where Snakemake runs.
+# They take seconds and run where Snakemake does, also on a cluster.
 localrules:
     examples,

@@ -1,7 +1,7 @@
-##### Downloads: data sets that no package carries, into scikit-learn's cache #####
+##### Downloads of data sets into scikit-learn's cache #####
 
 
-# No benchmark: its file would count as an output, and a rule with outputs does not always run.
+# No benchmark: its file would be an output, and a rule with outputs does not always run.
 rule fetch:
     log:
         f"{ROOT}/logs/fetch.log",

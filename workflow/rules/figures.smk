@@ -1,4 +1,4 @@
-##### Figures: what the study has to show #####
+##### Figures of the study #####
 
 
 rule figures:

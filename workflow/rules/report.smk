@@ -30,9 +30,9 @@ rule report:
 ##### Timings: a page beside the report #####
 
 
-# Not an input of the report, nor a target of the study: benchmarks differ from run to run, and
-# equal inputs give the report equal bytes. Without an output it always runs, so the page is never
-# older than the benchmarks; itself it has none, since that file would count as an output.
+# Neither an input of the report nor a target of the study: benchmarks differ between runs, while
+# equal inputs give equal bytes of the report. Without an output it always runs, so that the page is
+# never older than the benchmarks. It has no benchmark, since that file would be an output.
 rule timings:
     log:
         f"{ROOT}/logs/timings.log",

@@ -1,4 +1,4 @@
-##### Responses of the teacher that the students of a shard of replicates learn from #####
+##### Responses: the teacher's responses that the students of a shard learn from #####
 
 
 rule responses:

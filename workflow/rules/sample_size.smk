@@ -27,8 +27,8 @@ rule sample_size_table:
         "../scripts/sample_size.py"
 
 
-# Without an output it always runs, so that the table is shown even where it was made before; no
-# benchmark, since its file would count as an output.
+# Without an output it always runs, so that the table is shown even if it exists already. It has no
+# benchmark, since that file would be an output.
 rule:
     name:
         "sample-size"
@@ -47,7 +47,7 @@ rule:
         "../scripts/show_sample_size.py"
 
 
-# The target's name before version 0.2.
+# The name of the target before version 0.2.
 rule plan:
     input:
         expand(f"{ROOT}/{{path}}", path=STUDY.sample_size_artifacts),

@@ -1,4 +1,4 @@
-##### Students: a shard of replicates, all conditions #####
+##### Students: all conditions of a shard of replicates #####
 
 
 rule students:

@@ -41,7 +41,7 @@ use rule teacher as language_teacher with:
         runtime=runtime_per_attempt(240),
 
 
-##### Answers: what a language model that is a teacher answers to the evaluated prompts #####
+##### Answers: a language model's own answers, as a teacher, to the evaluated prompts #####
 
 
 rule answers:

@@ -1,4 +1,4 @@
-"""Entry of the audit: lists what is missing, damaged or stale; fails if anything is."""
+"""Entry of the audit: lists missing, damaged and stale artifacts; fails if there are any."""
 
 import json
 import sys

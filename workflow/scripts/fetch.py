@@ -9,7 +9,7 @@ from kduq.runtime import script
 
 def main(snakemake: Any) -> None:
     for name in snakemake.params.names:
-        line = f"{name}: {len(built_in(name))} rows lie in {snakemake.params.folder}"
+        line = f"{name}: {len(built_in(name))} rows are in {snakemake.params.folder}"
         sys.stdout.write(f"{line}\n")
         script.print_to_terminal(line)
 

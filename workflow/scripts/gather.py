@@ -1,4 +1,4 @@
-"""Entry of stage estimates, all runs together."""
+"""Entry of stage estimates, for the table of all runs."""
 
 from kduq.runtime import script
 

@@ -1,4 +1,4 @@
-"""Entry of the sample size."""
+"""Entry of the table of sample sizes."""
 
 from kduq.runtime import script
 

@@ -1,4 +1,4 @@
-"""Entry of the target sample-size: shows the table that was made."""
+"""Entry of the target sample-size: shows the table of sample sizes."""
 
 import sys
 from typing import Any
@@ -12,13 +12,13 @@ from kduq.sample_size.planning import Settings, summary
 def main(snakemake: Any) -> None:
     if not snakemake.input:
         raise UserError(
-            "experiments.decomposition: found null, or no family in it; a sample size needs its "
-            "components"
+            "experiments.decomposition: found null, or no family in it; sample sizes need its "
+            "components of variance; name a family under experiments.decomposition.families"
         )
     table, figure = snakemake.input[:2]
-    plan = artifacts.read(table, "plan")
-    settings = Settings.model_validate(plan.provenance["config"])
-    text = f"{summary(settings, plan.table.to_pandas())}\n{table}\n{figure}"
+    sizes = artifacts.read(table, "plan")
+    settings = Settings.model_validate(sizes.provenance["config"])
+    text = f"{summary(settings, sizes.table.to_pandas())}\n{table}\n{figure}"
     script.print_to_terminal(text)
     sys.stdout.write(f"{text}\n")
 

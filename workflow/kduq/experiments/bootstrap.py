@@ -22,7 +22,7 @@ class Settings(ExperimentSettings):
     label_source: Annotated[
         list[Literal["teacher", "truth"]], Field(min_length=1), AfterValidator(unique)
     ]
-    """Who labels the rows."""
+    """Source of the labels: the teacher, or the truth."""
 
 
 def _conditions(settings: Settings) -> list[Condition]:

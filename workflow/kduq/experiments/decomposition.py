@@ -1,4 +1,4 @@
-"""Decomposition (beyond the paper): where the variance between students comes from."""
+"""Decomposition (beyond the paper): the sources of the variance between students."""
 
 from kduq.conditions import Condition
 from kduq.config.fields import Positive
@@ -6,14 +6,14 @@ from kduq.experiments.protocol import Experiment, ExperimentSettings, FactorialR
 
 
 class Settings(ExperimentSettings):
-    """Where the variance between students comes from: a factorial design (beyond the paper)."""
+    """Sources of the variance between students: a factorial design (beyond the paper)."""
 
     alpha: Positive
     """Noise variance of one response over Var(y_train)."""
 
 
 def _conditions(settings: Settings) -> list[Condition]:
-    return [Condition(alpha=settings.alpha)]  # what varies are the levels of its factors
+    return [Condition(alpha=settings.alpha)]  # students differ by the levels of the factors
 
 
 def _text_conditions(run: FactorialRun) -> list[Condition]:
@@ -31,7 +31,7 @@ EXPERIMENT = Experiment(
     factors=("noise", "bootstrap"),
     factorial=True,
     noisy=True,
-    # Levels are few, and each has many students.
+    # There are few levels, each with many students.
     largest_shard=4,
     largest_text_shard=1,
 )

@@ -1,4 +1,4 @@
-"""What an experiment says of itself, and the tables of the configuration that it is made from."""
+"""The interface of an experiment, and its tables of the configuration."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,7 +12,7 @@ from kduq.config.fields import Count, Name, Names, StrictModel, require_even, un
 from kduq.families import FAMILIES
 from kduq.families.protocol import Family
 
-#: Levels of a factor.
+#: Number of levels of a factor.
 Levels = Annotated[int, Field(ge=3, strict=True)]
 _LEVELS = {
     "noise": "Draws of the noise of the teacher's labels, or of its answer to each prompt.",
@@ -32,12 +32,12 @@ class FamilyRun(StrictModel):
 
     @property
     def total(self) -> int:
-        """What shards cut: replicates, or levels of the sharded factor."""
+        """Number of replicates, or of levels of the sharded factor, which shards divide."""
         raise NotImplementedError
 
     @property
     def shard_size(self) -> int | None:
-        """Replicates per job that the configuration asks for."""
+        """Replicates per job that the configuration sets, None for none."""
         return getattr(self, "shard", None)
 
 
@@ -45,9 +45,9 @@ class TabularRun(FamilyRun):
     """One family in one experiment on tables."""
 
     replicates: Annotated[int, Field(ge=4, le=999_999, strict=True)]
-    """Students per condition; each is an independent replicate of the distillation."""
+    """Students per condition, each an independent replicate of the distillation."""
     shard: Annotated[int, Field(gt=0, strict=True), AfterValidator(require_even)] | None = None
-    """Replicates per job, an even number; none for as many as take job_minutes."""
+    """Replicates per job, an even number; null for as many as take job_minutes."""
 
     @property
     def total(self) -> int:
@@ -61,9 +61,9 @@ class TextRun(FamilyRun):
     corpora: Names
     """Names from corpora."""
     replicates: Annotated[int, Field(ge=2, le=999_999, strict=True)]
-    """Students per condition; each is an independent replicate of the distillation."""
+    """Students per condition, each an independent replicate of the distillation."""
     shard: Count | None = None
-    """Replicates per job; none for as many as take job_minutes."""
+    """Replicates per job; null for as many as take job_minutes."""
 
     @property
     def total(self) -> int:
@@ -75,16 +75,16 @@ class FactorialRun(FamilyRun):
     """One family in a factorial design: every combination of levels is a student."""
 
     shard: Count | None = None
-    """Noise levels per job; none for as many as take job_minutes."""
+    """Noise levels per job; null for as many as take job_minutes."""
 
     @property
     def levels_by_factor(self) -> dict[str, int]:
-        """Levels of each factor, in the order of the layout."""
+        """Number of levels of each factor, in the order of the layout."""
         return in_order(dict(getattr(self, "levels")))  # noqa: B009 (a field of the subclasses)
 
     @property
     def total(self) -> int:
-        """Levels of the factor that shards cut."""
+        """Levels of the sharded factor."""
         return self.levels_by_factor[SHARDED_FACTOR]
 
 
@@ -94,44 +94,44 @@ class ExperimentSettings(StrictModel):
     datasets: Names
     """Names from datasets, for families on tables."""
     optional_datasets: Annotated[list[Name], AfterValidator(unique)] = Field(default=[])
-    """Further names from datasets, skipped, with a line that says so, where not downloaded."""
+    """Further names from datasets; skipped, with a message, unless they have been downloaded."""
 
 
 @dataclass(frozen=True)
 class Experiment:
-    """What varies between the students of a study, and for which families.
+    """An experiment: conditions that vary between students, and the families that take part.
 
     Attributes
     ----------
     name : str
-        What the configuration, paths and targets call it.
+        Name in the configuration, in paths and of its target.
     label : str
-        What it asks, in words.
+        The question that it answers.
     section : str
-        Of the paper; empty for what goes beyond it.
+        Section of the paper; empty for an experiment that is not in the paper.
     settings : type of ExperimentSettings
         Its table of the configuration, without the families.
     conditions : callable
-        Conditions of its runs on tables by these settings, the slowest key first.
+        Returns the conditions of its runs on tables from these settings, the slowest key first.
     task : str
-        What its data sets are for, regression or classification.
+        Task of its data sets, regression or classification.
     text_run : type of TextRun, optional
-        Settings of a family of language models; None where none takes part.
+        Settings of a family of language models; None if none takes part.
     text_conditions : callable, optional
-        Conditions of its runs on text by the settings of the run.
+        Returns the conditions of its runs on text from the settings of the run.
     factors : tuple of str
         Factors of randomness that a family must have to take part.
     factorial : bool
-        Whether every combination of levels of a family's factors is a student, in place of
-        replicates of every condition.
+        Whether there is one student for every combination of levels of a family's factors, instead
+        of replicates of every condition.
     noisy : bool
-        Whether the teacher's responses to rows of tables are its mean with noise.
+        Whether the teacher's responses to rows of tables are its mean plus noise.
     largest_shard, largest_text_shard : int, optional
-        Replicates per job that are not to be exceeded.
+        Largest number of replicates per job.
     title : str
-        Its name in figures; the name itself if left out.
+        Its title in figures; its name in words if left out.
     text_axis : str
-        Condition column that figures draw runs on text along.
+        Condition column on the horizontal axis of figures of runs on text.
 
     Examples
     --------
@@ -172,7 +172,7 @@ class Experiment:
         return task in family.tasks and set(self.factors) <= set(family.factors)
 
     def run_settings(self, family: Family) -> type[FamilyRun]:
-        """Table of the configuration for a family that takes part."""
+        """Type of the configuration's table for a family that takes part."""
         on_text = family.lane == "text"
         if not self.factorial:
             return (self.text_run or TextRun) if on_text else TabularRun
@@ -189,7 +189,7 @@ class Experiment:
         return create_model(title.replace("Levels", "Factorial"), __base__=FactorialRun, **more)
 
     def table(self) -> type[ExperimentSettings]:
-        """Its table of the configuration, with one of the families that can take part."""
+        """Type of its table of the configuration, including the families that can take part."""
         rows: dict[str, Any] = {
             name: (
                 self.run_settings(family) | None,
@@ -213,9 +213,9 @@ class Experiment:
         Parameters
         ----------
         settings : ExperimentSettings
-            Of the experiment.
+            Table of the experiment.
         run : FamilyRun
-            Of the family.
+            Table of the family.
 
         Returns
         -------
@@ -228,13 +228,13 @@ class Experiment:
 
 
 def runs_of(settings: ExperimentSettings) -> dict[str, FamilyRun]:
-    """Families that take part by an experiment's table, in the order of the registry."""
+    """Families that take part according to an experiment's table, in the order of the registry."""
     table: Mapping[str, FamilyRun | None] = dict(getattr(settings, "families"))  # noqa: B009
     return {family: run for family, run in table.items() if run is not None}
 
 
 def trainings(conditions: Sequence[Condition]) -> int:
-    """Students that a replicate trains: one per condition, and the pilots of plug-in weighting."""
+    """Students trained per replicate: one per condition, and the pilots of plug-in weighting."""
     weighted = [c for c in conditions if c.method == "variance_weighting" and c.alpha is not None]
     pilots = {c.alpha: c.k or 1 for c in weighted}
     return len(conditions) + sum(pilots.values())

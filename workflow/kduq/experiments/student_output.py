@@ -1,4 +1,4 @@
-"""Student output (section 6): what is left of a teacher's distribution over classes or answers."""
+"""Student output (section 6): what students keep of a teacher's distribution over its outputs."""
 
 from typing import Annotated, Literal
 
@@ -10,7 +10,7 @@ from kduq.experiments.protocol import Experiment, ExperimentSettings, TextRun
 
 
 class Settings(ExperimentSettings):
-    """What is left of a teacher's distribution over classes (section 6)."""
+    """What students keep of a teacher's distribution over classes (section 6)."""
 
     label_source: Annotated[
         list[Literal["hard", "sampled", "averaged", "soft"]],
@@ -20,7 +20,7 @@ class Settings(ExperimentSettings):
     """hard: the most probable class; sampled: one drawn class; averaged: the mean of k drawn
     classes, one-hot; soft: the teacher's probabilities."""
     k: Annotated[list[Count], Field(min_length=1), AfterValidator(unique)]
-    """Responses per input behind averaged labels."""
+    """Responses per input that averaged labels are the mean of."""
 
 
 class StudentOutputText(TextRun):
@@ -66,6 +66,6 @@ EXPERIMENT = Experiment(
     text_run=StudentOutputText,
     text_conditions=_text_conditions,
     noisy=True,
-    largest_shard=10,  # classifiers are few
+    largest_shard=10,  # few classifiers are trained, so larger shards would give too few jobs
     text_axis="label_source",
 )

@@ -22,11 +22,11 @@ class Settings(ExperimentSettings):
         Field(min_length=1),
         AfterValidator(unique),
     ]
-    """How the k responses become one label; single uses the first of them."""
+    """How the k responses are combined into one label; single uses the first of them."""
 
 
 class VarianceAwareText(TextRun):
-    """The remedies."""
+    """The remedies on text."""
 
     k: Annotated[list[Count], Field(min_length=1), AfterValidator(unique)]
     """Answers per prompt."""
@@ -35,7 +35,7 @@ class VarianceAwareText(TextRun):
         Field(min_length=1),
         AfterValidator(unique),
     ]
-    """What is learnt of the k answers; single uses the first of them."""
+    """Which of the k answers are learnt; single uses the first of them."""
 
 
 def _conditions(settings: Settings) -> list[Condition]:

@@ -1,6 +1,6 @@
 """Families of models: how teachers and students are trained and how they predict.
 
-`kduq.families.protocol` says what a family provides, `kduq.families.registry` lists them all.
+`kduq.families.protocol` is the interface of a family, `kduq.families.registry` lists all families.
 """
 
 from kduq.families.protocol import (

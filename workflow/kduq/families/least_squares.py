@@ -1,6 +1,6 @@
-"""Linear regression in closed form: one factorisation serves all noise draws of a run.
+"""Linear regression in closed form, with one factorisation for all noise draws of a run.
 
-Compiled C++ (least_squares.cpp) fits students on bootstrap samples, where a compiler is at hand.
+Compiled C++ (least_squares.cpp) fits students on bootstrap samples, where a compiler is installed.
 """
 
 import ctypes
@@ -16,33 +16,33 @@ from kduq.families import native
 from kduq.families.linear import LinearSettings
 from kduq.families.protocol import Batch, Model, Problem, Trained
 
-#: Numbers of a table of products or of normal equations, at most.
+#: Largest number of elements of a table of products or of normal equations.
 _TABLE = 1 << 20
-#: Numbers of a table of products for compiled code, about; with it a core's own cache is half full.
+#: Approximate number of elements of a table of products for compiled code, half of a core's cache.
 _PANEL = 1 << 17
-#: Beyond so many coefficients LAPACK is faster, one student at a time.
+#: With more coefficients LAPACK is faster, one student at a time.
 _WIDEST = 100
 #: Rows per tile and numbers per row of the table (least_squares.cpp): whole vectors in either
 #: precision.
 _TILE, _VECTOR = 64, 16
-#: tr(G)·|U⁻¹|² over p², up to which single precision is enough; it is 1 where all eigenvalues are
-#: equal. The ratio of the largest eigenvalue to the least is then below (0.42p + 2)². It nears this
-#: bound where all others are the geometric mean of these two.
+#: Limit of tr(G)·|U⁻¹|² over p² up to which single precision is enough; it is 1 where all
+#: eigenvalues are equal. Below the limit the ratio of the largest eigenvalue to the least is below
+#: (0.42p + 2)², a bound that is approached where all others are the geometric mean of these two.
 _EVEN = 2.0
 
 
 class Linear(Model):
     """Ordinary least squares with an intercept.
 
-    Where a sample leaves coefficients undetermined the solution of minimum norm is taken, as
-    `numpy.linalg.lstsq` does.
+    Where a sample does not determine all coefficients, the solution of minimum norm is taken, as by
+    `numpy.linalg.lstsq`.
 
     Parameters
     ----------
     problem : Problem
         Inputs and truth.
     settings : LinearSettings, optional
-        They change nothing: least squares has no keys of its own.
+        Unused: least squares has no keys of its own.
     """
 
     ensemble = 200
@@ -51,23 +51,23 @@ class Linear(Model):
         del settings
         self._train_x = _with_intercept(problem.train_x)
         self._test_x = _with_intercept(problem.test_x)
-        # The cut on singular values. A column that others determine, but for the rounding of inputs
-        # in single precision, lacks rank; the normal equations allow no finer cut.
+        # Cut-off of singular values. A column that is determined by others, up to rounding of the
+        # inputs in single precision, lacks rank. The normal equations allow no smaller cut-off.
         self._relative_cut = np.sqrt(self._train_x.shape[1] * 100 * np.finfo(float).eps)
         u, values, v = np.linalg.svd(self._train_x, full_matrices=False)
         self._rank = int((values > self._relative_cut * values[0]).sum())
-        kept = slice(self._rank)
-        to_orthonormal = v[kept].T / values[kept]
-        self._pseudo_inverse = to_orthonormal @ u[:, kept].T
+        nonzero = slice(self._rank)
+        to_orthonormal = v[nonzero].T / values[nonzero]
+        self._pseudo_inverse = to_orthonormal @ u[:, nonzero].T
         self._location, self._scale = problem.train_y.mean(), problem.train_y.std() or 1.0
-        # For bootstrap samples the columns are made orthogonal over all training rows, each of mean
-        # square 1, where rank allows it: the normal equations then square little.
+        # For bootstrap samples, at full rank, the columns are made orthogonal over all training
+        # rows, each of mean square 1. The normal equations then are well conditioned.
         self._inputs = self._train_x, self._test_x
         self._single = self._rank == self._train_x.shape[1]
         if self._single:
             turn = to_orthonormal * np.sqrt(len(self._train_x))
             self._inputs = self._train_x @ turn, self._test_x @ turn
-            # No training row is longer than this. Longer test rows would multiply the rounding.
+            # No training row is longer than this; longer test rows would amplify rounding.
             lengths = (self._inputs[1] ** 2).sum(axis=1)
             self._single = bool((lengths <= len(self._train_x)).all())
 
@@ -100,14 +100,14 @@ class Linear(Model):
         smallest, trace = np.full((2, students), np.nan)
         if p <= _WIDEST:
             gram = self._gram(counts)
-            # A row that is not drawn counts for nothing, even where its label is not a number.
+            # A row that is not drawn has no weight, even if its label is NaN.
             moments = (counts * np.where(counts, labels, 0)) @ x
             size = max(1, _TABLE // (2 * p * p))
             for start in range(0, students, size):
                 part = slice(start, start + size)
                 solutions = _eliminate(gram[:, part], moments[part])
                 coefficients[part], smallest[part], trace[part] = solutions
-        coefficients[self._unsolved(smallest, trace)] = 0  # which may not be numbers
+        coefficients[self._unsolved(smallest, trace)] = 0  # they may be NaN
         train, test = coefficients @ x.T, coefficients @ test_x.T
         deficient = self._solve_rest(labels, counts, smallest, trace, train, test)
         return Trained(train, test, deficient)
@@ -115,8 +115,8 @@ class Linear(Model):
     def _fit_compiled(self, labels: np.ndarray, counts: np.ndarray) -> Trained:
         """Fit as `_fit` does, in compiled code and within rounding of single precision.
 
-        Uneven samples are fitted again in double precision. All predictions are single, as they are
-        stored.
+        Samples with uneven eigenvalues are fitted again in double precision. All predictions are in
+        single precision, in which they are stored.
         """
         students, p = len(labels), self._train_x.shape[1]
         if self._single:
@@ -150,7 +150,7 @@ class Linear(Model):
         train: np.ndarray,
         test: np.ndarray,
     ) -> np.ndarray:
-        """Predict again where samples may lack rank; return whether each student's does, (S,)."""
+        """Predict again where samples may lack rank; return whether each sample does, (S,)."""
         deficient = np.zeros(len(labels), bool)
         for i in self._unsolved(smallest, trace):
             coefficients, deficient[i] = self._minimum_norm(labels[i], counts[i])
@@ -158,7 +158,7 @@ class Linear(Model):
         return deficient
 
     def _unsolved(self, smallest: np.ndarray, trace: np.ndarray) -> np.ndarray:
-        """Students whose samples may lack rank; a bound that is not a number counts as one."""
+        """Students whose samples may lack rank, or whose bound is NaN."""
         return np.flatnonzero(~(smallest > self._relative_cut**2 * trace))
 
     def _minimum_norm(self, labels: np.ndarray, counts: np.ndarray) -> tuple[np.ndarray, bool]:
@@ -167,10 +167,10 @@ class Linear(Model):
         x = self._train_x[drawn]
         weighted = x * counts[drawn, None]
         values, vectors = np.linalg.eigh(weighted.T @ x)
-        kept = values > self._relative_cut**2 * values[-1]
-        vectors = vectors[:, kept]
+        nonzero = values > self._relative_cut**2 * values[-1]
+        vectors = vectors[:, nonzero]
         moments = labels[drawn] @ weighted
-        return vectors @ (vectors.T @ moments / values[kept]), not kept.all()
+        return vectors @ (vectors.T @ moments / values[nonzero]), not nonzero.all()
 
     def _gram(self, counts: np.ndarray) -> np.ndarray:
         """Upper triangles, row after row, of XᵀCX: (p(p+1)/2, students)."""
@@ -231,16 +231,16 @@ class Linear(Model):
 
 
 class _Design:
-    """Inputs laid out for compiled code, which fits in their precision.
+    """Inputs in the layout of the compiled code, which computes in their precision.
 
     Parameters
     ----------
     precision : {"single", "double"}
-        Of all numbers but labels and sums over panels of rows.
+        Precision of all numbers except labels and sums over panels of rows.
     train_x, test_x : ndarray of shape (n, p) and (m, p)
-        Inputs of both splits, the intercept among them.
+        Inputs of both splits, including the intercept.
     location, scale : float
-        What is subtracted from labels, and the unit of the rest.
+        Location and scale by which labels are standardised.
     """
 
     def __init__(
@@ -271,7 +271,7 @@ class _Design:
         Parameters
         ----------
         labels, counts : ndarray of shape (S, n), float64 and uint16
-            Of each student, contiguous in memory.
+            Labels and counts of each student, contiguous in memory.
 
         Returns
         -------
@@ -291,7 +291,7 @@ class _Design:
         return bounds, train, test
 
     def _products(self, start: int) -> np.ndarray:
-        """Products of a panel's inputs, two by two, the upper triangle row after row."""
+        """Pairwise products of a panel's inputs, the upper triangle row by row."""
         x = self._train_x[start : start + self._panel]
         i, j = np.triu_indices(self._p)
         table = _aligned((len(x), self._stride), x.dtype)
@@ -300,7 +300,7 @@ class _Design:
 
 
 def _tiled(x: np.ndarray) -> np.ndarray:
-    """Rows in tiles, those of a tile side by side: (tiles, p, rows of a tile)."""
+    """Rows in tiles, with the rows of a tile as the last axis: (tiles, p, rows per tile)."""
     tiles = -(-len(x) // _TILE)
     padded = np.zeros((tiles * _TILE, x.shape[1]), x.dtype)
     padded[: len(x)] = x
@@ -310,11 +310,11 @@ def _tiled(x: np.ndarray) -> np.ndarray:
 
 
 def _aligned(shape: tuple[int, ...], dtype: Any) -> np.ndarray:
-    """Zeros that start at a cache line: vectors across two lines are read slowly."""
+    """Zeros that start at a cache line, since vectors across two lines are read slowly."""
     line, size = 64, math.prod(shape) * np.dtype(dtype).itemsize
-    block = np.zeros(size + line, np.uint8)
-    start = -block.ctypes.data % line
-    return block[start : start + size].view(dtype).reshape(shape)
+    buffer = np.zeros(size + line, np.uint8)
+    start = -buffer.ctypes.data % line
+    return buffer[start : start + size].view(dtype).reshape(shape)
 
 
 @functools.cache
@@ -324,7 +324,7 @@ def _library() -> ctypes.CDLL | None:
 
 @functools.cache
 def _function(precision: str) -> Any:
-    """The compiled function in a precision, where there is a library."""
+    """The compiled function of a precision, if the library could be compiled."""
     array, whole, real = ctypes.c_void_p, ctypes.c_int64, ctypes.c_double
     panel = (array, whole, whole, whole, whole)  # table, stride, first, rows, p
     tiles = (array, whole, array, whole)  # tiles, n, test tiles, m
@@ -339,9 +339,9 @@ def _function(precision: str) -> Any:
 def _eliminate(gram: np.ndarray, moments: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Solutions of normal equations; least eigenvalues, bounded from below; traces.
 
-    Cholesky's elimination of [G, m, 1], every operation for all students: G = UᵀU leaves
-    [U, U⁻ᵀm, U⁻ᵀ]. The least eigenvalue of G is 1/|G⁻¹|, and |G⁻¹| at most the squared Frobenius
-    norm of U⁻¹. For a matrix that is not positive definite the bound is not a number.
+    Cholesky's elimination of [G, m, 1], every operation for all students at once: G = UᵀU gives
+    [U, U⁻ᵀm, U⁻ᵀ]. The least eigenvalue of G is 1/|G⁻¹|, and |G⁻¹| is at most the squared Frobenius
+    norm of U⁻¹. For a matrix that is not positive definite the bound is NaN.
     """
     p, students = moments.shape[1], len(moments)
     table = np.zeros((p, 2 * p + 1, students))
@@ -351,7 +351,7 @@ def _eliminate(gram: np.ndarray, moments: np.ndarray) -> tuple[np.ndarray, np.nd
     table[np.arange(p), np.arange(p + 1, 2 * p + 1)] = 1
     with np.errstate(invalid="ignore", divide="ignore", over="ignore"):
         for pivot in range(p):
-            end = p + 2 + pivot  # beyond it are zeros
+            end = p + 2 + pivot  # all later columns are zero
             row = table[pivot, pivot:end]
             row /= np.sqrt(row[0])
             table[pivot + 1 :, pivot + 1 : end] -= row[1 : p - pivot, None] * row[1:]

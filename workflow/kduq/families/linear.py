@@ -4,8 +4,8 @@ from typing import Literal
 
 from kduq.families.protocol import Family, ModelSettings, Workload
 
-#: Seconds of one core of a laptop's processor, measured on the default study within a factor of
-#: two; so are the costs of the other families.
+#: Seconds per student on one core of a laptop's processor. Like the costs of the other families, it
+#: was measured on the default study and holds within a factor of two.
 _SECONDS = 1e-4
 
 

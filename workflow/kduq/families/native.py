@@ -1,4 +1,4 @@
-"""C++ sources of families, where a compiler is at hand.
+"""Compilation of the families' C++ sources, where a compiler is installed.
 
 A source is compiled once per machine, into the user's cache, and all jobs share the library.
 """
@@ -23,7 +23,7 @@ _FLAGS = (
     "-shared",
     "-fPIC",
 )
-#: Bytes of the digest at the end of a library, which no loader reads.
+#: Bytes of the digest at the end of a library, which the loader ignores.
 _DIGEST = 32
 _COMPILERS = ("c++", "g++", "clang++")
 
@@ -35,16 +35,16 @@ def library(source: Path) -> ctypes.CDLL | None:
     Parameters
     ----------
     source : Path
-        A C++ file that includes no file of the project.
+        A C++ file that includes no other file of the project.
 
     Returns
     -------
     CDLL or None
-        None, after one line in the log, where it cannot be compiled.
+        None, with one line in the log, if it cannot be compiled.
     """
     try:
         return _load(source, _file(source))
-    # RuntimeError: no home directory; ValueError: quotes that do not close in CXX.
+    # RuntimeError: no home directory; ValueError: an open quote in CXX.
     except (OSError, RuntimeError, ValueError, subprocess.SubprocessError) as error:
         reason = str(getattr(error, "stderr", None) or error).strip().partition("\n")[0]
         sys.stderr.write(f"{source.name} is not compiled, students train more slowly: {reason}\n")
@@ -52,23 +52,23 @@ def library(source: Path) -> ctypes.CDLL | None:
 
 
 def _load(source: Path, file: Path) -> ctypes.CDLL:
-    if not _whole(file):
+    if not _is_complete(file):
         _compile(source, file)
     return ctypes.CDLL(str(file))
 
 
-def _whole(file: Path) -> bool:
-    """Whether a library ends with its digest: to load a damaged one would end the process."""
+def _is_complete(file: Path) -> bool:
+    """Whether a library ends with its digest: loading a damaged one would end the process."""
     content = file.read_bytes() if file.exists() else b""
     return content[-_DIGEST:] == hashlib.sha256(content[:-_DIGEST]).digest()
 
 
 def _compiler() -> list[str]:
-    named = os.environ.get("CXX")
-    command = shlex.split(named) if named else [c for c in _COMPILERS if shutil.which(c)][:1]
+    cxx = os.environ.get("CXX")
+    command = shlex.split(cxx) if cxx else [c for c in _COMPILERS if shutil.which(c)][:1]
     if not command or not shutil.which(command[0]):
         raise FileNotFoundError(
-            f"no C++ compiler ({named or ', '.join(_COMPILERS)}); install one or name it in CXX"
+            f"no C++ compiler ({cxx or ', '.join(_COMPILERS)}); install one or name it in CXX"
         )
     return command
 
@@ -83,10 +83,10 @@ def _run(*arguments: str) -> str:
 
 
 def _file(source: Path) -> Path:
-    """Path of the library: a name for each source, compiler and kind of processor.
+    """Path of the library, different for each source, compiler and kind of processor.
 
-    The compiler's predefined macros name both its version and all that it would use of this
-    processor, so that machines which share a home do not share code that only some of them can run.
+    The compiler's predefined macros include its version and the processor's features that it would
+    use. Machines that share a home directory therefore only share code that both can run.
     """
     macros = _run("-dM", "-E", "-x", "c++", os.devnull)
     content = "\0".join([*_FLAGS, macros, source.read_text(encoding="utf-8")])
@@ -96,7 +96,7 @@ def _file(source: Path) -> Path:
 
 
 def _compile(source: Path, file: Path) -> None:
-    """Compile under a name of this process, then rename: the last process replaces equal code."""
+    """Compile under a temporary name, then rename; concurrent processes write equal code."""
     file.parent.mkdir(parents=True, exist_ok=True)
     handle, name = tempfile.mkstemp(suffix=".so", dir=file.parent)
     os.close(handle)

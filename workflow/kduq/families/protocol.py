@@ -1,7 +1,7 @@
-"""What every family of models provides, and what passes between it and the stages.
+"""The interface of a family of models, and the data that it exchanges with the stages.
 
-A model trains students; a teacher is a student that learns the truth. A family is what the rest of
-the library knows of a kind of model: its settings, what a student costs, where its classes are.
+A model trains students; a teacher is a student that learns the truth. A family tells the rest of
+the library about a kind of model: its settings, the cost of a student, and where its classes are.
 """
 
 import importlib
@@ -15,30 +15,30 @@ from kduq.config.fields import StrictModel
 
 
 class ModelSettings(StrictModel):
-    """What a user sets for one model; a family narrows `family` to its name and adds its keys."""
+    """A model's table of the configuration; a family narrows `family` to its name and adds keys."""
 
     family: str
     """Name of the family."""
 
     def alone(self) -> Self:
-        """Settings of a model whose initial parameters are its own and which keeps no record."""
+        """The same settings without shared initial parameters and without a record of training."""
         return self
 
 
 @dataclass(frozen=True)
 class Workload:
-    """Size of what one student learns and predicts.
+    """Size of the data that one student learns and predicts.
 
     Attributes
     ----------
     rows : int
         Training rows.
     columns : int
-        Inputs, the intercept included.
+        Inputs, including the intercept.
     predicted : int
         Numbers that a student predicts.
     prompts, draws : int
-        Of language models: prompts on which students are compared, and answers to each.
+        For language models: evaluated prompts, and answers per prompt.
     """
 
     rows: int
@@ -50,10 +50,10 @@ class Workload:
 
 @dataclass(frozen=True)
 class Problem:
-    """A problem to learn: inputs of both splits and the truth of the training rows.
+    """A learning problem: inputs of both splits and the truth of the training rows.
 
     The target of a row is one number in regression, and C numbers, one-hot or probabilities, in
-    classification; "..." below stands for nothing or for C.
+    classification. "..." below means no further axis, or one of length C.
 
     Attributes
     ----------
@@ -72,7 +72,7 @@ class Problem:
 
 @dataclass(frozen=True)
 class Batch:
-    """What distinguishes the B students that are trained together.
+    """The B students of an ensemble, which are trained at once.
 
     Attributes
     ----------
@@ -85,11 +85,11 @@ class Batch:
     init_noise : float, optional
         Scale s of the noise on the initial parameters; None for none.
     pilot : int, optional
-        Number of the response that a pilot student is trained on; None for a student proper. The
-        initial parameters of a pilot are its own.
+        Number of the response that a pilot student is trained on; None for students that are not
+        pilots. Each pilot has its own initial parameters.
     shared_seed : int, optional
-        Seed of the initial parameters that all students of a run share; None where each has its
-        own.
+        Seed of the initial parameters that all students of a run share; None if each student has
+        its own.
     """
 
     labels: np.ndarray
@@ -111,12 +111,12 @@ class Trained:
     test_prediction : ndarray of shape (B, m, ...)
         Predictions on the test rows.
     rank_deficient : ndarray of shape (B,), optional
-        Whether the sample left some parameter undetermined; None where the family has no rank.
+        Whether the sample did not determine all parameters; None for a family without rank.
     distance_before, distance_after : ndarray of shape (B,), optional
         Half the mean squared difference between the parameters of a student and of its partner
-        (students 2i and 2i + 1), before and after training; None where there are no partners.
+        (students 2i and 2i + 1), before and after training; None for a family without partners.
     trajectory : ndarray of shape (B, T), optional
-        One weight along training; None where none was recorded.
+        One weight along training; None if it was not recorded.
     """
 
     train_prediction: np.ndarray
@@ -132,7 +132,7 @@ class Model(Protocol):
 
     Examples
     --------
-    Students that answer the mean of their labels, whatever the inputs:
+    Students that predict the mean of their labels, whatever the inputs:
 
     >>> from kduq.families.protocol import Batch, Model, ModelSettings, Problem, Trained
     >>> class Mean(Model):
@@ -149,7 +149,7 @@ class Model(Protocol):
     [[1.5, 1.5], [-1.5, -1.5]]
     """
 
-    #: Students that are trained together, an even number. An ensemble starts at a multiple of this
+    #: Students that are trained at once, an even number. An ensemble starts at a multiple of this
     #: number and is padded to it, so that the bits of a student do not depend on its neighbours.
     ensemble: int
 
@@ -166,7 +166,7 @@ class Model(Protocol):
         Returns
         -------
         Trained
-            In the order of the batch.
+            The students in the order of the batch.
         """
         ...
 
@@ -194,7 +194,7 @@ class Model(Protocol):
         Returns
         -------
         float, optional
-            None where the model has no closed form.
+            None if the model has no closed form.
         """
         return None
 
@@ -208,25 +208,25 @@ class Family:
     name : str
         Name in the configuration and in paths.
     label : str
-        Name for people.
+        Name in figures and pages.
     lane : {"tabular", "text"}
-        Stages that train it.
+        Lane of the stages that train it.
     settings : type of ModelSettings
         Its keys in the configuration.
     models : mapping of str to str
-        By task, ``module:Class`` of its model, imported only when asked for; in the text lane,
-        whose stages know the model, ``module`` alone.
+        By task, ``module:Class`` of its model, which is imported on first use; in the text lane,
+        whose stages import the model, ``module`` alone.
     seconds : callable
-        Seconds of one core per student, given settings and a `Workload`.
+        Returns the seconds per student on one core, from settings and a `Workload`.
     sizes : tuple of int
-        Replicates per shard to choose from, ascending. Numbers of replicates are often multiples of
-        round sizes. Students that are compared in pairs need even ones. Whoever adds replicates
-        trains at most the largest once more.
+        Possible numbers of replicates per shard, ascending. Round sizes divide most numbers of
+        replicates. Students that are compared in pairs need even sizes. If replicates are added,
+        at most one shard is trained again.
     factors : tuple of str
         Factors of randomness of a factorial design: ``noise``, ``initialisation``, ``bootstrap``,
         ``decoding``.
     colour, marker : str
-        Of its marks in figures.
+        Colour and marker in figures.
     closed_form : bool
         Whether theory predicts its inter-student variance.
 
@@ -262,7 +262,7 @@ class Family:
 
     @property
     def tasks(self) -> tuple[str, ...]:
-        """Tasks that it can learn."""
+        """Tasks for which it has a model."""
         return tuple(self.models)
 
     @property
@@ -281,7 +281,7 @@ class Family:
         Returns
         -------
         type of Model
-            Imported only now, so that least squares need no torch.
+            Imported on first use, so that least squares does not import torch.
         """
         module, _, name = self.models[task].partition(":")
         return getattr(importlib.import_module(module), name)

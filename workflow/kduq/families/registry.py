@@ -1,4 +1,4 @@
-"""The families that a study can use. A further one takes a line here."""
+"""The registry of families; a new family needs one line here."""
 
 from typing import TYPE_CHECKING, Annotated, Union
 

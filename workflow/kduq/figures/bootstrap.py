@@ -1,4 +1,4 @@
-"""Figure: students on bootstrap samples, of teacher labels and of true ones."""
+"""Figure: students on bootstrap samples, with teacher labels and with true labels."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _LABELS = {
     "teacher": ("teacher labels", drawing.BLUE, "o"),
     "truth": ("true labels", drawing.RED, "s"),
 }
-#: Below this a variance in squared target units is rounding.
+#: Smaller variances, in squared units of the target, are rounding.
 _EXACT = 1e-9
 
 
@@ -27,11 +27,11 @@ def _draw(part: pd.DataFrame) -> Figure:
     families = drawing.families_in(part)
     figure, axes = drawing.grid(len(datasets), 2 * len(families), 2.25)
     for row, dataset in enumerate(datasets):
-        for place, family in enumerate(families):
+        for column, family in enumerate(families):
             cells = part[(part["dataset"] == dataset) & (part["family"] == family)]
             student = cells[cells["role"] == "student"]
             for offset, metric in enumerate(("test_mse_mean", "inter_student_variance")):
-                ax = axes[row, 2 * place + offset]
+                ax = axes[row, 2 * column + offset]
                 for source, look in _LABELS.items():
                     curve = drawing.select(
                         student, "sample_fraction", metric=metric, label_source=source
@@ -59,8 +59,8 @@ def _draw(part: pd.DataFrame) -> Figure:
             title = f"{drawing.title(dataset)}, {drawing.FAMILY[family][0]}"
             if number:
                 title += f"\n{number:.0f} of {total:.0f} samples rank-deficient"
-            axes[row, 2 * place].set_title(title, fontsize=7.5)
-            drawing.diverged(axes[row, 2 * place], student)
+            axes[row, 2 * column].set_title(title, fontsize=7.5)
+            drawing.diverged(axes[row, 2 * column], student)
     drawing.key(figure, axes)
     return figure
 

@@ -18,9 +18,9 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _YELLOW = "#F0E442"
-#: Of the prompts that a bar is about.
+#: Suffix of a bar's title for each group of prompts.
 _GROUPS = {"all": "", "train": ", taught prompts", "test": ", held-out prompts"}
-#: Colour and name of every component. An interaction lies between its factors and is hatched.
+#: Colour, hatch and name of every component; interactions are hatched.
 _COMPONENTS: dict[str, tuple[str, str, str]] = {
     "noise": (drawing.BLUE, "", "noise"),
     "initialisation": (drawing.RED, "", "init"),
@@ -36,7 +36,7 @@ _COMPONENTS: dict[str, tuple[str, str, str]] = {
     "residual_between": ("#999999", "....", "residual between"),
     "residual": ("#999999", "....", "residual"),
 }
-#: Letters of a segment's label need this share of the bar each.
+#: Share of the bar per letter that a segment needs for its label.
 _LETTER = 0.0105
 
 
@@ -46,7 +46,7 @@ def _draw(part: pd.DataFrame) -> Figure:
     for keys, cells in part.groupby(["dataset", "family"], sort=False):
         dataset, family = map(str, keys if isinstance(keys, tuple) else (keys,))
         groups = [group for group in _GROUPS if (cells["group"] == group).any()]
-        # Taught and held-out prompts differ too much to be shown as one.
+        # Taught and held-out prompts differ too much for one bar.
         runs += [(dataset, family, group) for group in (groups[1:] or groups)]
     runs.sort(key=lambda run: FAMILIES[run[1]].lane == "text")
     figure, axes = drawing.grid(len(runs), 1, 1.1, sharex=True)
@@ -54,44 +54,44 @@ def _draw(part: pd.DataFrame) -> Figure:
     for ax, (dataset, family, group) in zip(axes[:, 0], runs, strict=True):
         run = part[(part["dataset"] == dataset) & (part["family"] == family)]
         cells = run[run["group"] == group]
-        measured = cells.set_index("metric")[["estimate", "ci_low", "ci_high"]]
-        found = {str(metric): tuple(row) for metric, row in measured.iterrows()}
-        end = max(end, _bar(ax, found))
-        _statement(ax, found)
+        rows = cells.set_index("metric")[["estimate", "ci_low", "ci_high"]]
+        estimates = {str(metric): tuple(row) for metric, row in rows.iterrows()}
+        end = max(end, _bar(ax, estimates))
+        _statement(ax, estimates)
         drawing.diverged(ax, run)
         students = int(cells["n_students"].max())
-        total = found["variance_component_total"]
+        total = estimates["variance_component_total"]
         alpha = cells["alpha"].max()
-        shown = f"{drawing.title(dataset)}, {FAMILIES[family].label}{_GROUPS[group]}"
+        name = f"{drawing.title(dataset)}, {FAMILIES[family].label}{_GROUPS[group]}"
         ax.set_title(
-            f"{shown}: total {_interval(total)}, "
+            f"{name}: total {_interval(total)}, "
             f"{students} students{f', α = {alpha:g}' if np.isfinite(alpha) else ''}",
             fontsize=7.5,
         )
-    # A limit of all: beside shares below zero the others add up to more than the whole.
+    # Where some shares are negative, the others add up to more than one.
     axes[0, 0].set_xlim(0, end)
     drawing.key(figure, axes)
     return figure
 
 
-def _shares(found: dict[str, Any]) -> dict[str, float]:
-    """Share of every component that a bar shows; of the residual, what has decoding apart."""
+def _shares(estimates: dict[str, Any]) -> dict[str, float]:
+    """Share of every component in a bar; the residual is split by whether decoding takes part."""
     shares = {
-        name: float(found[f"variance_share_{name}"][0])
+        name: float(estimates[f"variance_share_{name}"][0])
         for name in _COMPONENTS
-        if f"variance_share_{name}" in found
+        if f"variance_share_{name}" in estimates
     }
-    if "variance_share_total_effect_decoding" in found:
-        within = found["variance_share_total_effect_decoding"][0]
+    if "variance_share_total_effect_decoding" in estimates:
+        within = estimates["variance_share_total_effect_decoding"][0]
         named = sum(share for name, share in shares.items() if name.endswith("decoding"))
         shares["residual_decoding"] = within - named
         shares["residual_between"] = shares.pop("residual") - shares["residual_decoding"]
     return shares
 
 
-def _bar(ax: Axes, found: dict[str, Any]) -> float:
-    """Stack the shares, to the end given back; one that is estimated below zero has no width."""
-    left, shares = 0.0, _shares(found)
+def _bar(ax: Axes, estimates: dict[str, Any]) -> float:
+    """Stack the shares and return the end of the bar; negative shares have no width."""
+    left, shares = 0.0, _shares(estimates)
     for name, (colour, hatch, label) in _COMPONENTS.items():
         share = shares.get(name, np.nan)
         if not share > 0:
@@ -129,25 +129,27 @@ def _bar(ax: Axes, found: dict[str, Any]) -> float:
     return left
 
 
-def _statement(ax: Axes, found: dict[str, Any]) -> None:
+def _statement(ax: Axes, estimates: dict[str, Any]) -> None:
     """State every share with its interval below the bar."""
     stated = [
-        f"{label} {_interval(found[f'variance_share_{name}'], percent=True)}"
+        f"{label} {_interval(estimates[f'variance_share_{name}'], percent=True)}"
         for name, (_, _, label) in _COMPONENTS.items()
-        if f"variance_share_{name}" in found
+        if f"variance_share_{name}" in estimates
     ]
     lines = [" · ".join(stated[i : i + 4]) for i in range(0, len(stated), 4)]
-    if "variance_share_total_effect_decoding" in found:
-        within = _interval(found["variance_share_total_effect_decoding"], percent=True)
+    if "variance_share_total_effect_decoding" in estimates:
+        within = _interval(estimates["variance_share_total_effect_decoding"], percent=True)
         lines.append(f"within a student (yellow: all with decoding, of the residual too): {within}")
     ax.set_xlabel("\n".join(lines), fontsize=6.5, color="#333333", loc="left")
 
 
-def _interval(found: tuple[float, float, float], percent: bool = False) -> str:
+def _interval(estimate: tuple[float, float, float], percent: bool = False) -> str:
     """An estimate with its interval in brackets."""
-    if not np.isfinite(found[0]):
+    if not np.isfinite(estimate[0]):
         return "not available"
-    value, low, high = (f"{round(100 * v, 1) + 0.0:.1f}" if percent else _plain(v) for v in found)
+    value, low, high = (
+        f"{round(100 * v, 1) + 0.0:.1f}" if percent else _plain(v) for v in estimate
+    )
     return f"{value}{' %' if percent else ''} [{low}, {high}]".replace("-", "\N{MINUS SIGN}")
 
 

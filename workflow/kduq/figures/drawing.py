@@ -1,4 +1,4 @@
-"""The visual language of all figures: colours, names, panels, keys, and files of both kinds."""
+"""The common style of all figures: colours, names, panels, keys, and files of both formats."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 WIDTH = 7.1  # inches, two columns
 BLUE, RED, GREEN = "#0072B2", "#D55E00", "#009E73"
-#: Name in the key, colour and marker of each family.
+#: Name in the key, colour and marker, by family.
 FAMILY = {name: (f.label, f.colour, f.marker) for name, f in FAMILIES.items()}
 METHOD = {
     "single": ("single", "#000000", "D"),
@@ -33,8 +33,8 @@ METHOD = {
     "variance_weighting": ("variance weighting", RED, "s"),
     "variance_weighting_oracle": ("variance weighting, oracle", GREEN, "^"),
 }
-#: Share of a logarithmic axis between two ticks that do not touch.
-_APART = 0.17
+#: Least distance of two tick labels that do not touch, as a share of a logarithmic axis.
+_LEAST_DISTANCE = 0.17
 
 
 def render(settings: FigureSettings, drawn: Drawn, provenance: Mapping[str, Any]) -> list[bytes]:
@@ -47,7 +47,7 @@ def render(settings: FigureSettings, drawn: Drawn, provenance: Mapping[str, Any]
     drawn : Drawn
         How to draw it, and the note below it.
     provenance : mapping
-        Kept in the files' metadata.
+        Written to the files' metadata.
 
     Returns
     -------
@@ -76,13 +76,13 @@ def render(settings: FigureSettings, drawn: Drawn, provenance: Mapping[str, Any]
 
 
 def interval_note(settings: FigureSettings) -> str:
-    """What the bars of estimates on tables are."""
+    """Note on the error bars of estimates on tables."""
     level = round(100 * settings.confidence)
     return f"Bars: {level} % jackknife intervals over students, given the split and the teacher."
 
 
 def grid(rows: int, columns: int, height: float, **options: Any) -> tuple[Figure, np.ndarray]:
-    """Panels of two-column width, ``height`` inches per row; options as of pyplot.subplots."""
+    """Panels of two-column width, ``height`` inches per row; options as for pyplot.subplots."""
     from matplotlib.figure import Figure  # noqa: PLC0415
 
     figure = Figure(figsize=(WIDTH, height * rows + 0.35))
@@ -90,7 +90,7 @@ def grid(rows: int, columns: int, height: float, **options: Any) -> tuple[Figure
 
 
 def title(dataset: str) -> str:
-    """What a data set or corpus is called."""
+    """Name of a data set or corpus in figures."""
     return datasets.label(corpora.label(dataset))
 
 
@@ -102,7 +102,7 @@ def curve(
     line: bool = True,
     hollow: float | None = None,
 ) -> None:
-    """Estimates with their intervals.
+    """Draw estimates with their intervals.
 
     Parameters
     ----------
@@ -115,9 +115,9 @@ def curve(
     look : tuple of str
         Name in the key, colour and marker.
     line : bool
-        Whether to join them; not where a theory line goes through them.
+        Whether to join them with a line, unless there is a line of the theory.
     hollow : float, optional
-        Size of hollow markers, which equal estimates of another curve do not hide.
+        Size of hollow markers, which stay visible around equal estimates of another curve.
     """
     if part.empty:
         return
@@ -170,27 +170,27 @@ def log_scale(ax: Axes, name: str = "y") -> None:
     low, high = axis.get_view_interval()
     ratio = high / low if low > 0 else np.inf
     subs = (1.0,) if ratio > 100 else (1.0, 2.0, 3.0, 5.0, 7.0)
-    # Over less than half a decade these would be one tick or two.
+    # Over less than half a decade a logarithmic locator would set one or two ticks only.
     axis.set_major_locator(LogLocator(subs=subs, numticks=12) if ratio > 2.5 else MaxNLocator(5))
     axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
     axis.set_minor_formatter(NullFormatter())
 
 
 def response_ticks(ax: Axes, numbers: Sequence[int]) -> None:
-    """Ticks at numbers of responses, on a logarithmic axis: the ends and what has room between."""
-    kept = [numbers[0], *numbers[-1:]] if len(numbers) > 1 else list(numbers)
-    room = _APART * np.log(numbers[-1] / numbers[0])
+    """Ticks at numbers of responses on a logarithmic axis: both ends, and others with room."""
+    ticks = [numbers[0], *numbers[-1:]] if len(numbers) > 1 else list(numbers)
+    distance = _LEAST_DISTANCE * np.log(numbers[-1] / numbers[0])
     for number in numbers:
-        if all(abs(np.log(number / other)) >= room for other in kept if other != number):
-            kept.append(number)
-    kept = sorted(set(kept))
+        if all(abs(np.log(number / other)) >= distance for other in ticks if other != number):
+            ticks.append(number)
+    ticks = sorted(set(ticks))
     ax.set_xscale("log")
-    ax.set_xticks(kept, [str(number) for number in kept])
+    ax.set_xticks(ticks, [str(number) for number in ticks])
     ax.minorticks_off()
 
 
 def diverged(ax: Axes, part: pd.DataFrame) -> None:
-    """State how many students were set aside, where there are any."""
+    """State the number of diverged students, if there are any."""
     counts = part[part["metric"] == "diverged_count"]
     number = int(counts["estimate"].sum())
     if number:
@@ -206,24 +206,24 @@ def diverged(ax: Axes, part: pd.DataFrame) -> None:
 
 
 def families_in(part: pd.DataFrame) -> list[str]:
-    """Families that a table has rows of, in the order of the registry."""
+    """Families of the rows of a table, in the order of the registry."""
     return [name for name in FAMILIES if (part["family"] == name).any()]
 
 
-def select(part: pd.DataFrame, x: str, **wanted: Any) -> pd.DataFrame:
-    """Rows with given values of columns, in the order of another column."""
-    for column, value in wanted.items():
+def select(part: pd.DataFrame, x: str, **values: Any) -> pd.DataFrame:
+    """Rows with the values of some columns, sorted by column x."""
+    for column, value in values.items():
         part = part[part[column] == value]
     return part.sort_values(x)
 
 
 def theory(ax: Axes, part: pd.DataFrame, x: str, colour: str) -> None:
-    """A closed form, as a dashed line."""
+    """Draw a closed form as a dashed line."""
     ax.plot(part[x], part["estimate"], color=colour, linestyle=(0, (4, 1.5)), marker="", lw=1)
 
 
 def theory_key(ax: Axes, part: pd.DataFrame) -> None:
-    """Name the theory line in the key, where there is one."""
+    """Add the line of the theory to the key, if there is one."""
     if (part["metric"] == "theory_inter_student_variance").any():
         ax.plot(
             [], [], color="#555555", linestyle=(0, (4, 1.5)), lw=1, label="closed form (linear)"

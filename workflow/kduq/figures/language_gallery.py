@@ -1,4 +1,4 @@
-"""Figure: distributions of answers to some prompts."""
+"""Figure: distributions of the answers to some prompts."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ if TYPE_CHECKING:
 
     from kduq.study.study import Study
 
-#: Prompts that the figure shows.
+#: Number of prompts in the figure.
 _PROMPTS_SHOWN = 6
 
 
 def gallery(
     corpus: Corpus, evaluated: np.ndarray, teacher: Answers, students: Answers, number: int
 ) -> list[dict[str, Any]]:
-    """Choose prompts for `draw_gallery`, with their distributions of answers.
+    """Select prompts for `draw_gallery`, with their distributions of answers.
 
     Parameters
     ----------
@@ -45,13 +45,13 @@ def gallery(
     teacher, students : Answers
         Answers to them.
     number : int
-        Prompts to choose, evenly spaced among the training prompts with several answers.
+        Number of prompts, evenly spaced among the training prompts with several answers.
 
     Returns
     -------
     list of dict
-        Exact probabilities where the corpus has an answer distribution, else shares of the sampled
-        answers, of which the references and the teacher's are listed.
+        Exact probabilities if the corpus has an answer distribution. Otherwise shares of the
+        sampled answers; the listed answers are the references and the teacher's.
     """
     several = [
         p
@@ -60,9 +60,9 @@ def gallery(
     ]
     several = several or list(range(len(evaluated)))
     number = min(number, len(several))
-    chosen = [several[j * len(several) // number] for j in range(number)]
-    found = []
-    for p in chosen:
+    selected = [several[j * len(several) // number] for j in range(number)]
+    prompts = []
+    for p in selected:
         i = int(evaluated[p])
         answers, truth = list(corpus.references[i]), corpus.weights(i)
         own, others = teacher.support[p], students.support[p]
@@ -70,7 +70,7 @@ def gallery(
             answers = list(dict.fromkeys([*answers, *teacher.texts[0, p]]))
             truth = [*truth, *[0.0] * (len(answers) - len(truth))]
             own, others = (_shares(a.texts[:, p], answers) for a in (teacher, students))
-        found.append(
+        prompts.append(
             {
                 "prompt": corpus.prompts[i],
                 "answers": answers,
@@ -79,11 +79,11 @@ def gallery(
                 "students": others,
             }
         )
-    return found
+    return prompts
 
 
 def describe(condition: Condition) -> str:
-    """A condition in words, for the line below a gallery."""
+    """A condition in words, for the note below the figure."""
     k, method = condition.k, condition.method
     if k == 1:
         taught = {"greedy": "the teacher's greedy answer", "sampled": "one sampled answer"}
@@ -98,12 +98,12 @@ def describe(condition: Condition) -> str:
 
 
 def _shares(texts: np.ndarray, answers: Sequence[str]) -> np.ndarray:
-    """Share of each answer in texts of shape (S, J), shape (S, A)."""
+    """Share of each of A answers in texts of shape (S, J), as an array of shape (S, A)."""
     draws = max(texts.shape[1], 1)
     return np.stack([(texts == answer).sum(axis=1) / draws for answer in answers], axis=1)
 
 
-#: Answers that a panel of the gallery shows; the least probable others are added up.
+#: Largest number of answers in a panel; the least probable ones are added up.
 _ANSWERS_SHOWN = 8
 _SOURCES = {
     "truth": ("truth", "#999999"),
@@ -113,32 +113,32 @@ _SOURCES = {
 
 
 def draw_gallery(prompts: Sequence[Mapping[str, Any]]) -> Figure:
-    """Draw some prompts' distributions of answers: the truth's, the teacher's and the students'.
+    """Draw distributions of answers: of the truth, of the teacher and of the students.
 
     Parameters
     ----------
     prompts : sequence of mapping
         Each with prompt (str), answers (the A supported answers), truth and teacher (probabilities
-        of shape (A,)) and students (of shape (S, A)). What is left to 1 is drawn as "other".
+        of shape (A,)) and students (of shape (S, A)). The remainder to 1 is drawn as "other".
 
     Returns
     -------
     matplotlib.figure.Figure
         Two panels per row, one per prompt.
     """
-    shown = [_shown(prompt) for prompt in prompts]
-    rows = (len(shown) + 1) // 2
-    heights = [max(len(labels) for labels, _ in shown[2 * i : 2 * i + 2]) for i in range(rows)]
+    panels = [_panel(prompt) for prompt in prompts]
+    rows = (len(panels) + 1) // 2
+    heights = [max(len(labels) for labels, _ in panels[2 * i : 2 * i + 2]) for i in range(rows)]
     from matplotlib.figure import Figure  # noqa: PLC0415
 
     figure = Figure(figsize=(drawing.WIDTH, 0.6 + sum(0.75 + 0.3 * height for height in heights)))
     axes = figure.subplots(
         rows, 2, squeeze=False, sharex=True, gridspec_kw={"height_ratios": [h + 1 for h in heights]}
     )
-    for ax in axes.flat[len(shown) :]:
+    for ax in axes.flat[len(panels) :]:
         ax.set_axis_off()
-    for place, (ax, prompt) in enumerate(zip(axes.flat, prompts, strict=False)):
-        _distributions(ax, *shown[place], heights[place // 2])
+    for i, (ax, prompt) in enumerate(zip(axes.flat, prompts, strict=False)):
+        _distributions(ax, *panels[i], heights[i // 2])
         ax.set_title(
             _wrapped(prompt["prompt"], 40, 3), fontsize=7, fontweight="normal", parse_math=False
         )
@@ -147,46 +147,46 @@ def draw_gallery(prompts: Sequence[Mapping[str, Any]]) -> Figure:
     return figure
 
 
-def _shown(prompt: Mapping[str, Any]) -> tuple[list[str], dict[str, np.ndarray]]:
+def _panel(prompt: Mapping[str, Any]) -> tuple[list[str], dict[str, np.ndarray]]:
     """Labels of a panel and, by source, probabilities of shape (models, labels)."""
     values = {name: np.atleast_2d(np.asarray(prompt[name], np.float64)) for name in _SOURCES}
     order = np.argsort(-values["truth"][0], kind="stable")
-    kept, rest = order, order[:0]
+    listed, rest = order, order[:0]
     if len(order) > _ANSWERS_SHOWN:
-        kept, rest = order[: _ANSWERS_SHOWN - 1], order[_ANSWERS_SHOWN - 1 :]
-    labels = [_wrapped(prompt["answers"][i], 22, 2) for i in kept]
+        listed, rest = order[: _ANSWERS_SHOWN - 1], order[_ANSWERS_SHOWN - 1 :]
+    labels = [_wrapped(prompt["answers"][i], 22, 2) for i in listed]
     labels += [f"{len(rest)} more answers"] if len(rest) else []
-    found = {}
+    probabilities = {}
     for name, p in values.items():
-        parts = [p[:, kept]] + ([p[:, rest].sum(axis=1, keepdims=True)] if len(rest) else [])
+        parts = [p[:, listed]] + ([p[:, rest].sum(axis=1, keepdims=True)] if len(rest) else [])
         other = np.maximum(1 - p.sum(axis=1, keepdims=True), 0)
-        found[name] = np.concatenate([*parts, other], axis=1)
-    return [*labels, "other"], found
+        probabilities[name] = np.concatenate([*parts, other], axis=1)
+    return [*labels, "other"], probabilities
 
 
 def _distributions(
     ax: Axes, labels: list[str], values: Mapping[str, np.ndarray], rows: int
 ) -> None:
-    """Bars side by side, the first answer on top, with a tick for every student.
+    """Bars side by side, the first answer on top, with a mark per student.
 
-    There is room for ``rows`` answers, so that bars are as thick as those of the panel beside.
+    There is room for ``rows`` answers, so that bars are as thick as in the other panel of the row.
     """
-    places = np.arange(len(labels))
+    positions = np.arange(len(labels))
     for shift, (name, (label, colour)) in zip((-0.27, 0, 0.27), _SOURCES.items(), strict=True):
         p = values[name]
         mean = p.mean(axis=0) if len(p) else np.full(len(labels), np.nan)
-        ax.barh(places + shift, mean, 0.24, color=colour, label=label)
+        ax.barh(positions + shift, mean, 0.24, color=colour, label=label)
         if name == "students":
-            where = np.broadcast_to(places + shift, p.shape)
+            middle = np.broadcast_to(positions + shift, p.shape)
             ax.vlines(
                 p.ravel(),
-                where.ravel() - 0.12,
-                where.ravel() + 0.12,
+                middle.ravel() - 0.12,
+                middle.ravel() + 0.12,
                 color=drawing.RED,
                 lw=0.6,
                 label="each student",
             )
-    ax.set_yticks(places, labels, fontsize=6.5, parse_math=False)
+    ax.set_yticks(positions, labels, fontsize=6.5, parse_math=False)
     ax.set_ylim(rows - 0.45, -0.55)
     ax.set_xlim(0, 1)
     ax.grid(visible=False, axis="y")
@@ -194,25 +194,25 @@ def _distributions(
 
 
 def _wrapped(text: str, width: int, lines: int) -> str:
-    """A text that can be drawn: in a few short lines, of characters that the font has."""
-    known, plain = _characters(), " ".join(text.split())
-    drawn = "".join(c if ord(c) in known else "\N{REPLACEMENT CHARACTER}" for c in plain)
-    found = textwrap.wrap(drawn, width)
-    if len(found) > lines:
-        found[lines - 1] = f"{found[lines - 1][: width - 1]}…"
-    return "\n".join(found[:lines]) or "(empty)"
+    """A text in at most ``lines`` lines, without characters that the fonts lack."""
+    available, plain = _characters(), " ".join(text.split())
+    drawable = "".join(c if ord(c) in available else "\N{REPLACEMENT CHARACTER}" for c in plain)
+    wrapped = textwrap.wrap(drawable, width)
+    if len(wrapped) > lines:
+        wrapped[lines - 1] = f"{wrapped[lines - 1][: width - 1]}…"
+    return "\n".join(wrapped[:lines]) or "(empty)"
 
 
 def _characters() -> set[int]:
-    """Characters of the fonts in use; one that is missing would be a warning and a box."""
+    """Characters of the fonts in use; a missing one would be drawn as a box, with a warning."""
     import matplotlib as mpl  # noqa: PLC0415
     from matplotlib import font_manager  # noqa: PLC0415
 
-    found: set[int] = set()
+    characters: set[int] = set()
     for family in mpl.rcParams["font.family"]:
         path = font_manager.findfont(font_manager.FontProperties(family=family))
-        found.update(font_manager.get_font(path).get_charmap())
-    return found
+        characters.update(font_manager.get_font(path).get_charmap())
+    return characters
 
 
 def _is_sampled_single(condition: Condition) -> bool:
@@ -229,9 +229,8 @@ def _prepare(settings: FigureSettings, inputs: Inputs) -> Drawn:
     sampled = (c for c in shard.conditions if _is_sampled_single(c))
     condition = next(sampled, shard.conditions[0])
     evaluated = corpus.evaluated(shard.evaluation.prompts)
-    drawn = np.flatnonzero(own["draw"] != GREEDY)
     students, _, _ = arrangement.of_condition(columns, table.rows_of([condition])[0], evaluated)
-    teacher = arrangement.answers_from(own, drawn, evaluated)
+    teacher = arrangement.answers_from(own, np.flatnonzero(own["draw"] != GREEDY), evaluated)
     prompts = gallery(corpus, evaluated, teacher, students, _PROMPTS_SHOWN)
     return Drawn(lambda: draw_gallery(prompts), describe(condition))
 
@@ -249,7 +248,7 @@ def _sources(study: Study) -> dict[str, list[str]]:
 
 FIGURE = FigureKind(
     "language_gallery",
-    "What does one answer per prompt leave of a distribution?",
+    "What do students of one answer per prompt keep of a distribution?",
     _sources,
     _prepare,
 )

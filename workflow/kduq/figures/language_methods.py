@@ -30,13 +30,12 @@ def draw(part: pd.DataFrame) -> Figure:
     Parameters
     ----------
     part : pandas.DataFrame
-        Estimates of variance_aware. Those over the prompts that students were taught are
-        drawn.
+        Estimates of variance_aware, of which those over taught prompts are drawn.
 
     Returns
     -------
     matplotlib.figure.Figure
-        A row of panels per data set, a panel per metric, each with its own scale.
+        One row of panels per corpus, one panel per metric, each with its own scale.
     """
     from matplotlib.ticker import MaxNLocator  # noqa: PLC0415
 

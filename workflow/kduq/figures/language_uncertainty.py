@@ -1,4 +1,4 @@
-"""Figure: what varies within and between students of language models."""
+"""Figure: variance within and between students of language models."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from kduq.study.study import Study
 
-#: What the axis of a condition column is called.
+#: Label of the axis of a condition column.
 _AXES = {
     "temperature": "Temperature of the\nteacher's answers",
     "init_noise": "Initialisation\nnoise s",
@@ -35,41 +35,41 @@ _VARIANCES = {
 
 
 def draw(part: pd.DataFrame) -> Figure:
-    """Draw what varies within and between students, beside what varies within the teacher.
+    """Draw the variance within and between students, and the variance within the teacher.
 
     Parameters
     ----------
     part : pandas.DataFrame
-        Estimates of language models. Those over the prompts that students were taught are drawn.
+        Estimates of language models, of which those over taught prompts are drawn.
 
     Returns
     -------
     matplotlib.figure.Figure
-        A row of panels per data set, a panel per experiment, all of a row on one scale.
+        One row of panels per corpus, one panel per experiment, all panels of a row on one scale.
     """
     part = taught(part)
     datasets = list(part["dataset"].unique())
     experiments = [name for name in EXPERIMENTS if (part["experiment"] == name).any()]
-    wide = [_places(part[part["experiment"] == name], name)[1][-1] + 2 for name in experiments]
+    widths = [_positions(part[part["experiment"] == name], name)[1][-1] + 2 for name in experiments]
     figure, axes = drawing.grid(
-        len(datasets), len(experiments), 2.2, sharey="row", gridspec_kw={"width_ratios": wide}
+        len(datasets), len(experiments), 2.2, sharey="row", gridspec_kw={"width_ratios": widths}
     )
     for row, dataset in enumerate(datasets):
-        named = None
+        labelled = None
         for ax, name in zip(axes[row], experiments, strict=True):
             cells = part[(part["dataset"] == dataset) & (part["experiment"] == name)]
             value = _variances(ax, cells, name)
-            named = (ax, value) if np.isfinite(value) else named
+            labelled = (ax, value) if np.isfinite(value) else labelled
             if row == 0:
                 ax.set_title(_title(name), fontsize=7.5)
         axes[row, 0].set_ylabel(f"{drawing.title(dataset)}:\nvariance of embeddings")
         low, high = axes[row, 0].get_ylim()
         axes[row, 0].set_ylim(min(low, 0), high)
-        if named is not None:
-            # Outside the panel, where no estimate can be in its way.
-            named[0].annotate(
+        if labelled is not None:
+            # Outside the panel, where it covers no estimate.
+            labelled[0].annotate(
                 "teacher\n(intra)",
-                (1, named[1]),
+                (1, labelled[1]),
                 (4, 0),
                 xycoords=("axes fraction", "data"),
                 textcoords="offset points",
@@ -81,7 +81,7 @@ def draw(part: pd.DataFrame) -> Figure:
 
 
 def _variances(ax: Axes, cells: pd.DataFrame, experiment: str) -> float:
-    """Draw one experiment on one data set; gives the teacher's variance, NaN for none."""
+    """Draw one experiment on one corpus; return the teacher's variance, NaN if there is none."""
     if cells.empty:
         ax.set_xticks([])
         ax.text(0.5, 0.5, "not run", transform=ax.transAxes, ha="center", fontsize=7)
@@ -90,49 +90,52 @@ def _variances(ax: Axes, cells: pd.DataFrame, experiment: str) -> float:
     for value in own["estimate"]:
         ax.axhline(value, **TEACHER)
     axis = EXPERIMENTS[experiment].text_axis
-    placed, places, labels = _places(cells, experiment)
-    joined = pd.api.types.is_numeric_dtype(placed[axis])
+    rows, positions, labels = _positions(cells, experiment)
+    joined = pd.api.types.is_numeric_dtype(rows[axis])
     for shift, (metric, look) in zip((-0.1, 0.1), _VARIANCES.items(), strict=True):
-        # A line joins the conditions of a method, and none joins kinds of label.
-        shown = placed[placed["metric"] == metric].sort_values("place")
-        shown = shown.assign(place=shown["place"] + shift)
-        for _, curve in shown.groupby("method", dropna=False):
-            drawing.curve(ax, curve, "place", look, joined)
-    ax.set_xticks(places, labels, fontsize=7)
-    if len(places):
-        ax.set_xlim(places[0] - 0.6, places[-1] + 0.6)
+        # Lines join the conditions of a method, but not kinds of labels.
+        variances = rows[rows["metric"] == metric].sort_values("position")
+        variances = variances.assign(position=variances["position"] + shift)
+        for _, curve in variances.groupby("method", dropna=False):
+            drawing.curve(ax, curve, "position", look, joined)
+    ax.set_xticks(positions, labels, fontsize=7)
+    if len(positions):
+        ax.set_xlim(positions[0] - 0.6, positions[-1] + 0.6)
     ax.set_xlabel(_AXES[axis])
     ax.grid(visible=False, axis="x")
-    if len(set(placed["method"].dropna())) > 1:
-        _name_methods(ax, placed)
+    if len(set(rows["method"].dropna())) > 1:
+        _name_methods(ax, rows)
     return float(own["estimate"].iloc[-1]) if len(own) else np.nan
 
 
-def _places(cells: pd.DataFrame, experiment: str) -> tuple[pd.DataFrame, list[float], list[str]]:
-    """Conditions side by side, words and methods wider apart: rows, places and their labels."""
+def _positions(cells: pd.DataFrame, experiment: str) -> tuple[pd.DataFrame, list[float], list[str]]:
+    """Conditions side by side, with more space for words and between methods.
+
+    Returns the rows with a column position, the positions, and their labels.
+    """
     column = EXPERIMENTS[experiment].text_axis
     student = cells[(cells["role"] == "student") & cells[column].notna()]
-    found, places, labels = [student.iloc[:0].assign(place=0.0)], [], []
-    place = 0.0
+    parts, positions, labels = [student.iloc[:0].assign(position=0.0)], [], []
+    position = 0.0
     for method in [name for name in METHODS if (student["method"] == name).any()]:
         rows = student[student["method"] == method]
         for value in sorted(rows[column].unique()):
-            found.append(rows[rows[column] == value].assign(place=place))
-            places.append(place)
+            parts.append(rows[rows[column] == value].assign(position=position))
+            positions.append(position)
             labels.append(value if isinstance(value, str) else f"{value:g}")
-            place += 1.8 if isinstance(value, str) else 1
-        place += 0.6
+            position += 1.8 if isinstance(value, str) else 1
+        position += 0.6
     return (
-        pd.concat([rows for rows in found if len(rows)] or found),
-        places or [0.0],
+        pd.concat([part for part in parts if len(part)] or parts),
+        positions or [0.0],
         labels or [""],
     )
 
 
-def _name_methods(ax: Axes, placed: pd.DataFrame) -> None:
-    """Name the method below the responses of each."""
+def _name_methods(ax: Axes, rows: pd.DataFrame) -> None:
+    """Name each method below its numbers of responses."""
     for method, (label, _, _) in METHODS.items():
-        middle = placed.loc[placed["method"] == method, "place"].agg(["min", "max"]).mean()
+        middle = rows.loc[rows["method"] == method, "position"].agg(["min", "max"]).mean()
         if np.isfinite(middle):
             ax.annotate(
                 textwrap.fill(label, 10),

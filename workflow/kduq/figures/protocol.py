@@ -1,4 +1,4 @@
-"""What a figure says of itself."""
+"""The interface of a figure."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ class Drawn:
     Attributes
     ----------
     draw : callable
-        Gives the figure; called in the project's style.
+        Returns the figure; called in the project's style.
     note : str
-        A line or two below it: what its bars are.
+        One or two lines below it that explain its error bars.
     """
 
     draw: Callable[[], Figure]
@@ -41,14 +41,14 @@ class FigureKind:
     Attributes
     ----------
     name : str
-        Of its files.
+        Name of its files.
     question : str
-        That it answers.
+        The question that it answers.
     sources : callable
-        Gives the artifacts that it is drawn from, by role, for a study; none if the study has
+        Returns the artifacts from which it is drawn, by role, for a study; empty if the study has
         nothing to draw.
     prepare : callable
-        Reads these and says how to draw. matplotlib is imported only when it is called.
+        Reads the sources and returns a `Drawn`. matplotlib is imported when it is called.
     uses_sample_size : bool
         Whether the settings of the sample size change it.
 
@@ -83,7 +83,7 @@ class FigureKind:
 def estimates_of(
     *experiments: str, lane: str | None = None
 ) -> Callable[[Study], dict[str, list[str]]]:
-    """Sources of a figure that is drawn from the estimates of some experiments alone."""
+    """The sources of a figure that is drawn from the estimates of some experiments alone."""
 
     def sources(study: Study) -> dict[str, list[str]]:
         runs = study.runs_of(*experiments, lane=lane)

@@ -1,4 +1,4 @@
-"""Figure: what an interval of a wanted width costs."""
+"""Figure: the cost of intervals by their width."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from kduq.study.study import Study
 
-#: Label, colour, marker and side of every curve.
+#: Label, colour, marker and side of the label of every curve.
 _PILOT: dict[str, tuple[str, str, str, int]] = {
     "estimate": ("pilot's estimates", drawing.BLUE, "o", -1),
     "upper": ("pilot's upper limits", drawing.RED, "s", 1),
@@ -34,22 +34,22 @@ def _draw(table: pd.DataFrame, wanted: SampleSize) -> Figure:
     figure, axes = drawing.grid(len(runs), 2, 2.0)
     for (left, right), ((family, dataset), cells) in zip(axes, runs, strict=True):
         # A pilot may have no interval, and a width no design.
-        known = cells[cells["cost"].notna()]
-        drawn = bool(cells["draws"].notna().any())
-        for pilot, rows in known.groupby("pilot", sort=False):
+        designs = cells[cells["cost"].notna()]
+        has_draws = bool(cells["draws"].notna().any())
+        for pilot, rows in designs.groupby("pilot", sort=False):
             at_width = rows[rows["width"] == wanted.width]
-            _curve(left, at_width, "draws" if drawn else "responses", str(pilot))
+            _curve(left, at_width, "draws" if has_draws else "responses", str(pilot))
             _curve(right, rows[rows["optimum"]], "width", str(pilot))
             _name(right, rows[rows["optimum"]], str(pilot))
         _designs(left, cells[cells["best"]])
         name = f"{drawing.title(str(dataset))}, {FAMILIES[str(family)].label}"
-        unit = "norm of an embedding" if drawn else "SD of the target"
+        unit = "norm of an embedding" if has_draws else "SD of the target"
         if wanted.target != "mean":
             unit = "over the variance"
         left.set_title(f"{name}: width {wanted.width:g}", fontsize=7.5)
         right.set_title("Least cost", fontsize=7.5)
         draws = "Answers drawn per prompt"
-        left.set_xlabel(draws if drawn else "Responses k per input")
+        left.set_xlabel(draws if has_draws else "Responses k per input")
         right.set_xlabel(f"Full width of the interval ({unit})")
         for ax, top in ((left, 0.4), (right, 0.2)):
             ax.set_ylabel(f"Cost (per student: {wanted.cost_student:g})")
@@ -58,7 +58,7 @@ def _draw(table: pd.DataFrame, wanted: SampleSize) -> Figure:
 
 
 def _curve(ax: Axes, part: pd.DataFrame, x: str, pilot: str) -> None:
-    """A curve on which the least cost of the wanted width is marked."""
+    """Draw a curve, and mark the least cost of the wanted width on it."""
     _, colour, marker, _ = _PILOT[pilot]
     part = part.sort_values(x)
     ax.plot(part[x], part["cost"], color=colour)
@@ -67,15 +67,15 @@ def _curve(ax: Axes, part: pd.DataFrame, x: str, pilot: str) -> None:
 
 
 def _name(ax: Axes, part: pd.DataFrame, pilot: str) -> None:
-    """Name a curve that falls: the upper one above its start, the lower one below its end."""
+    """Name a falling curve: the upper one above its start, the lower one below its end."""
     label, colour, _, side = _PILOT[pilot]
     part = part.sort_values("width")
     if part.empty:
         return
-    place = part.iloc[0 if side > 0 else -1]
+    end = part.iloc[0 if side > 0 else -1]
     ax.annotate(
         label,
-        (place["width"], place["cost"]),
+        (end["width"], end["cost"]),
         (-4 * side, 4 * side),
         textcoords="offset points",
         ha="left" if side > 0 else "right",
@@ -86,7 +86,7 @@ def _name(ax: Axes, part: pd.DataFrame, pilot: str) -> None:
 
 
 def _designs(ax: Axes, best: pd.DataFrame) -> None:
-    """State the designs of least cost above the curves, which are lowest in between."""
+    """State the designs of least cost above the middle of the curves, where these are lowest."""
     for line, (_, row) in enumerate(best[::-1].iterrows()):
         label, colour, _, _ = _PILOT[row["pilot"]]
         design = f"S = {row['students']:.0f}, k = {row['responses']:.0f}"
@@ -105,7 +105,7 @@ def _designs(ax: Axes, best: pd.DataFrame) -> None:
 
 
 def _scales(ax: Axes, top: float) -> None:
-    """Logarithmic axes with plain numbers, and room for text as a share of what is drawn."""
+    """Logarithmic axes with plain numbers, and room for text: ``top`` as a share of the curves."""
     for name in ("x", "y"):
         drawing.log_scale(ax, name)
     low, high = np.log(ax.get_ylim())
@@ -114,7 +114,7 @@ def _scales(ax: Axes, top: float) -> None:
 
 def _prepare(settings: FigureSettings, inputs: Inputs) -> Drawn:
     wanted = settings.sample_size
-    assert wanted is not None  # the plan gives it to figures that use it
+    assert wanted is not None  # uses_sample_size is set
     table = inputs.read("plan").table.to_pandas()
     target = "mean prediction" if wanted.target == "mean" else "variance between students"
     note = (

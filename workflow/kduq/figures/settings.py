@@ -13,7 +13,7 @@ class Figures(StrictModel):
     """Style of the figures."""
 
     style: str
-    """A matplotlib style, or a file of one, on top of the project's own; default for none."""
+    """A matplotlib style, or a style file, on top of the project's own; default for none."""
     dpi: Annotated[int, Field(ge=50, le=600, strict=True)]
     """Dots per inch of the PNG files."""
 
@@ -22,12 +22,12 @@ class FigureSettings(StageSettings, Figures):
     """What decides a figure."""
 
     figure: str
-    """Its name."""
+    """Name of the figure."""
     style_file: str | None
-    """Digest of the user's style, where it is a file."""
+    """Digest of the user's style, if it is a file."""
     project_style: str
     """Digest of the project's own style."""
     confidence: float
-    """Coverage of the intervals that are drawn."""
+    """Coverage of the intervals."""
     sample_size: SampleSize | None
-    """The interval that is wanted, for figures that show what it costs."""
+    """The wanted interval and its costs, for figures that show them."""

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from kduq.study.study import Study
 
-#: Enough to see the spread, few enough to tell apart.
+#: Enough students to see the spread, and few enough to distinguish them.
 _STUDENTS_SHOWN = 6
 
 
@@ -79,13 +79,13 @@ def _draw(part: pd.DataFrame, trajectories: _Trajectories) -> Figure:
 
 
 def _draw_trajectories(ax: Axes, dataset: str, trajectories: _Trajectories) -> None:
-    """One weight of the first students, at the least and the largest initialisation noise."""
+    """Draw one weight of the first students, at the least and the largest initialisation noise."""
     scales = sorted(s for name, s in trajectories if name == dataset and s is not None)
     ends = dict.fromkeys((scales[0], scales[-1]))
     for scale, colour in zip(ends, (drawing.BLUE, drawing.RED), strict=False):
-        shown = trajectories[dataset, scale]
-        for student in shown.records[:_STUDENTS_SHOWN]:
-            ax.plot(np.arange(len(student)) * shown.every, student, color=colour, lw=0.8)
+        recorded = trajectories[dataset, scale]
+        for student in recorded.records[:_STUDENTS_SHOWN]:
+            ax.plot(np.arange(len(student)) * recorded.every, student, color=colour, lw=0.8)
         ax.plot([], [], color=colour, label=f"s = {scale:g}")
     ax.set_xlabel("Epoch")
     ax.set_ylabel(f"One weight of {_STUDENTS_SHOWN} students")
@@ -123,7 +123,7 @@ def _sources(study: Study) -> dict[str, list[str]]:
     ]
     sources = {"estimates": [run.estimates for run in runs]}
     if recording:
-        # The first shard shows enough students.
+        # The first shard has enough students.
         sources["students"] = [run.files("students")[0] for run in recording]
     return sources
 

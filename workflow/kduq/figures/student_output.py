@@ -35,7 +35,7 @@ def _draw(part: pd.DataFrame) -> Figure:
             _entropies(ax, cells)
             if row == 0:
                 ax.set_title(drawing.title(dataset))
-        # Not cut through markers of no entropy.
+        # Markers at zero must not be cut in half.
         axes[row, 0].set_ylim(bottom=-0.03 * axes[row, 0].get_ylim()[1])
         axes[row, 0].annotate(
             "inputs:\nteacher\nstudents",
@@ -55,7 +55,7 @@ def _draw(part: pd.DataFrame) -> Figure:
 
 
 def _entropies(ax: Axes, cells: pd.DataFrame) -> None:
-    """Teacher and students side by side in each group of test inputs."""
+    """Draw teacher and students side by side for each group of test inputs."""
     teacher = cells[cells["role"] == "teacher"].set_index(["metric", "group"])["estimate"]
     student = cells[cells["role"] == "student"]
     entropies = student[
@@ -63,23 +63,23 @@ def _entropies(ax: Axes, cells: pd.DataFrame) -> None:
         & student["label_source"].isin(_SOURCES)
         & student["estimate"].notna()
     ]
-    for place, group in enumerate(_GROUPS):
+    for i, group in enumerate(_GROUPS):
         value = teacher["predictive_entropy", group]
         if not np.isnan(value):
-            ax.plot([place - 0.27], [value], "D", color="#000000", markersize=4, label="teacher")
+            ax.plot([i - 0.27], [value], "D", color="#000000", markersize=4, label="teacher")
     for offset, (source, look) in zip((-0.09, 0.09, 0.27), _SOURCES.items(), strict=True):
         rows = entropies[entropies["label_source"] == source]
-        rows = rows.assign(place=[_GROUPS.index(g) + offset for g in rows["group"]])
-        drawing.curve(ax, rows, "place", look, line=False)
+        rows = rows.assign(position=[_GROUPS.index(g) + offset for g in rows["group"]])
+        drawing.curve(ax, rows, "position", look, line=False)
     counts = student[(student["metric"] == "test_inputs") & (student["label_source"] == "hard")]
     means = counts.set_index("group")["estimate"]
     labels = []
-    for place, group in enumerate(_GROUPS):
+    for i, group in enumerate(_GROUPS):
         own = teacher["test_inputs", group]
         lines = [group, f"{own:.0f}"] + ([f"{means[group]:.4g}"] if group in means else [])
         labels.append("\n".join(lines))
         if own == 0 and not (entropies["group"] == group).any():
-            ax.text(place, 0.5, "none", transform=ax.get_xaxis_transform(), ha="center", fontsize=7)
+            ax.text(i, 0.5, "none", transform=ax.get_xaxis_transform(), ha="center", fontsize=7)
     ax.set_xticks(range(len(_GROUPS)), labels, fontsize=6.5)
     ax.set_xlim(-0.5, len(_GROUPS) - 0.5)
     ax.grid(visible=False, axis="x")

@@ -1,4 +1,4 @@
-"""Figure: what more sampled labels per input give back."""
+"""Figure: entropy and mutual information by the number of sampled labels per input."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def _draw(part: pd.DataFrame) -> Figure:
     figure, axes = drawing.grid(len(metrics), len(datasets), 2.0)
     whole = part[part["group"] == "all"]
     ks = sorted(int(k) for k in whole["k"].dropna().unique())
-    end = ks[-1] * 2.5  # where the limit of many responses is drawn
+    end = ks[-1] * 2.5  # position of soft labels, the limit of many responses
     for row, (metric, label) in enumerate(metrics.items()):
         for column, dataset in enumerate(datasets):
             ax = axes[row, column]

@@ -1,4 +1,4 @@
-"""Figure: errors and variances of students over the noise of their teacher."""
+"""Figure: errors and variances of students by the noise of their teacher."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def _draw(part: pd.DataFrame) -> Figure:
                 curve = drawing.select(student, "alpha", metric=metric)
                 if metric == "test_mse_var":
                     curve = _root(curve)
-                drawn = metric == "inter_student_variance" and not theory.empty
-                drawing.curve(axes[row, column], curve, "alpha", look, line=not drawn)
+                has_theory = metric == "inter_student_variance" and not theory.empty
+                drawing.curve(axes[row, column], curve, "alpha", look, line=not has_theory)
             drawing.theory(axes[row, 1], theory, "alpha", look[1])
             drawing.diverged(axes[row, 0], student)
         for column, label in enumerate(
@@ -52,7 +52,7 @@ def _draw(part: pd.DataFrame) -> Figure:
 
 
 def _root(curve: pd.DataFrame) -> pd.DataFrame:
-    """Standard deviation and its limits from a variance and its."""
+    """Standard deviations and their limits, from variances and their limits."""
     columns = ["estimate", "ci_low", "ci_high"]
     return curve.assign(**{c: np.sqrt(curve[c].clip(lower=0)) for c in columns})
 

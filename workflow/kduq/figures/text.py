@@ -9,25 +9,25 @@ import pandas as pd
 from kduq.figures import drawing
 from kduq.figures.settings import FigureSettings
 
-#: Name in the key, colour and marker of each method.
+#: Name in the key, colour and marker, by method.
 METHODS = {
     "single": drawing.METHOD["single"],
     "multi_response": ("multi-response", "#CC79A7", "v"),
     "averaging": drawing.METHOD["averaging"],
     "variance_weighting": drawing.METHOD["variance_weighting"],
 }
-#: Line of the teacher's own number.
+#: Style of the line of the teacher's own value.
 TEACHER: dict[str, Any] = {"color": "#000000", "linestyle": (0, (4, 1.5)), "lw": 1}
 
 
 def taught(part: pd.DataFrame) -> pd.DataFrame:
-    """Estimates over training prompts; over all where a run has asked no others."""
+    """Estimates over training prompts, or over all prompts where these are not separate."""
     runs = part.groupby(["experiment", "dataset"])["group"]
     split = runs.transform(lambda groups: "train" if (groups == "train").any() else "all")
     return part[part["group"] == split]
 
 
 def note(settings: FigureSettings) -> str:
-    """What the bars of estimates on text are."""
+    """Note on the error bars of estimates on text."""
     level = round(100 * settings.confidence)
     return f"On prompts that were taught. Bars: {level} % jackknife intervals over students."

@@ -1,4 +1,4 @@
-"""Figure: the remedies, over the number of responses."""
+"""Figure: the remedies by the number of responses."""
 
 from __future__ import annotations
 
@@ -14,7 +14,8 @@ from kduq.stage import Inputs
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-#: Methods that may equal another: one response is every method's, and averaging least squares'.
+#: Size of hollow markers of methods that equal another: at one response all methods are equal, and
+#: for least squares averaging equals variance weighting.
 _HOLLOW = {"single": 7.0, "averaging": 5.0}
 
 

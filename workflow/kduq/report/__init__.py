@@ -1,1 +1,1 @@
-"""Stage report."""
+"""Stage ``report``: the page with all results, and the page of timings."""

@@ -26,12 +26,12 @@ __all__ = ["Settings", "page", "render", "run", "sample_answers"]
 _FOLDER = Path(__file__).parents[2] / "report"
 _VERDICTS = ("supported", "contradicted", "inconclusive")
 _PROMPTS_SHOWN = 6
-#: Different answers, references or conditions that one line or prompt has room for.
+#: Largest numbers of different answers per line, conditions, and students per condition.
 _ANSWERS_SHOWN, _CONDITIONS_SHOWN, _STUDENTS_SHOWN = 5, 4, 2
 _LETTERS_SHOWN = 300
-#: Between two sentences of a reason: the point of a number is followed by a digit.
+#: Space between two sentences of a reason; a decimal point is followed by a digit.
 _SENTENCE_END = re.compile(r"(?<=\.) (?=[A-Z])")
-#: Control characters but tab and newline, which a browser drops, as characters that can be seen.
+#: Visible replacements for control characters other than tab and newline, which browsers drop.
 _VISIBLE = {
     **{code: 0x2400 + code for code in range(32) if chr(code) not in "\t\n"},
     0x7F: 0x2421,
@@ -46,10 +46,10 @@ def run(settings: Settings, inputs: Inputs, outputs: Outputs) -> None:
     figures = {Path(path).stem: Path(path).read_bytes() for path in inputs.paths["figures"]}
     samples: Sequence[dict[str, Any]] = ()
     if "answers" in inputs:
-        # Embeddings are most of a table, and none is shown.
+        # Embeddings are the largest part of a table and are not shown.
         tables = [inputs.read(role).table for role in ("examples", "answers", "students")]
-        shown = [t.select([n for n in t.column_names if n != "embedding"]) for t in tables]
-        samples = sample_answers(*(table.to_pandas() for table in shown))
+        small = [t.select([n for n in t.column_names if n != "embedding"]) for t in tables]
+        samples = sample_answers(*(table.to_pandas() for table in small))
     page_text = render(settings, claims, estimates, figures, outputs.provenance, samples)
     outputs.write_bytes("report", files.sealed(page_text.encode(), ".html"))
 
@@ -75,7 +75,7 @@ def render(
     provenance : mapping
         Shown and embedded.
     samples : sequence of dict
-        Of `sample_answers`; empty for a study without language models.
+        From `sample_answers`; empty for a study without language models.
 
     Returns
     -------
@@ -111,7 +111,7 @@ def render(
         captions=captions,
         samples=samples,
         provenance=provenance,
-        # "<" would end the script element that holds the text.
+        # "<" could end the script element that contains the text.
         embedded=canonical_json(provenance).replace("<", "\\u003c"),
     )
 
@@ -124,7 +124,7 @@ def page(template: str, **values: Any) -> str:
     template : str
         Name of a file in ``workflow/report``.
     **values
-        What it shows.
+        Variables of the template.
 
     Returns
     -------
@@ -150,7 +150,7 @@ def page(template: str, **values: Any) -> str:
 def sample_answers(
     examples: pd.DataFrame, answers: pd.DataFrame, students: pd.DataFrame
 ) -> list[dict[str, Any]]:
-    """Choose evaluated prompts, with what a teacher and some students answer.
+    """Select evaluated prompts, with the answers of a teacher and of some students.
 
     Parameters
     ----------
@@ -159,73 +159,75 @@ def sample_answers(
     answers : pandas.DataFrame
         The teacher's answers.
     students : pandas.DataFrame
-        A block of students of all conditions.
+        A shard of students of all conditions.
 
     Returns
     -------
     list of dict
-        As the template shows them: up to six prompts, half of them held out where there are
-        as many, evenly spaced; of up to four conditions two students that did not diverge.
+        Variables of the template for up to six prompts, evenly spaced, half of them held out if
+        there are as many; for up to four conditions two students that did not diverge.
     """
     examples = examples.set_index("prompt_id")
-    asked = examples.loc[answers["prompt_id"].unique()]
-    taught = asked.index[asked["split"] == "train"].to_numpy()
-    held_out = asked.index[asked["split"] != "train"].to_numpy()
+    evaluated = examples.loc[answers["prompt_id"].unique()]
+    taught = evaluated.index[evaluated["split"] == "train"].to_numpy()
+    held_out = evaluated.index[evaluated["split"] != "train"].to_numpy()
     number = min(len(held_out), max(_PROMPTS_SHOWN // 2, _PROMPTS_SHOWN - len(taught)))
-    chosen = [*_spaced(taught, _PROMPTS_SHOWN - number), *_spaced(held_out, number)]
-    shown = list(_students(students))
-    found = []
-    for prompt in chosen:
+    selected = [*_spaced(taught, _PROMPTS_SHOWN - number), *_spaced(held_out, number)]
+    named_students = list(_students(students))
+    samples = []
+    for prompt in selected:
         row = examples.loc[prompt]
         references = list(row["references"])
-        known = row["probabilities"]
-        weights = [0.0] * len(references) if known is None else list(known)
+        probabilities = row["probabilities"]
+        weights = [0.0] * len(references) if probabilities is None else list(probabilities)
         own = answers[answers["prompt_id"] == prompt]
         greedy = own["draw"] == GREEDY
         texts = [
             ("Teacher, greedy", own.loc[greedy, "text"]),
             ("Teacher, sampled", own.loc[~greedy, "text"]),
-            *((who, rows.loc[rows["prompt_id"] == prompt, "text"]) for who, rows in shown),
+            *((who, rows.loc[rows["prompt_id"] == prompt, "text"]) for who, rows in named_students),
         ]
-        order = sorted(range(len(references)), key=lambda place: -weights[place])
-        found.append(
+        order = sorted(range(len(references)), key=lambda i: -weights[i])
+        samples.append(
             {
                 "number": int(prompt),
                 "prompt": row["prompt"],
                 "split": row["split"],
                 "references": [
-                    (references[place], None if known is None else weights[place])
-                    for place in order[:_ANSWERS_SHOWN]
+                    (references[i], None if probabilities is None else weights[i])
+                    for i in order[:_ANSWERS_SHOWN]
                 ],
                 "further": max(0, len(references) - _ANSWERS_SHOWN),
-                "answers": [(who, _counted(said, references)) for who, said in texts if len(said)],
+                "answers": [
+                    (who, _counted(group, references)) for who, group in texts if len(group)
+                ],
             }
         )
-    return found
+    return samples
 
 
 def _spaced(values: np.ndarray, number: int) -> np.ndarray:
-    """At most a number of values, evenly spaced."""
+    """At most ``number`` values, evenly spaced."""
     number = min(number, len(values))
     return values[(np.arange(number) * len(values)) // max(1, number)]
 
 
 def _students(students: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
-    """Some students of a block, named by what tells their conditions apart."""
+    """Some students of a shard, named by the columns in which their conditions differ."""
     columns = list(CONDITION)
     conditions = students[columns].drop_duplicates().reset_index(drop=True)
-    telling = [name for name in columns if len(conditions[name].drop_duplicates()) > 1]
+    differing = [name for name in columns if len(conditions[name].drop_duplicates()) > 1]
     good = students[~students["diverged"]]
-    found = []
-    for place in _spaced(conditions.index.to_numpy(), _CONDITIONS_SHOWN):
-        condition = conditions.iloc[[place]]
+    named = []
+    for i in _spaced(conditions.index.to_numpy(), _CONDITIONS_SHOWN):
+        condition = conditions.iloc[[i]]
         rows = good.merge(condition, on=columns)
-        values = condition[telling].iloc[0].dropna()
+        values = condition[differing].iloc[0].dropna()
         name = ", ".join(f"{str(key).replace('_', ' ')} {_word(v)}" for key, v in values.items())
         for replicate in sorted(rows["replicate"].unique())[:_STUDENTS_SHOWN]:
             who = f"Student {replicate}" + (f": {name}" if name else "")
-            found.append((who, rows[rows["replicate"] == replicate]))
-    return found
+            named.append((who, rows[rows["replicate"] == replicate]))
+    return named
 
 
 def _word(value: Any) -> str:
@@ -243,11 +245,11 @@ def _counted(texts: Sequence[str], references: list[str]) -> dict[str, Any]:
 
 
 def _overview(claims: pd.DataFrame) -> list[dict[str, Any]]:
-    """A line per number of a claim."""
-    found = []
+    """Counts of verdicts, one entry per number of a claim."""
+    overview = []
     for number, rows in claims.groupby("claim"):
         counts = rows["verdict"].value_counts()
-        found.append(
+        overview.append(
             {
                 "number": number,
                 "section": rows["section"].iloc[0],
@@ -255,47 +257,47 @@ def _overview(claims: pd.DataFrame) -> list[dict[str, Any]]:
                 "counts": ", ".join(f"{counts[v]} {v}" for v in _VERDICTS if v in counts),
             }
         )
-    return found
+    return overview
 
 
 def _reasons(claims: pd.DataFrame) -> dict[str, list[str]]:
-    """Data sets whose models fail the quality gate, with its sentences, each once.
+    """Sentences of the quality gate, each once, by data set whose models fail it.
 
-    Runs of one data set share a teacher, and so what is said of it.
+    Runs of one data set share a teacher, and therefore the sentences about it.
     """
     failed = claims[claims["reason"].notna()]
-    found: dict[str, dict[str, None]] = {}
+    reasons: dict[str, dict[str, None]] = {}
     for dataset, reason in zip(failed["dataset"], failed["reason"], strict=True):
-        found.setdefault(dataset, {}).update(dict.fromkeys(_SENTENCE_END.split(reason)))
-    return {dataset: list(sentences) for dataset, sentences in found.items()}
+        reasons.setdefault(dataset, {}).update(dict.fromkeys(_SENTENCE_END.split(reason)))
+    return {dataset: list(sentences) for dataset, sentences in reasons.items()}
 
 
 def _number(value: float) -> str:
-    """Three significant digits; a dash where there is no value."""
+    """Three significant digits; a dash for NaN."""
     if math.isnan(value):
         return "–"
     return f"{value:.3g}"
 
 
 def _exact(value: float) -> str:
-    """All digits, for sorting; nothing where there is no value."""
+    """All digits, for sorting; empty for NaN."""
     return "" if math.isnan(value) else repr(float(value))
 
 
 def _worded(statement: str) -> str:
-    """A claim's statement with methods in words, as a sentence begins."""
+    """A claim's statement with methods in words and a capital letter."""
     words = statement.replace("variance_weighting_oracle", "variance weighting by the oracle")
     words = words.replace("variance_weighting", "variance weighting")
     return words[:1].upper() + words[1:]
 
 
 def _shown(text: str) -> str:
-    """Text of a model: not longer than can be read, and nothing in it that is not seen."""
+    """Text of a model, shortened, with visible control characters."""
     lines = re.sub(r"\n{3,}", "\n\n", text.replace("\r\n", "\n"))
     cut = lines if len(lines) <= _LETTERS_SHOWN else f"{lines[:_LETTERS_SHOWN]}…"
     return cut.translate(_VISIBLE)
 
 
 def _source(text: str) -> str:
-    """How a content security policy names an inline style or script."""
+    """Hash by which a content security policy allows an inline style or script."""
     return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"

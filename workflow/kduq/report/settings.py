@@ -8,7 +8,7 @@ class ReportSettings(StageSettings):
     """What decides the page."""
 
     study: Config
-    """The whole configuration, which is shown."""
+    """The whole configuration, which the page shows."""
     templates: dict[str, str]
     """Digests of the page's templates."""
     captions: dict[str, str]

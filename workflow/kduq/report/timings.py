@@ -1,7 +1,7 @@
 """Time and memory of a study's jobs, from the benchmark files that Snakemake writes.
 
-They are no part of the report: they differ from run to run, and equal inputs give the report equal
-bytes.
+They are not part of the report: they differ between runs, while equal inputs give equal bytes of
+the report.
 """
 
 from collections.abc import Mapping
@@ -26,7 +26,7 @@ def planned(stages: Mapping[str, str]) -> dict[str, str]:
     Returns
     -------
     dict of str to str
-        Family, empty where the job has none, by the file's path below ``benchmarks``.
+        Family, empty for a job without one, by the file's path below ``benchmarks``.
     """
     pairs = (benchmark(path, stage) for path, stage in stages.items())
     return dict(pair for pair in pairs if pair is not None)
@@ -40,19 +40,19 @@ def read(folder: Path, families: Mapping[str, str]) -> pd.DataFrame:
     folder : Path
         ``results/{study}/benchmarks``.
     families : mapping of str to str
-        Of `planned`. Files in subfolders that are not among them are of jobs that are no longer
-        part of the study, and are left out.
+        From `planned`. Other files in subfolders belong to jobs that are no longer part of the
+        study, and are ignored.
 
     Returns
     -------
     pandas.DataFrame
-        A row per job: stage, family (empty where the job has none), wall, cpu (seconds) and memory
-        (megabytes, NaN where the job was too short to be looked at).
+        One row per job: stage, family (empty for a job without one), wall, cpu (seconds) and memory
+        (megabytes, NaN if the job was too short to be measured).
 
     Raises
     ------
     UserError
-        If there is none, or one is not a benchmark file.
+        If there is no file, or one is not a benchmark file.
     """
     jobs: list[dict[str, Any]] = []
     for file in sorted(folder.rglob("*.tsv")):
@@ -63,7 +63,7 @@ def read(folder: Path, families: Mapping[str, str]) -> pd.DataFrame:
             table = pd.read_csv(file, sep="\t", na_values=["-", "NA"])
             row = table[["s", "cpu_time", "max_rss"]].astype(float).iloc[-1]
         except (ValueError, KeyError, IndexError) as error:
-            raise UserError(f"{file}: not a benchmark file; delete it") from error
+            raise UserError(f"{file}: not a benchmark file of Snakemake; delete it") from error
         jobs.append(
             {
                 "stage": path.with_suffix("").parts[0],
@@ -84,7 +84,7 @@ def summarise(jobs: pd.DataFrame) -> pd.DataFrame:
     Parameters
     ----------
     jobs : pandas.DataFrame
-        Of `read`.
+        From `read`.
 
     Returns
     -------
@@ -102,14 +102,14 @@ def summarise(jobs: pd.DataFrame) -> pd.DataFrame:
 
 
 def render(study: str, rows: pd.DataFrame) -> str:
-    """Render a page of what `summarise` gives.
+    """Render the page of timings.
 
     Parameters
     ----------
     study : str
         Name of the study.
     rows : pandas.DataFrame
-        Of `summarise`.
+        From `summarise`.
 
     Returns
     -------

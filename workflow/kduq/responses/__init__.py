@@ -1,1 +1,1 @@
-"""Stage responses."""
+"""Stage ``responses``: the teacher's responses that students learn from."""

@@ -11,20 +11,20 @@ class TabularSettings(ShardSettings):
     responses: int
     """Responses per replicate and row."""
     noisy: bool
-    """False for a teacher that answers its mean: its noise is zero."""
+    """Whether responses have noise; otherwise they are the teacher's mean."""
     factor: str | None = None
-    """In a factorial design, the factor of which replicates are the levels."""
+    """In a factorial design, the factor whose levels are the replicates."""
 
 
 class TextSettings(ShardSettings):
-    """What decides a teacher's answers that students learn from."""
+    """What decides the teacher's answers that students learn from."""
 
     temperatures: list[tuple[float, int]]
-    """Pairs of a temperature, 0 for the greedy answer, and the number of answers."""
+    """Pairs of a temperature (0 for the greedy answer) and the number of answers per prompt."""
     decoding: Decoding
     """How answers are sampled."""
     max_length: int
-    """Tokens of a prompt with its answer."""
+    """Tokens of a prompt and its answer together."""
 
 
 def answer_temperature(condition: Condition) -> float:

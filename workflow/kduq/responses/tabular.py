@@ -1,8 +1,8 @@
-"""Stage ``responses`` of tables: what the teacher answers, k times per training row and replicate.
+"""Stage ``responses`` of tables: k responses of the teacher per training row and replicate.
 
-A response is the teacher's mean plus noise. The noise is stored, standard normal, under that name:
-one draw serves every noise level alpha, and the first k draws serve every k. `form` makes the
-responses of it, and `sample_labels` the classes that a classifier answers.
+A response is the teacher's mean plus noise. The artifact contains the noise alone, standard normal:
+every noise level alpha uses the same draws, and every k the first k of them. `form` computes the
+responses from it, and `sample_labels` the classes that a classifier answers.
 """
 
 import numpy as np
@@ -27,9 +27,9 @@ def sample(settings: Settings, n_train: int) -> dict[str, np.ndarray]:
     Parameters
     ----------
     settings : Settings
-        Of the shard.
+        Settings of the shard.
     n_train : int
-        Training rows.
+        Number of training rows.
 
     Returns
     -------
@@ -55,7 +55,7 @@ def sample(settings: Settings, n_train: int) -> dict[str, np.ndarray]:
 
 
 def form(mean: np.ndarray, noise: np.ndarray, variance: float) -> np.ndarray:
-    """Form responses of the teacher from its mean and standard normal noise.
+    """Compute responses of the teacher from its mean and standard normal noise.
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ def form(mean: np.ndarray, noise: np.ndarray, variance: float) -> np.ndarray:
     noise : ndarray of shape (..., n)
         Standard normal draws.
     variance : float
-        Of the noise of one response, alpha · Var(y_train).
+        Variance of the noise of one response, alpha · Var(y_train).
 
     Returns
     -------
@@ -75,7 +75,7 @@ def form(mean: np.ndarray, noise: np.ndarray, variance: float) -> np.ndarray:
 
 
 def sample_labels(probabilities: np.ndarray, noise: np.ndarray) -> np.ndarray:
-    """Classes that a teacher answers: the quantile transform of standard normal noise.
+    """Sample classes from a teacher by the quantile transform of standard normal noise.
 
     Parameters
     ----------
@@ -87,8 +87,8 @@ def sample_labels(probabilities: np.ndarray, noise: np.ndarray) -> np.ndarray:
     Returns
     -------
     ndarray of shape (..., n)
-        Class c where Φ(noise) lies between the cumulative probabilities of c - 1 and c, so that
-        every class is answered with its probability.
+        Class c if Φ(noise) is between the cumulative probabilities of c - 1 and c, so that every
+        class is sampled with its probability.
     """
     cumulative = np.clip(np.cumsum(probabilities, axis=1)[:, :-1], 0, 1)
     thresholds = special.ndtri(cumulative).astype(np.float32)

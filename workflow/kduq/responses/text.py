@@ -1,4 +1,4 @@
-"""Stage ``responses`` of text: answers of the teacher that students learn from."""
+"""Stage ``responses`` of text: the teacher's answers that students learn from."""
 
 from collections.abc import Callable
 from typing import Any
@@ -39,11 +39,11 @@ def sample(
     model, tokenizer
         The teacher.
     settings : Settings
-        Of the shard.
+        Settings of the shard.
     corpus : Corpus
         The prompts.
     advance : callable
-        Told the number of answers after each replicate and temperature.
+        Called with the number of answers after each replicate and temperature.
 
     Returns
     -------
@@ -51,17 +51,17 @@ def sample(
         The columns of the artifact, by replicate, temperature, prompt and response. Within a
         replicate, response j of a prompt has the same random numbers at every temperature.
     """
-    # A branch of its own: a student must not draw with its teacher's random numbers.
+    # A separate branch of the tree: a student must not use its teacher's random numbers.
     path = (*settings.path, "responses")
-    chosen = corpus.training
-    questions = [corpus.prompts[i] for i in chosen]
+    prompt_ids = corpus.training
+    questions = [corpus.prompts[i] for i in prompt_ids]
     rows: list[tuple[int, float, sampling.Answer]] = []
     greedy: list[sampling.Answer] = []
     for replicate in settings.replicates:
         seed = seeds.replicate_seed(settings.seed, path, replicate)
         for temperature, number in settings.temperatures:
             if temperature == 0 and greedy:
-                answers = greedy  # the greedy answer is every replicate's
+                answers = greedy  # the same for every replicate
             else:
                 answers = sampling.answer(
                     model,
@@ -80,7 +80,7 @@ def sample(
     return {
         "replicate": np.array([replicate for replicate, _, _ in rows], np.int32),
         "response": np.array([a.draw for _, _, a in rows], np.int32),
-        "prompt_id": np.array([chosen[a.prompt] for _, _, a in rows], np.int32),
+        "prompt_id": np.array([prompt_ids[a.prompt] for _, _, a in rows], np.int32),
         "temperature": np.array([temperature for _, temperature, _ in rows]),
         "text": [a.text for _, _, a in rows],
         "n_tokens": np.array([a.n_tokens for _, _, a in rows], np.int32),

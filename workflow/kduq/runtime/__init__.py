@@ -1,1 +1,1 @@
-"""The one room that knows Snakemake: scripts, what a run hands to its jobs, and the audit."""
+"""The only package that knows Snakemake: entry scripts, snapshots of a run, and the audit."""

@@ -1,4 +1,4 @@
-"""Check of a study's artifacts against today's configuration and code."""
+"""Audit: comparison of a study's artifacts with the current configuration and code."""
 
 import json
 from collections import Counter
@@ -25,22 +25,22 @@ _TABLES = (
     "plan",
     "claims",
 )
-#: Kinds of finding that are errors; a surplus, and versions that differ, are not.
+#: Kinds of finding that are errors; surplus files and different versions are not.
 PROBLEMS = ("missing", "damaged", "stale")
 
 
 @dataclass(frozen=True)
 class Finding:
-    """Something to know about one artifact.
+    """A finding about one artifact.
 
     Attributes
     ----------
     kind : str
         missing, damaged, stale, surplus or versions.
     path : str
-        The file; of versions the study's folder.
+        The file; for versions the study's folder.
     reason : str
-        What was found.
+        Description of the finding.
     """
 
     kind: str
@@ -61,48 +61,48 @@ def audit(study: Study, root: Path) -> list[Finding]:
     Returns
     -------
     list of Finding
-        In the order of the road; empty if all is as it should be.
+        In the order of the stages; empty if there is nothing to report.
     """
     findings: list[Finding] = []
     digests: dict[str, str] = {}
-    made_with: Counter[tuple[str, str]] = Counter()
+    built_with: Counter[tuple[str, str]] = Counter()
     stale: set[str] = set()
     for target in study.targets.values():
-        source = next((n for names in target.inputs.values() for n in names if n in stale), None)
-        found = _check(target, study, root, source, digests, made_with)
-        if any(finding.kind == "stale" for finding in found):
+        stale_input = next((path for path in target.sources if path in stale), None)
+        own = _check(target, study, root, stale_input, digests, built_with)
+        if any(finding.kind == "stale" for finding in own):
             stale.add(target.path)
-        findings.extend(found)
+        findings.extend(own)
     findings.extend(_surplus(study, root))
     findings.extend(
         Finding("versions", str(root), reason)
-        for reason in differing(made_with, artifacts.versions())
+        for reason in differing(built_with, artifacts.versions())
     )
     return findings
 
 
-def differing(made_with: Mapping[tuple[str, str], int], here: Mapping[str, str]) -> list[str]:
-    """Packages of which artifacts were made with another version than is installed.
+def differing(built_with: Mapping[tuple[str, str], int], installed: Mapping[str, str]) -> list[str]:
+    """Packages with which artifacts were built in another version than the installed one.
 
     Parameters
     ----------
-    made_with : mapping of (package, version) to int
-        Artifacts made with each.
-    here : mapping of str to str
+    built_with : mapping of (package, version) to int
+        Number of artifacts built with each.
+    installed : mapping of str to str
         Installed versions.
 
     Returns
     -------
     list of str
-        A sentence a package; none if all artifacts were made with what is installed.
+        One sentence per package; empty if all artifacts were built with the installed versions.
     """
-    found = []
-    for name in sorted({name for name, _ in made_with}):
-        counts = {version: n for (own, version), n in made_with.items() if own == name}
-        if set(counts) != {here.get(name)}:
-            made = ", ".join(f"{n} made with {version}" for version, n in sorted(counts.items()))
-            found.append(f"{name}: {made}; here is {here.get(name, 'none')}")
-    return found
+    sentences = []
+    for name in sorted({name for name, _ in built_with}):
+        counts = {version: n for (other, version), n in built_with.items() if other == name}
+        if set(counts) != {installed.get(name)}:
+            built = ", ".join(f"{n} built with {version}" for version, n in sorted(counts.items()))
+            sentences.append(f"{name}: {built}; installed: {installed.get(name, 'none')}")
+    return sentences
 
 
 def _digest(path: Path, digests: dict[str, str]) -> str | None:
@@ -115,9 +115,9 @@ def _check(
     target: Target,
     study: Study,
     root: Path,
-    stale: str | None,
+    stale_input: str | None,
     digests: dict[str, str],
-    made_with: Counter[tuple[str, str]],
+    built_with: Counter[tuple[str, str]],
 ) -> list[Finding]:
     path = root / target.path
     if not path.is_file():
@@ -126,55 +126,59 @@ def _check(
     try:
         if target.stage in _TABLES:
             artifact = artifacts.read(path, target.stage)
-            made_by, rows = artifact.provenance, artifact.table.num_rows
-            artifacts.check_files(path, made_by)
+            provenance, rows = artifact.provenance, artifact.table.num_rows
+            artifacts.check_files(path, provenance)
         else:
-            made_by = artifacts.read_provenance(path)
+            provenance = artifacts.read_provenance(path)
     except ArtifactError as error:
         reason = str(error).removeprefix(f"{path}: ")
         return [Finding("damaged", str(path), reason)]
-    made_with.update(made_by.get("versions", {}).items())
-    # A study without evidence for any claim has no rows of them.
-    some = rows == 0 and target.stage != "claims"
-    if rows is not None and (some if target.rows is None else rows != target.rows):
-        wanted = target.rows if target.rows is not None else "at least one"
-        return [Finding("damaged", str(path), f"{rows} rows where {wanted} are expected")]
-    reasons = _departures(made_by, target, study, root, digests)
-    if not reasons and stale is not None:
-        reasons = [f"made from {stale}, which is stale"]
+    built_with.update(provenance.get("versions", {}).items())
+    # The table of claims is empty if the study has no evidence for any.
+    is_empty = rows == 0 and target.stage != "claims"
+    if rows is not None and (is_empty if target.rows is None else rows != target.rows):
+        expected = target.rows if target.rows is not None else "at least one"
+        return [Finding("damaged", str(path), f"{rows} rows where {expected} are expected")]
+    reasons = _differences(provenance, target, study, root, digests)
+    if not reasons and stale_input is not None:
+        reasons = [f"built from {stale_input}, which is stale"]
     return [Finding("stale", str(path), "; ".join(reasons))] if reasons else []
 
 
-def _departures(
-    made_by: Mapping[str, Any], target: Target, study: Study, root: Path, digests: dict[str, str]
+def _differences(
+    provenance: Mapping[str, Any],
+    target: Target,
+    study: Study,
+    root: Path,
+    digests: dict[str, str],
 ) -> list[str]:
-    """Where an artifact's own provenance is not what is planned."""
+    """Differences between an artifact's provenance and its plan."""
     reasons = []
-    expected = target.config
-    if made_by.get("config") != expected:
-        reasons.append(f"made with other settings ({_difference(made_by.get('config'), expected)})")
-    if made_by.get("code") != target.code:
-        reasons.append(f"made by other code of {', '.join(target.modules)}")
-    planned = {name: root / name for names in target.inputs.values() for name in names}
-    planned |= {name: Path(name) for name in study.user_files(target)}
-    recorded = made_by.get("inputs", {})
+    settings = provenance.get("config")
+    if settings != target.config:
+        reasons.append(f"built with different settings ({_difference(settings, target.config)})")
+    if provenance.get("code") != target.code:
+        reasons.append(f"built with different code of {', '.join(target.modules)}")
+    planned = {path: root / path for path in target.sources}
+    planned |= {path: Path(path) for path in study.user_files(target)}
+    recorded = provenance.get("inputs", {})
     if set(recorded) != set(planned):
-        reasons.append("made from other files")
+        reasons.append("built from other files")
     else:
         changed = [n for n, p in planned.items() if _digest(p, digests) != recorded[n]]
         if changed:
-            reasons.append(f"its input {changed[0]} is no longer the one it was made from")
+            reasons.append(f"its input {changed[0]} has changed since it was built")
     return reasons
 
 
-def _difference(found: Any, expected: Any, path: str = "") -> str:
-    """First place where two settings differ, in words."""
-    if isinstance(found, dict) and isinstance(expected, dict):
-        for key in sorted(found.keys() | expected.keys()):
-            if found.get(key) != expected.get(key):
+def _difference(recorded: Any, planned: Any, path: str = "") -> str:
+    """The first difference between recorded and planned settings, in words."""
+    if isinstance(recorded, dict) and isinstance(planned, dict):
+        for key in sorted(recorded.keys() | planned.keys()):
+            if recorded.get(key) != planned.get(key):
                 name = f"{path}.{key}" if path else key
-                return _difference(found.get(key), expected.get(key), name)
-    return f"{path or 'settings'}: {_short(found)} then, {_short(expected)} now"
+                return _difference(recorded.get(key), planned.get(key), name)
+    return f"{path or 'settings'}: {_short(recorded)} then, {_short(planned)} now"
 
 
 def _short(value: Any) -> str:
@@ -184,16 +188,16 @@ def _short(value: Any) -> str:
 
 def _surplus(study: Study, root: Path) -> list[Finding]:
     planned = {str(root / path) for path in study.targets}
-    there = sorted(str(p) for p in root.rglob("*.parquet") if not p.name.startswith("."))
+    existing = sorted(str(p) for p in root.rglob("*.parquet") if not p.name.startswith("."))
     return [
         Finding("surplus", path, "not part of the study as it is configured; may be deleted")
-        for path in there
+        for path in existing
         if path not in planned
     ]
 
 
 def summary(study: Study, root: Path, findings: list[Finding]) -> str:
-    """Findings as text, a line each, ending with a count.
+    """Findings as text, one line each, followed by the numbers of each kind.
 
     Parameters
     ----------
@@ -207,7 +211,7 @@ def summary(study: Study, root: Path, findings: list[Finding]) -> str:
     Returns
     -------
     str
-        Ends without a newline.
+        Without a newline at the end.
     """
     lines = [f"{f.kind:8s} {f.path}: {f.reason}" for f in findings]
     bad = sum(f.kind in PROBLEMS for f in findings)
@@ -216,7 +220,7 @@ def summary(study: Study, root: Path, findings: list[Finding]) -> str:
     lines.append(f"{root}: {good} of {len(study.targets)} artifacts are good; {', '.join(counts)}")
     if bad:
         lines.append(
-            "rebuild missing and damaged ones, and their dependants, with snakemake; one that "
-            "snakemake does not notice with: snakemake --force FILE"
+            "rebuild missing and damaged artifacts, and what depends on them, with: snakemake "
+            "reproduce-all; rebuild one that snakemake does not notice with: snakemake --force FILE"
         )
     return "\n".join(lines)

@@ -1,10 +1,10 @@
-"""Which runs of Snakemake are alive, so that jobs left behind by a killed run do no harm.
+"""Records of running Snakemake processes, so that jobs of a killed run do no harm.
 
-When Snakemake is killed some of its jobs continue: processes on this machine, or jobs that wait in
-a cluster's queue. Once another run has started, perhaps with other settings, they must not write
-files, and Snakemake must not delete existing files on their behalf. A run therefore registers when
-it starts, and marks as ended every registered run whose process no longer exists. A job stops if
-its own run is marked as ended.
+When Snakemake is killed some of its jobs continue: processes on this machine, or jobs in a
+cluster's queue. Once another run has started, perhaps with other settings, they must not write
+files, and Snakemake must not delete existing files for them. A run therefore registers when it
+starts, and marks every registered run as ended whose process no longer exists. A job stops if its
+own run is marked as ended.
 """
 
 import json
@@ -17,7 +17,7 @@ import psutil
 
 from kduq.errors import UserError
 
-#: The environment variable that tells a job the name of its run.
+#: The environment variable with the name of a job's run.
 VARIABLE = "KDUQ_RUN"
 #: Folder of the registered runs, relative to the folder that Snakemake runs in.
 FOLDER = Path(".snakemake/kduq")
@@ -31,7 +31,7 @@ def new_name() -> str:
 def register(name: str) -> None:
     """Register the run of this process, and mark runs whose process no longer exists as ended.
 
-    A run that was started on another machine is left alone: its process cannot be seen from here.
+    A run that was started on another machine is ignored, since its process is not visible here.
 
     Parameters
     ----------
@@ -72,19 +72,19 @@ def ensure_current() -> None:
     if name and (FOLDER / f"{name}.ended").exists():
         raise UserError(
             "the run that started this job was killed, and another run has started since: this job "
-            "writes nothing; run the same command again to make what is missing"
+            "writes nothing; run the same command again to build what is missing"
         )
 
 
 def _is_alive(record: Path) -> bool:
-    """Whether a registered run may still be running; also true of a record that cannot be read."""
+    """Whether a registered run may still be running; also true if its record cannot be read."""
     try:
         values = json.loads(record.read_text(encoding="utf-8"))
         if values["host"] != platform.node():
             return True
-        # The command, not the starting time, which shifts when a clock is set.
-        same = psutil.Process(values["pid"]).cmdline() == values["command"]
-        return same and values["pid"] != os.getpid()
+        # The command, not the starting time, which changes when the clock is set.
+        same_command = psutil.Process(values["pid"]).cmdline() == values["command"]
+        return same_command and values["pid"] != os.getpid()
     except psutil.NoSuchProcess:
         return False
     except (OSError, ValueError, KeyError, TypeError, psutil.Error):

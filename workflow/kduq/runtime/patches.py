@@ -1,34 +1,34 @@
-"""Patches of Snakemake: every place where the workflow touches parts without documentation.
+"""Patches of Snakemake: every use of its undocumented parts.
 
-Each patch names the fault, where it is reported, and the versions for which it was written. With
-any other version it does nothing, so that a change upstream cannot be met by a wrong repair. The
-functions at the end change nothing: they read what has no documented name.
+Each patch names the fault and where it is reported. With versions other than `VERSIONS` it does
+nothing, since it might not fit a changed Snakemake. The functions at the end change nothing: they
+read attributes that are not documented.
 """
 
 from importlib.metadata import version
 from typing import Any
 
-#: Versions of Snakemake that the patches were written for: from the first to before the second.
+#: Versions of Snakemake for which the patches were written: from the first to before the second.
 VERSIONS = ((9, 14), (10, 0))
 
 
 def _applies() -> bool:
-    """Whether the installed Snakemake is one that the patches were written for."""
+    """Whether the patches were written for the installed version of Snakemake."""
     major, minor = map(int, version("snakemake").split(".")[:2])
     return VERSIONS[0] <= (major, minor) < VERSIONS[1]
 
 
 def stop_repeated_scheduling(workflow: Any) -> None:
-    """Patch of the scheduler, which looks for jobs ever more often.
+    """Patch of the scheduler, which evaluates the ready jobs more and more often.
 
-    Under its default limit of 100 jobs per second the scheduler starts a timer after each look at
-    the ready jobs, and the timer causes a further look. After N jobs it looks N times per second
-    and keeps a core busy. No profile setting remedies it: every value of ``max-jobs-per-timespan``
-    starts such timers, and with a longer time span Snakemake waits for the last timer before it
-    ends. A limit that the user has set is kept.
+    Under its default limit of 100 jobs per second the scheduler starts a timer after each
+    evaluation of the ready jobs, and the timer causes another evaluation. After N jobs it evaluates
+    them N times per second and keeps a core busy. No profile setting helps: every value of
+    ``max-jobs-per-timespan`` starts such timers, and with a longer time span Snakemake waits for
+    the last timer before it ends. A limit that the user has set is not changed.
 
     Upstream: https://github.com/snakemake/snakemake/pull/3744 (open as of 2026-11) describes the
-    repeated looks.
+    repeated evaluations.
 
     Parameters
     ----------
@@ -43,10 +43,10 @@ def stop_repeated_scheduling(workflow: Any) -> None:
 
 
 def drop_benchmarks_of_cached_rules(workflow: Any) -> None:
-    """Patch of rules, which Snakemake refuses to share between workflows if they have a benchmark.
+    """Patch of rules with a benchmark, whose outputs Snakemake refuses to share between workflows.
 
-    An output that is taken from the cache takes no time, so Snakemake stops with an error. Without
-    ``--cache`` the same rules keep their benchmarks.
+    An output from the cache has no benchmark, so Snakemake stops with an error. Without ``--cache``
+    the same rules keep their benchmarks.
 
     Upstream: https://github.com/snakemake/snakemake/issues/2238 (open as of 2026-11) and
     https://github.com/snakemake/snakemake/pull/2335, which made it an error.

@@ -1,4 +1,4 @@
-"""How an entry script runs: its log, its threads, its fingerprint and its errors."""
+"""Execution of entry scripts: log, threads, checks of code and inputs, and errors."""
 
 import contextlib
 import importlib
@@ -25,7 +25,7 @@ from kduq.study.paths import study_root
 
 @dataclass(frozen=True)
 class Parameters:
-    """What a rule's params say; see `kduq.study.target.Target.parameters`."""
+    """The params of a rule; see `kduq.study.target.Target.parameters`."""
 
     schema_version: int
     stage: str
@@ -42,7 +42,7 @@ class Parameters:
         return cls(**json.loads(text))
 
     def check_code(self, output: str) -> None:
-        """Refuse to make an output by code that is not the code that was planned."""
+        """Refuse to build an output if the code is not the planned code."""
         if fingerprint(self.entry, *self.modules) != self.code:
             raise UserError(
                 f"{output}: the code of {', '.join(self.modules)} changed after this job was "
@@ -73,7 +73,7 @@ class InputDigests:
         Raises
         ------
         UserError
-            If an input has been replaced since the job began, by a later run perhaps.
+            If an input has been replaced since the job started, perhaps by a later run.
         """
         digests = {}
         for path, (digest, stamp) in self._recorded.items():
@@ -92,16 +92,16 @@ def _stamp(path: str) -> tuple[int, ...]:
     return status.st_ino, status.st_size, status.st_mtime_ns
 
 
-#: Standard error of the process while a job's log has taken its place.
+#: The process's own standard error, while that is redirected to a job's log.
 _TERMINAL: list[IO[str]] = []
 
 
 def run_stage() -> None:
-    """Run the stage that a rule's params name; the whole of most entry scripts.
+    """Run the stage that a rule's params name; most entry scripts do nothing else.
 
     The rule's params.job is the text that `Parameters` reads, and every output has the name under
-    which the stage writes it. The code must be what was planned, and so must the inputs' lineage;
-    nothing is written if an input is replaced meanwhile.
+    which the stage writes it. The code and the lineage of the inputs must be as planned, and
+    nothing is written if an input is replaced while the job is running.
     """
     run(_run_stage)
 
@@ -133,15 +133,14 @@ def _run_stage(snakemake: Any) -> None:
 def run(main: Callable[[Any], None]) -> None:
     """Run an entry script's ``main(snakemake)``.
 
-    Output and error streams go to the rule's log, numerical libraries use the rule's threads, and a
-    user's mistake ends the job with one line.
+    Output and error streams go to the rule's log, and a `UserError` ends the job with one line.
 
     Parameters
     ----------
     main : callable
-        The script's work, told what Snakemake hands to a script.
+        Called with the object ``snakemake`` of the script.
     """
-    # Snakemake puts this name into the script that it runs.
+    # Snakemake defines this name in the script that it runs.
     snakemake = vars(sys.modules["__main__"])["snakemake"]
     files.before_commit[:] = [liveness.ensure_current]
     with _log(snakemake.log[0]) as terminal:
@@ -154,7 +153,7 @@ def run(main: Callable[[Any], None]) -> None:
             if error.errno not in files.REFUSALS:
                 traceback.print_exc()
                 raise
-            # Of the log itself: what writes an artifact says so with its name.
+            # An error of the log itself: errors of artifacts name the artifact and are UserErrors.
             _stop(str(files.unwritable(snakemake.log[0], error)))
         except BaseException:
             traceback.print_exc()
@@ -164,7 +163,7 @@ def run(main: Callable[[Any], None]) -> None:
 
 
 def _stop(text: str) -> NoReturn:
-    """End the job with one line, in its log, which a full disk may refuse, and on the terminal."""
+    """End the job with one line, on the terminal and, unless the disk is full, in its log."""
     with contextlib.suppress(OSError):
         sys.stderr.write(f"{text}\n")
         sys.stderr.flush()
@@ -173,7 +172,7 @@ def _stop(text: str) -> NoReturn:
 
 
 def print_to_terminal(text: str) -> None:
-    """Write lines to the terminal that the job was started from, beside its log."""
+    """Write lines to the terminal from which the job was started, not to its log."""
     if _TERMINAL:
         _TERMINAL[-1].write(f"{text}\n")
         _TERMINAL[-1].flush()
@@ -190,10 +189,10 @@ def _threads(number: int) -> Iterator[None]:
 
 @contextlib.contextmanager
 def _log(path: str) -> Iterator[IO[str]]:
-    """Send file descriptors 1 and 2 to a file; yield a stream to the former standard error."""
+    """Redirect file descriptors 1 and 2 to a file; yield a stream to the former standard error."""
     Path(path).parent.mkdir(parents=True, exist_ok=True)
     if isinstance(sys.stdout, io.TextIOWrapper):
-        # Lines of both streams stand in the log in the order in which they were written.
+        # Lines of both streams are logged in the order in which they were written.
         sys.stdout.reconfigure(line_buffering=True)
     sys.stdout.flush()
     sys.stderr.flush()
@@ -209,7 +208,7 @@ def _log(path: str) -> Iterator[IO[str]]:
         for number, stream in ((1, sys.stdout), (2, sys.stderr)):
             try:
                 stream.flush()
-            except OSError:  # a full disk, which has been reported
+            except OSError:  # a full disk, which has already been reported
                 with open(os.devnull, "w") as nowhere:
                     os.dup2(nowhere.fileno(), number)
                     stream.flush()
@@ -219,7 +218,7 @@ def _log(path: str) -> Iterator[IO[str]]:
 
 
 def share_library() -> None:
-    """Let the processes that this one starts import the library from where it lies."""
+    """Let the processes that this one starts import the library of this checkout."""
     here = str(PACKAGE.parent)
     others = [p for p in os.environ.get("PYTHONPATH", "").split(os.pathsep) if p and p != here]
     os.environ["PYTHONPATH"] = os.pathsep.join([here, *others])

@@ -2,8 +2,8 @@
 
 A job is a process that reads the Snakefile, config.yaml and the library again, on a cluster perhaps
 hours later, when any of them may have been edited. The run therefore passes a snapshot to its jobs
-in an environment variable. Jobs take the configuration from the snapshot, and stop if the library
-differs from it.
+in an environment variable. Jobs take the configuration from the snapshot, and stop if the code of
+the library has changed.
 """
 
 import base64
@@ -25,7 +25,7 @@ VARIABLE = "KDUQ_RUN_SNAPSHOT"
 
 @dataclass(frozen=True)
 class RunSnapshot:
-    """What a run was started with.
+    """Configuration, code and user's files of a run when it started.
 
     Attributes
     ----------
@@ -55,7 +55,7 @@ class RunSnapshot:
         Returns
         -------
         RunSnapshot
-            With the digests of the library and of the user's files that exist.
+            With the fingerprints of the library's code and the digests of existing user's files.
         """
         targets = study.targets.values()
         paths = {path for t in targets for path in study.user_files(t) if Path(path).is_file()}
@@ -68,12 +68,12 @@ class RunSnapshot:
 
     @classmethod
     def from_environment(cls) -> "RunSnapshot | None":
-        """Read the snapshot that a run has passed to this job, None if there is none."""
+        """Read the snapshot of this job's run; None if there is none."""
         return cls.parse(os.environ[VARIABLE]) if VARIABLE in os.environ else None
 
     @classmethod
     def parse(cls, text: str) -> "RunSnapshot":
-        """Read what `text` wrote."""
+        """Read the result of `text`."""
         return cls(**json.loads(zlib.decompress(base64.b64decode(text))))
 
     def text(self) -> str:
@@ -98,7 +98,7 @@ class RunSnapshot:
         target : Target
             The artifact.
         lineage_by_path : mapping of str to str
-            Of `lineage`.
+            From `lineage`.
 
         Returns
         -------

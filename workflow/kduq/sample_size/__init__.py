@@ -1,1 +1,1 @@
-"""Sample size: how many students and responses an interval of a wanted width costs."""
+"""Sample size: the students and responses that an interval of a wanted width needs."""

@@ -9,19 +9,19 @@ from kduq.stage import StageSettings
 
 
 class SampleSize(StrictModel):
-    """An interval that is wanted, and what students and responses cost (in any one currency)."""
+    """A wanted interval, and the costs of students and responses (in any one currency)."""
 
     target: Literal["mean", "variance"]
-    """What the interval is of: the mean prediction of students, or the variance between them."""
+    """The estimated quantity: the mean prediction of students, or the variance between them."""
     width: Annotated[Real, Field(gt=0, le=1000)]
-    """Its full width: in standard deviations of the training targets, of a variance over itself;
-    on text in units of the embedding, whose norm is 1."""
+    """Full width of the interval. Of a mean: in standard deviations of the training targets, on
+    text in units of the embedding, whose norm is 1. Of a variance: relative to it."""
     cost_student: NonNegative
     """Cost of training one student."""
     cost_response: Positive
     """Cost of one response of the teacher to one training input."""
     cost_draw: Positive
-    """Cost of one more answer of a student to every input, where its answers are drawn."""
+    """Cost of one more answer of a student to every input, where its answers are sampled."""
 
 
 class SampleSizeSettings(StageSettings, SampleSize):

@@ -1,6 +1,6 @@
 """Statistics: estimates with intervals, variance, information, the bootstrap.
 
-Calibration and components of variance are modules that those who need them import.
+Calibration and components of variance are separate modules, which are imported where needed.
 """
 
 from kduq.statistics.bootstrap import (

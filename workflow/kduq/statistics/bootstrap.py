@@ -31,16 +31,15 @@ def weighted_variance(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
     Parameters
     ----------
     values : ndarray of shape (R, X)
-        One row a replicate. A row that is not finite takes no part.
+        One row per replicate; rows that are not finite are excluded.
     weights : ndarray of shape (D, R)
         From `replicate_weights`.
 
     Returns
     -------
     ndarray of shape (D,)
-        mean_x Σ_r w_r (f_rx - f̄_x)² / (Σ_r w_r - 1), times m/(m - 1) with m replicates: a
-        bootstrap sample of m rows is drawn from m, and its expected variance is (m-1)/m of the
-        sample's own.
+        mean_x Σ_r w_r (f_rx - f̄_x)² / (Σ_r w_r - 1), times m/(m - 1) for m replicates: the
+        expected variance of a bootstrap sample is (m - 1)/m times that of the sample.
     """
     good = np.isfinite(values).all(axis=1)
     values, weights = values[good], weights[:, good]
@@ -59,7 +58,7 @@ def weighted_mean(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
     Parameters
     ----------
     values : ndarray of shape (R,)
-        One value a replicate; one that is not finite takes no part.
+        One value per replicate; values that are not finite are excluded.
     weights : ndarray of shape (D, R)
         From `replicate_weights`.
 
@@ -80,7 +79,7 @@ def log_log_slope(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     x : ndarray of shape (C,)
         Positive abscissae.
     y : ndarray of shape (..., C)
-        Positive ordinates; where one is not positive the slope is NaN.
+        Positive ordinates; the slope is NaN if one of them is not positive.
 
     Returns
     -------

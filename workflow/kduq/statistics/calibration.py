@@ -1,11 +1,11 @@
-"""Calibration of class probabilities, by the implementations of others."""
+"""Calibration of class probabilities, as implemented by scikit-learn and torchmetrics."""
 
 import numpy as np
 import torch
 from sklearn import metrics
 from torchmetrics.functional.classification import multiclass_calibration_error
 
-#: Bins of equal width of the confidence.
+#: Number of confidence bins of equal width.
 _BINS = 15
 
 
@@ -25,8 +25,9 @@ def brier_score(probabilities: np.ndarray, classes: np.ndarray) -> float:
         Lower is better.
     """
     labels = np.arange(probabilities.shape[1])
-    given = probabilities[:, 1] if len(labels) == 2 else probabilities
-    return float(metrics.brier_score_loss(classes, given, labels=labels, scale_by_half=False))
+    # Of two classes scikit-learn takes the probability of the second alone.
+    scores = probabilities[:, 1] if len(labels) == 2 else probabilities
+    return float(metrics.brier_score_loss(classes, scores, labels=labels, scale_by_half=False))
 
 
 def negative_log_likelihood(probabilities: np.ndarray, classes: np.ndarray) -> float:
@@ -35,7 +36,7 @@ def negative_log_likelihood(probabilities: np.ndarray, classes: np.ndarray) -> f
     Parameters
     ----------
     probabilities : ndarray of shape (m, C)
-        Rows that sum to one; a probability of 0 counts as the least positive double.
+        Rows that sum to one; a probability of 0 is replaced by the smallest positive double.
     classes : ndarray of shape (m,)
         Numbers of the true classes.
 
@@ -48,7 +49,7 @@ def negative_log_likelihood(probabilities: np.ndarray, classes: np.ndarray) -> f
 
 
 def expected_calibration_error(probabilities: np.ndarray, classes: np.ndarray) -> float:
-    """Mean distance of accuracy from confidence over 15 bins of it (Guo et al. 2017, eq. 3).
+    """Mean distance of accuracy from confidence over 15 confidence bins (Guo et al. 2017, eq. 3).
 
     Parameters
     ----------
@@ -62,11 +63,11 @@ def expected_calibration_error(probabilities: np.ndarray, classes: np.ndarray) -
     float
         Between 0 and 1, lower is better.
     """
-    found = multiclass_calibration_error(
+    error = multiclass_calibration_error(
         torch.from_numpy(probabilities),
         torch.from_numpy(classes),
         num_classes=probabilities.shape[1],
         n_bins=_BINS,
         norm="l1",
     )
-    return float(found)
+    return float(error)

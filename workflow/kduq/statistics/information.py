@@ -1,4 +1,4 @@
-"""Entropy, and its part that students disagree on."""
+"""Entropy, and mutual information between students."""
 
 import numpy as np
 import scipy
@@ -27,15 +27,15 @@ def mutual_information(
 ) -> Estimate:
     """Inter-student mutual information H(mean p) - mean H(p), in nats.
 
-    At an input it is the mean over students of KL(p_s || mean p) (Houlsby et al. 2011), so it can
-    be averaged over any group of pairs of student and input; mean p is over all students.
+    For one input it is the mean over students of KL(p_s || mean p) (Houlsby et al. 2011). It can
+    therefore be averaged over any group of pairs of student and input; mean p is over all students.
 
     Parameters
     ----------
     probabilities : ndarray of shape (S, X, C)
         Class probabilities of student s at input x.
     members : ndarray of bool of shape (S, X)
-        Pairs that are averaged over.
+        Pairs over which the mean is taken.
     confidence : float
         Coverage of the interval.
 
@@ -43,7 +43,7 @@ def mutual_information(
     -------
     Estimate
         Jackknife-corrected for its downward bias of order 1/S (Quenouille 1956): S·θ - (S - 1)
-        times the mean of the leave-one-out values. n counts the students with a member.
+        times the mean of the leave-one-out values. n is the number of students with a member.
     """
     n = len(probabilities)
     counts = members.sum(axis=1)
@@ -73,5 +73,5 @@ def mutual_information(
         ]
     )
     corrected = n * value - (n - 1) * float(left_out.mean())
-    found = from_leave_one_out(corrected, left_out, confidence)
-    return Estimate(corrected, found.se, found.low, found.high, present)
+    interval = from_leave_one_out(corrected, left_out, confidence)
+    return Estimate(corrected, interval.se, interval.low, interval.high, present)

@@ -1,4 +1,4 @@
-"""Estimates with intervals: the jackknife over students, the independent unit."""
+"""Estimates with intervals: the jackknife over students, which are independent."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -9,14 +9,14 @@ import scipy
 
 @dataclass(frozen=True)
 class Estimate:
-    """An estimate with its interval; NaN stands for "cannot be had from so few students".
+    """An estimate with its interval; NaN means not available from so few students.
 
     Attributes
     ----------
     value, se, low, high : float
         Point estimate, standard error and confidence limits, in the unit of the statistic.
     n : int
-        Number of independent students behind it.
+        Number of independent students.
     """
 
     value: float
@@ -58,7 +58,7 @@ def jackknife(statistic: Callable[[np.ndarray], float], n: int, confidence: floa
     Parameters
     ----------
     statistic : callable
-        Gives the statistic of the students whose numbers it is told.
+        Returns the statistic of some students from an array of their numbers.
     n : int
         Number of students.
     confidence : float
@@ -82,14 +82,14 @@ def mean(values: np.ndarray, confidence: float) -> Estimate:
     Parameters
     ----------
     values : ndarray of shape (S,)
-        One value a student.
+        One value per student.
     confidence : float
         Coverage of the interval.
 
     Returns
     -------
     Estimate
-        The jackknife of a mean is its ordinary standard error.
+        The jackknife of a mean gives its ordinary standard error.
     """
     n = len(values)
     if n == 0:
@@ -105,17 +105,17 @@ def pooled_mean(values: np.ndarray, members: np.ndarray, confidence: float) -> E
     Parameters
     ----------
     values : ndarray of shape (S, X)
-        One value a student and input.
+        One value per student and input.
     members : ndarray of bool of shape (S, X)
-        Which of them belong; students may have different numbers, or none.
+        Whether a pair belongs to the group; students may have different numbers of pairs, or none.
     confidence : float
         Coverage of the interval.
 
     Returns
     -------
     Estimate
-        A ratio of sums, with the jackknife over students; n counts the students with a member.
-        NaN with n = 0 for an empty group.
+        A ratio of sums, with the jackknife over students; n is the number of students with a pair
+        in the group. NaN with n = 0 for an empty group.
     """
     totals = np.where(members, values, 0).sum(axis=1)
     counts = members.sum(axis=1)
@@ -127,5 +127,5 @@ def pooled_mean(values: np.ndarray, members: np.ndarray, confidence: float) -> E
     left_out = np.divide(
         totals.sum() - totals, rest, out=np.full(len(totals), np.nan), where=rest > 0
     )
-    found = from_leave_one_out(value, left_out, confidence)
-    return Estimate(value, found.se, found.low, found.high, present)
+    interval = from_leave_one_out(value, left_out, confidence)
+    return Estimate(value, interval.se, interval.low, interval.high, present)

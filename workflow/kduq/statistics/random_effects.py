@@ -6,12 +6,12 @@ from kduq.statistics.intervals import Estimate, from_leave_one_out
 
 
 def variance(values: np.ndarray, confidence: float) -> Estimate:
-    """Unbiased variance over students of one value each.
+    """Unbiased variance over students.
 
     Parameters
     ----------
     values : ndarray of shape (S,)
-        One value a student.
+        One value per student.
     confidence : float
         Coverage of the interval.
 
@@ -24,20 +24,20 @@ def variance(values: np.ndarray, confidence: float) -> Estimate:
 
 
 def inter_student_variance(draws: np.ndarray, confidence: float) -> Estimate:
-    """Inter-student variance, corrected for the finite number of draws a student.
+    """Inter-student variance, corrected for the finite number of draws per student.
 
     Parameters
     ----------
     draws : ndarray of shape (S, J, X)
-        Draw j of student s at input x; J = 1 for a student that answers without randomness.
+        Draw j of student s at input x; J = 1 for students without randomness.
     confidence : float
         Coverage of the interval.
 
     Returns
     -------
     Estimate
-        (between - within) / J averaged over inputs, in squared units of f. Unbiased, so it may
-        come out negative when students do not differ.
+        (between - within) / J averaged over inputs, in squared units of the predictions. It is
+        unbiased, so it may be negative if students do not differ.
     """
     n, n_draws, _ = draws.shape
     if n < 2:
@@ -51,15 +51,15 @@ def inter_student_variance(draws: np.ndarray, confidence: float) -> Estimate:
 def _between_less_within(
     squared: np.ndarray, within: np.ndarray, n_draws: int, confidence: float
 ) -> Estimate:
-    """Inter-student variance from each student's share of it.
+    """Inter-student variance from each student's contribution.
 
     Parameters
     ----------
     squared, within : ndarray of shape (S,)
         Squared deviation of a student's mean from the mean over students, and the variance of its
-        own draws; S at least 2.
+        own draws; S is at least 2.
     n_draws : int
-        Draws a student.
+        Draws per student.
     confidence : float
         Coverage of the interval.
 
@@ -72,8 +72,8 @@ def _between_less_within(
     value = squared.sum() / (n - 1) - within.mean() / n_draws
     if n < 3:
         return Estimate(float(value), np.nan, np.nan, np.nan, n)
-    # Leaving student s out of a sum of squares around the mean takes n/(n-1) times its own
-    # squared deviation from the full mean with it.
+    # Leaving student s out of a sum of squares around the mean reduces it by n/(n-1) times the
+    # student's squared deviation from the full mean.
     left_out = (squared.sum() - n / (n - 1) * squared) / (n - 2)
     left_out -= (within.sum() - within) / (n - 1) / n_draws
     return from_leave_one_out(float(value), left_out, confidence)
@@ -98,7 +98,7 @@ def moments(draws: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     means = draws.sum(axis=2, dtype=np.float64) / max(n_draws, 1)
     within = np.full(draws.shape[:2], np.nan)
     if n_draws > 1:
-        # Student by student: in double precision all draws at once may not fit into memory.
+        # Student by student, since all draws in double precision may not fit into memory.
         for s, centre in enumerate(means):
             within[s] = ((draws[s] - centre[:, None]) ** 2).sum(axis=(1, 2)) / (n_draws - 1)
     return means, within
@@ -114,15 +114,15 @@ def inter_student_trace(
     means, within : ndarray of shape (S, X, D) and (S, X)
         From `moments`.
     n_draws : int
-        Draws J behind each mean.
+        Draws J per mean.
     confidence : float
         Coverage of the interval.
 
     Returns
     -------
     Estimate
-        `inter_student_variance` with squared distances in place of squares. For J = 1 the
-        variance within is unknown and stays part of it.
+        `inter_student_variance` with squared distances instead of squares. For J = 1 the variance
+        within students is unknown and is part of the estimate.
     """
     n, n_inputs, _ = means.shape
     if n < 2 or n_inputs == 0:
@@ -133,25 +133,25 @@ def inter_student_trace(
 
 
 def systematic_noise(means: np.ndarray, target: np.ndarray, confidence: float) -> Estimate:
-    """Squared distance of what students expect from a fixed target, free of sampling variance.
+    """Squared distance of the students' expectation from a target, without sampling variance.
 
     Parameters
     ----------
     means : ndarray of shape (S, X, D)
         Mean over draws of student s at input x, a vector.
     target : ndarray of shape (X, D)
-        What the mean over students is held against.
+        Fixed target with which the mean over students is compared.
     confidence : float
         Coverage of the interval.
 
     Returns
     -------
     Estimate
-        |mean_s d_s|² - MS_between / (S·J), averaged over inputs, with d = means - target: the
-        variance of a mean of S students is estimated by that of their means, MS_between / J, over
-        S. As MS_between / J = Σ |d_s - mean d|² / (S-1), this is the mean of d_s·d_t over pairs of
-        different students, a U-statistic (Hoeffding 1948). Unbiased, so it may come out negative
-        where students are right on average; there its jackknife interval is too wide.
+        |mean_s d_s|² - MS_between / (S·J), averaged over inputs, with d = means - target. The
+        variance of a mean of S students is estimated by the variance of their means, MS_between /
+        J, over S. Since MS_between / J = Σ |d_s - mean d|² / (S-1), this is the mean of d_s·d_t
+        over pairs of different students, a U-statistic (Hoeffding 1948). It is unbiased, so it may
+        be negative where students are right on average; there its jackknife interval is too wide.
     """
     n, n_inputs, _ = means.shape
     if n < 2 or n_inputs == 0:

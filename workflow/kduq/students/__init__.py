@@ -1,1 +1,1 @@
-"""Stage students."""
+"""Stage ``students``: distilled models and their predictions or answers."""

@@ -12,22 +12,20 @@ class TabularSettings(ShardSettings):
     """What decides the students of a shard on a table."""
 
     task: Task
-    """Whether they predict a number or a class."""
+    """regression or classification."""
     model: AnyModelSettings
     """Settings of the student."""
     conditions: list[Condition]
     """What varies between students."""
     divergence_factor: float
-    """In regression, a student has diverged above this many times Var(y_train) of training error.
-    """
+    """In regression, the training error, over Var(y_train), above which a student has diverged."""
 
 
 class TabularFactorialSettings(TabularSettings):
     """What decides the students of a shard of a factorial design on a table."""
 
     levels: dict[str, int]
-    """Levels of each factor but the one that shards cut: a shard does not depend on their number.
-    """
+    """Levels of all factors but the sharded one: a shard does not depend on their number there."""
 
     @property
     def inner_levels(self) -> dict[str, int]:
@@ -41,18 +39,18 @@ class TextSettings(ShardSettings):
     model: LanguageModelSettings
     """Settings of the student."""
     source_files: str | None
-    """Digest of what lies in the folder that the model is loaded from; None for no folder."""
+    """Digest of the files in the folder of a pretrained model; None for no folder."""
     conditions: list[Condition]
     """What varies between students."""
     evaluation: Evaluation
-    """How students are asked."""
+    """How students answer the evaluated prompts."""
 
 
 class TextFactorialSettings(TextSettings):
     """What decides the students of a shard of a factorial design on a corpus."""
 
     levels: dict[str, int]
-    """Levels of each factor but the one that shards cut."""
+    """Number of levels of all factors except the sharded one."""
 
     @property
     def inner_levels(self) -> dict[str, int]:

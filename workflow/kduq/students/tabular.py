@@ -31,7 +31,7 @@ def run(settings: Settings, inputs: Inputs, outputs: Outputs) -> None:
 
 @dataclass(frozen=True)
 class DistillationData:
-    """What the students of a run learn from.
+    """Data from which the students of a run learn.
 
     Attributes
     ----------
@@ -51,12 +51,12 @@ class DistillationData:
 def read_distillation_data(
     settings: Settings, inputs: Inputs
 ) -> tuple[DistillationData, np.ndarray]:
-    """Read what the students of a shard learn from.
+    """Read the data from which the students of a shard learn.
 
     Parameters
     ----------
     settings : Settings
-        Of the shard.
+        Settings of the shard.
     inputs : Inputs
         Its examples, teacher and responses.
 
@@ -65,9 +65,9 @@ def read_distillation_data(
     data : DistillationData
         Inputs, truth and the teacher's mean.
     noise : ndarray of shape (replicates, responses, n)
-        Of the responses.
+        Noise of the responses.
     """
-    # Imported before the threads of its libraries are counted.
+    # Imported before the progress bar starts: importing torch takes seconds.
     FAMILIES[settings.family].model(settings.task)
     columns = teacher.arrays(inputs.read("examples"))
     train = columns["split"] == "train"
@@ -79,7 +79,7 @@ def read_distillation_data(
 
 @dataclass(frozen=True)
 class Ensemble:
-    """Replicates that are trained at once; those outside the shard are computed and dropped.
+    """Replicates that are trained at once; those outside the shard are trained and dropped.
 
     Attributes
     ----------
@@ -88,7 +88,7 @@ class Ensemble:
     replicates, seeds : ndarray of int of shape (B,)
         Numbers and seeds of the replicates.
     noise : ndarray of float32 of shape (B, responses, n)
-        Of the responses.
+        Noise of the responses.
     shared_seed : int, optional
         See `kduq.families.protocol.Batch`.
     """
@@ -101,18 +101,18 @@ class Ensemble:
 
 
 class RegressionTargets:
-    """Labels of one ensemble at one alpha: what each method makes of the first k responses.
+    """Labels of one ensemble at one alpha, by method, from the first k responses.
 
     Parameters
     ----------
     model : Model
         Trains the pilot students.
     data : DistillationData
-        What is learnt from.
+        Inputs, truth and the teacher's mean.
     ensemble : Ensemble
         Replicates and noise.
     alpha : float, optional
-        Noise variance over Var(y_train); None for a teacher that answers its mean.
+        Noise variance over Var(y_train); None for responses without noise.
     """
 
     def __init__(
@@ -124,9 +124,9 @@ class RegressionTargets:
         self._pilots: list[np.ndarray] = []
 
     def _pilot_predictions(self, k: int) -> np.ndarray:
-        """Predictions on training rows of the first k pilots, shape (B, k, n).
+        """Predictions of the first k pilots on training rows, shape (B, k, n).
 
-        Pilots are nested: pilot j is trained on response j alone, whatever k asks for it.
+        Pilots are nested: pilot j is trained on response j alone, whatever k.
         """
         while len(self._pilots) < k:
             j = len(self._pilots)
@@ -145,8 +145,8 @@ class RegressionTargets:
         Averaging takes the mean of the k responses. Variance weighting mixes that mean T, of
         variance s²/k, with the mean S of the k pilot students' predictions, whose variance is
         that across pilots over k, pooled over training rows: (T/v_T + S/v_S)/(1/v_T + 1/v_S).
-        The oracle replaces S by the noiseless teacher. At k = 1 there is no variance to be had
-        and every method is single.
+        The oracle replaces S by the noiseless teacher. At k = 1 there is no variance to estimate,
+        and every method equals single.
 
         The released scripts of Cui & Pei (2026) mix in the noiseless teacher mean, which no user
         has (here: the oracle), and weight a mean of k responses by the variance of one response.
@@ -170,18 +170,18 @@ class RegressionTargets:
 
 
 class ClassificationTargets:
-    """Labels of one ensemble in classification: what each source makes of the teacher's classes.
+    """Labels of one ensemble in classification, by source.
 
     Parameters
     ----------
     model : Model
-        The students' family.
+        Unused: classification has no pilot students.
     data : DistillationData
-        What is learnt from.
+        Inputs, truth and the teacher's probabilities.
     ensemble : Ensemble
         Replicates and noise.
     alpha : float, optional
-        None: the teacher's own distribution is the noise.
+        Unused: the noise is the teacher's own distribution.
     """
 
     def __init__(
@@ -192,7 +192,7 @@ class ClassificationTargets:
         self._responses = responses.sample_labels(data.teacher_mean, ensemble.noise)
 
     def make(self, condition: Condition) -> np.ndarray:
-        """Labels of shape (B, n, C), rows of probabilities.
+        """Labels of shape (B, n, C), whose rows are probabilities.
 
         hard: the teacher's most probable class; sampled: one class drawn from its probabilities;
         averaged: the mean of k such draws, one-hot; soft: the probabilities.
@@ -225,14 +225,14 @@ def bootstrap_counts(seed: int, n: int, fraction: float) -> np.ndarray:
     Returns
     -------
     ndarray of shape (n,), uint16
-        Counts that sum to round(fraction · n), at least 1. With a fraction of at most 10 no row is
-        drawn 65,536 times.
+        Counts that sum to round(fraction · n), at least 1. With a fraction of at most 10 they do
+        not overflow.
     """
     size = max(1, round(fraction * n))
     return np.bincount(_drawn(seed, n, max(n, size))[:size], minlength=n).astype(np.uint16)
 
 
-# To draw a sample takes longer than to fit it, and the conditions of an ensemble share theirs.
+# Drawing a sample takes longer than fitting it, and the conditions of an ensemble share samples.
 @functools.lru_cache(maxsize=128)
 def _drawn(seed: int, n: int, size: int) -> np.ndarray:
     rows = seeds.generator(seed, "bootstrap").integers(0, n, size=size)
@@ -243,9 +243,9 @@ def _drawn(seed: int, n: int, size: int) -> np.ndarray:
 def _ensembles(
     settings: Settings, width: int, noise: np.ndarray, shared_seed: int | None
 ) -> Iterator[Ensemble]:
-    """Cut a shard into ensembles that start at multiples of their width.
+    """Divide a shard into ensembles that start at multiples of their width.
 
-    A replicate then sits at the same place of an ensemble of the same shape whatever its shard, and
+    A replicate then has the same position in an ensemble of the same shape whatever its shard, and
     its bits do not depend on the shards.
     """
     start, stop = settings.start, settings.stop
@@ -269,24 +269,24 @@ def train(
     Parameters
     ----------
     settings : Settings
-        Of the shard. A student has diverged if a prediction is not finite or its training error
-        exceeds divergence_factor times the variance of the training targets. In classification,
-        whose error is bounded, the limit is one and a half times the error of answering the
-        frequencies of the classes; certain answers at random have twice that.
+        Settings of the shard. A student has diverged if a prediction is not finite or its training
+        error exceeds divergence_factor times the variance of the training targets. In
+        classification, whose error is bounded, the limit is one and a half times the error of
+        predicting the frequencies of the classes; random one-hot predictions have twice that error.
     data : DistillationData
-        What is learnt from.
+        Inputs, truth and the teacher's mean.
     noise : ndarray of shape (replicates, responses, n)
-        Of the shard's responses.
+        Noise of the shard's responses.
     advance : callable
-        Told the number of students after every ensemble and condition.
+        Called with the number of students after every ensemble and condition.
 
     Returns
     -------
     dict of str to array
-        The columns of the artifact, a row per student: by condition, then by replicate. Errors are
-        means over rows of the squared distance to the truth; in classification that of the
-        probabilities to the one-hot truth (Brier 1950), and predictions run over test rows and,
-        fastest, classes.
+        The columns of the artifact, one row per student, by condition, then by replicate. Errors
+        are means over rows of the squared distance to the truth; in classification, of the
+        probabilities to the one-hot truth (Brier 1950). Predictions are ordered by test row and, in
+        classification, fastest by class.
     """
     shared_seed = None
     if getattr(settings.model, "shared_init", False):
@@ -296,7 +296,7 @@ def train(
     model = FAMILIES[settings.family].model(settings.task)(data.problem, settings.model)
     truth = data.problem.train_y
     regression = settings.task == "regression"
-    kind = RegressionTargets if regression else ClassificationTargets
+    targets = RegressionTargets if regression else ClassificationTargets
     limit = float(_row_error(np.broadcast_to(truth.mean(axis=0), truth.shape), truth))
     limit *= settings.divergence_factor if regression else _CLASS_DIVERGENCE
     conditions = settings.conditions
@@ -311,7 +311,7 @@ def train(
             if key not in trained:
                 alpha = condition.alpha
                 if alpha not in labels:
-                    labels = {alpha: kind(model, data, ensemble, alpha)}
+                    labels = {alpha: targets(model, data, ensemble, alpha)}
                 batch = _batch(condition, labels[alpha], data, ensemble)
                 trained[key] = rows_of(model.fit(batch), data, ensemble, limit)
             parts[index].append(trained[key])
@@ -320,7 +320,7 @@ def train(
 
 
 def _row_error(prediction: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """Squared distance of (..., n[, C]) to (n[, C]): summed over classes, averaged over rows."""
+    """Squared distance of (..., n[, C]) to (n[, C]), summed over classes, averaged over rows."""
     squared = (prediction - truth) ** 2
     return squared.reshape(*prediction.shape[: -truth.ndim], -1).sum(axis=-1) / len(truth)
 
@@ -349,16 +349,16 @@ def _batch(
 def rows_of(
     trained: Trained, data: DistillationData, ensemble: Ensemble, limit: float
 ) -> dict[str, Any]:
-    """Columns of the replicates of an ensemble that the shard has, under one condition.
+    """Columns of the replicates of an ensemble that belong to the shard, for one condition.
 
     Parameters
     ----------
     trained : Trained
-        The ensemble, trained.
+        The trained ensemble.
     data : DistillationData
-        Truth.
+        Truth of both splits.
     ensemble : Ensemble
-        Which replicates the shard has.
+        Whether a replicate belongs to the shard.
     limit : float
         Training error above which a student has diverged.
 
@@ -376,7 +376,7 @@ def rows_of(
     size = len(test)
     test = test.reshape(size, -1)
     finite = np.isfinite(train.reshape(size, -1)).all(axis=1) & np.isfinite(test).all(axis=1)
-    # A partner that is not in the shard was not given its own responses.
+    # A partner outside the shard was not trained on its own responses.
     paired = (present & present[np.arange(len(present)) ^ 1])[present]
 
     def optional(values: np.ndarray | None, pairs: bool = False) -> np.ndarray | None:
@@ -402,19 +402,19 @@ def rows_of(
 def stack(
     conditions: Sequence[Condition], parts: Sequence[Sequence[dict[str, Any]]]
 ) -> dict[str, Any]:
-    """Stack ensembles to one table.
+    """Stack ensembles into one table.
 
     Parameters
     ----------
     conditions : sequence of Condition
-        What varies.
+        Conditions of the run.
     parts : sequence of sequence of dict
-        From `rows_of`: for each condition, its ensembles.
+        Results of `rows_of`: for each condition, its ensembles.
 
     Returns
     -------
     dict of str to array or list
-        The columns of the artifact; one that no ensemble has is null.
+        The columns of the artifact; a column that the ensembles lack is null.
     """
     ordered = [(c, rows) for c, part in zip(conditions, parts, strict=True) for rows in part]
     total = sum(rows["size"] for _, rows in ordered)

@@ -1,10 +1,10 @@
 """Students of a factorial design on tables: every combination of the levels of all factors.
 
-Factors are what makes students of one teacher differ: the noise of its labels, their initial
-parameters, and the bootstrap sample of the rows. A level is one draw of one of them, with a seed of
-its own that does not depend on the other factors or on the number of levels. Least squares and
-full-batch networks have no further randomness: a combination that was trained again would give the
-same student, so that repeats would say nothing.
+Factors are the reasons why students of one teacher differ: the noise of its labels, the initial
+parameters, and the bootstrap sample of the rows. A level is one draw of a factor. Its seed does not
+depend on the other factors or on the number of levels. Least squares and full-batch networks have
+no further randomness. Training a combination again would give the same student, so there are no
+repeats.
 """
 
 from collections.abc import Callable, Iterator
@@ -42,7 +42,7 @@ def run(settings: Settings, inputs: Inputs, outputs: Outputs) -> None:
 
 @dataclass(frozen=True)
 class _Cells:
-    """Combinations of levels that are trained at once; padded ones are computed and dropped."""
+    """Combinations of levels that are trained at once; those for padding are dropped."""
 
     present: np.ndarray
     levels: dict[str, np.ndarray]
@@ -50,21 +50,21 @@ class _Cells:
 
 
 def _cells(settings: Settings, width: int) -> Iterator[_Cells]:
-    """Ensembles of a shard, of one noise level each.
+    """Ensembles of a shard, each with one noise level.
 
-    A student then sits at the same place of an ensemble of the same shape whatever its shard.
+    A student then has the same position in an ensemble of the same shape whatever its shard.
     """
     inner = settings.inner_levels
     grid = np.indices(tuple(inner.values())).reshape(len(inner), -1)
     n_inner = grid.shape[1]
     for noise in settings.replicates:
         for first in range(0, n_inner, width):
-            places = np.arange(first, first + width)
-            present = places < n_inner
-            places = np.minimum(places, n_inner - 1)
+            combinations = np.arange(first, first + width)
+            present = combinations < n_inner
+            combinations = np.minimum(combinations, n_inner - 1)
             levels = {SHARDED_FACTOR: np.full(width, noise)}
-            levels |= {factor: grid[i, places] for i, factor in enumerate(inner)}
-            yield _Cells(present, levels, noise * n_inner + places)
+            levels |= {factor: grid[i, combinations] for i, factor in enumerate(inner)}
+            yield _Cells(present, levels, noise * n_inner + combinations)
 
 
 def train(
@@ -78,21 +78,21 @@ def train(
     Parameters
     ----------
     settings : Settings
-        Of the shard: a range of noise levels, and the number of levels of each other factor that
-        the family has.
+        Settings of the shard: a range of noise levels, and the number of levels of each other
+        factor of the family.
     data : DistillationData
-        What is learnt from.
+        Inputs, truth and the teacher's mean.
     noise : ndarray of shape (noise levels, 1, n)
-        Of the shard's responses.
+        Noise of the shard's responses.
     advance : callable
-        Told the number of students after every ensemble.
+        Called with the number of students after every ensemble.
 
     Returns
     -------
     dict of str to array
-        The columns of the artifact, a row per student, noise levels slowest and bootstrap levels
-        fastest. The seed is null: there is one per factor and level. replicate is the number of
-        the combination.
+        The columns of the artifact, one row per student, noise levels slowest and bootstrap levels
+        fastest. seed is null, since there is one seed per factor and level. replicate is the number
+        of the combination.
     """
     model = FAMILIES[settings.family].model(settings.task)(data.problem, settings.model)
     truth = data.problem.train_y
@@ -104,16 +104,16 @@ def train(
     initial = level_seeds.get("initialisation", np.zeros(1, np.int64))
     parts = []
     for cells in _cells(settings, model.ensemble):
-        place = cells.levels[SHARDED_FACTOR] - settings.start
-        labels = responses.form(data.teacher_mean, noise[place, 0], variance)
-        start = initial[cells.levels.get("initialisation", np.zeros(len(place), np.intp))]
-        ensemble = Ensemble(cells.present, cells.numbers, start, noise[place])
+        level = cells.levels[SHARDED_FACTOR] - settings.start
+        labels = responses.form(data.teacher_mean, noise[level, 0], variance)
+        start = initial[cells.levels.get("initialisation", np.zeros(len(level), np.intp))]
+        ensemble = Ensemble(cells.present, cells.numbers, start, noise[level])
         trained = model.fit(Batch(labels, start, counts[cells.levels["bootstrap"]]))
         rows = rows_of(trained, data, ensemble, limit)
         for factor, column in LEVEL_COLUMNS.items():
-            level = cells.levels.get(factor)
-            rows[column] = None if level is None else level[cells.present].astype(np.int32)
-        # Neighbours share levels: they are no pair of independent students.
+            numbers = cells.levels.get(factor)
+            rows[column] = None if numbers is None else numbers[cells.present].astype(np.int32)
+        # Neighbours share levels, so they are not pairs of independent students.
         rows |= dict.fromkeys(("seed", "parameter_distance_before", "parameter_distance_after"))
         parts.append(rows)
         advance(rows["size"])

@@ -1,4 +1,4 @@
-"""Stage ``students`` of text: distilled, asked and embedded."""
+"""Stage ``students`` of text: distilled language models, their answers and embeddings."""
 
 import copy
 from collections.abc import Callable, Mapping
@@ -31,14 +31,14 @@ def run(settings: Settings, inputs: Inputs, outputs: Outputs) -> None:
 
 
 def read_distillation_data(inputs: Inputs) -> tuple[Corpus, dict[str, Any]]:
-    """Read what the students of a shard learn from: the corpus and columns of the responses."""
+    """Read the corpus and the columns of the responses from which a shard's students learn."""
     corpus = Corpus.from_columns(inputs.read("examples").table.to_pydict())
     columns = ("replicate", "response", "prompt_id", "temperature", "text")
     return corpus, inputs.read("responses").columns(columns)
 
 
 class Responses:
-    """The teacher's answers of one replicate at one temperature, by prompt.
+    """The teacher's answers for one replicate at one temperature, by prompt.
 
     Parameters
     ----------
@@ -56,8 +56,8 @@ class Responses:
         cls, columns: Mapping[str, Any], replicate: int, temperature: float
     ) -> "Responses":
         """Select from the columns of the artifact ``responses``."""
-        here = (columns["replicate"] == replicate) & (columns["temperature"] == temperature)
-        rows = np.flatnonzero(here)
+        mask = (columns["replicate"] == replicate) & (columns["temperature"] == temperature)
+        rows = np.flatnonzero(mask)
         rows = rows[np.lexsort((columns["response"][rows], columns["prompt_id"][rows]))]
         prompts = np.unique(columns["prompt_id"][rows])
         grouped: dict[int, list[str]] = {int(prompt): [] for prompt in prompts}
@@ -79,10 +79,10 @@ def nearest(centroids: np.ndarray, embedded: np.ndarray) -> np.ndarray:
     Returns
     -------
     ndarray of shape (n,)
-        The first of those at the least Euclidean distance, to rounding.
+        The first response at the least Euclidean distance, up to rounding.
     """
     squared = ((embedded - centroids[:, None]) ** 2).sum(axis=2)
-    # Equal texts are equally far; rounding must not choose between them.
+    # Equal texts have equal distances; rounding must not decide between them.
     return np.argmin(np.round(squared, 6), axis=1)
 
 
@@ -101,9 +101,9 @@ def weighted_centroids(responses: np.ndarray, own: np.ndarray) -> np.ndarray:
     Returns
     -------
     ndarray of shape (n, D)
-        (T/v_T + S/v_S)/(1/v_T + 1/v_S) per prompt, with the means T and S and, as variance of a
-        mean of k, v = trace of the unbiased covariance over k. Where neither
-        varies the two are weighted alike.
+        (T/v_T + S/v_S)/(1/v_T + 1/v_S) per prompt, with the means T and S and their variances v,
+        the trace of the unbiased covariance over k. If both variances are zero, both means have
+        equal weight.
     """
     means, variances = [], []
     for draws in (responses, own):
@@ -115,7 +115,7 @@ def weighted_centroids(responses: np.ndarray, own: np.ndarray) -> np.ndarray:
 
 
 class _Replicate:
-    """Trains the students of one replicate; what conditions share is made once."""
+    """Trains the students of one replicate; what conditions share is computed once."""
 
     def __init__(
         self,
@@ -138,7 +138,7 @@ class _Replicate:
 
     def student(self, condition: Condition) -> tuple[dict[str, Any], training.Losses]:
         """Answers of the student of a condition, and its loss curve."""
-        # Methods that choose the same text, as all do at k = 1, share one student.
+        # Methods that select the same texts, as all do at k = 1, share one student.
         pairs = self._pairs(condition)
         key = (tuple(pairs), condition.init_noise)
         if key not in self._trained:
@@ -165,7 +165,7 @@ class _Replicate:
         )
         return model, losses
 
-    def _given(self, temperature: float) -> Responses:
+    def _responses_at(self, temperature: float) -> Responses:
         if temperature not in self._responses:
             self._responses[temperature] = Responses.from_columns(
                 self._columns, self._replicate, temperature
@@ -173,11 +173,11 @@ class _Replicate:
         return self._responses[temperature]
 
     def _pairs(self, condition: Condition) -> list[tuple[str, str]]:
-        """Questions and answers that the method makes of the first k responses."""
+        """Questions and answers that the method selects from the first k responses."""
         temperature = answer_temperature(condition)
-        given, k, method = self._given(temperature), condition.k or 1, condition.method
-        questions = [self._corpus.prompts[i] for i in given.prompts]
-        first = [texts[:k] for texts in given.texts]
+        responses, k, method = self._responses_at(temperature), condition.k or 1, condition.method
+        questions = [self._corpus.prompts[i] for i in responses.prompts]
+        first = [texts[:k] for texts in responses.texts]
         if method == "multi_response" or k == 1:
             return [(q, a) for q, texts in zip(questions, first, strict=True) for a in texts]
         embedded = self._response_embeddings(temperature)[:, :k]
@@ -186,25 +186,25 @@ class _Replicate:
         else:
             own = self._pilot_embeddings(temperature)[:, :k]
             centroids = weighted_centroids(embedded, own)
-        chosen = nearest(centroids, embedded)
-        return [(q, texts[c]) for q, texts, c in zip(questions, first, chosen, strict=True)]
+        numbers = nearest(centroids, embedded)
+        return [(q, texts[i]) for q, texts, i in zip(questions, first, numbers, strict=True)]
 
     def _response_embeddings(self, temperature: float) -> np.ndarray:
         """Embeddings of all responses, shape (n, k, D)."""
         if temperature not in self._embedded:
-            texts = self._given(temperature).texts
+            texts = self._responses_at(temperature).texts
             self._embedded[temperature] = self._embed(texts)
         return self._embedded[temperature]
 
     def _pilot_embeddings(self, temperature: float) -> np.ndarray:
-        """As many answers of the pilot student, which learnt the first response alone."""
+        """Embeddings of as many answers of the pilot, which is trained on the first response."""
         if temperature not in self._pilots:
-            given = self._given(temperature)
-            questions = [self._corpus.prompts[i] for i in given.prompts]
-            pairs = [(q, texts[0]) for q, texts in zip(questions, given.texts, strict=True)]
+            responses = self._responses_at(temperature)
+            questions = [self._corpus.prompts[i] for i in responses.prompts]
+            pairs = [(q, texts[0]) for q, texts in zip(questions, responses.texts, strict=True)]
             model, _ = self._train(pairs, None)
             evaluation = self._settings.evaluation
-            number = len(given.texts[0])
+            number = len(responses.texts[0])
             answers = sampling.answer(
                 model,
                 self._tokenizer,
@@ -234,21 +234,21 @@ def train(
 ) -> tuple[dict[str, Any], dict[str, Any]]:
     """Train the students of one shard, and let each answer the evaluated prompts.
 
-    All students of a run start at the same weights, as the paper's all start at DistilGPT-2; each
-    sees the prompts in an order of its own. Whatever the method, a student is trained for the
-    same number of steps on batches of as many prompts, so k answers per prompt are not k times the
-    training: a prompt's answers share its visits, weighted by how often each was given.
+    All students of a run start at the same weights, as all students of the paper start at
+    DistilGPT-2, and each has its own order of the prompts. Every method trains for the same number
+    of steps on batches of the same number of prompts, so k answers per prompt are not k times the
+    training: a prompt's answers share its visits, weighted by their frequency.
 
     Parameters
     ----------
     settings : Settings
-        Of the shard.
+        Settings of the shard.
     corpus : Corpus
         The prompts.
     responses : mapping of str to array or list
         Columns of the shard's responses.
     advance : callable
-        Told 1 after every student.
+        Called with 1 after every student.
 
     Returns
     -------
@@ -262,11 +262,9 @@ def train(
     parts: dict[tuple[int, int], tuple[dict[str, Any], dict[str, Any]]] = {}
     for number in settings.replicates:
         replicate = _Replicate(settings, corpus, start, responses, number)
-        for place, condition in enumerate(settings.conditions):
+        for i, condition in enumerate(settings.conditions):
             answers, losses = replicate.student(condition)
-            parts[place, number] = rows_of_student(
-                condition, number, replicate.seed, answers, losses
-            )
+            parts[i, number] = rows_of_student(condition, number, replicate.seed, answers, losses)
             advance(1)
     ordered = [parts[key] for key in sorted(parts)]
     return stack([rows for rows, _ in ordered]), stack([rows for _, rows in ordered])
@@ -284,11 +282,11 @@ def rows_of_student(
     Parameters
     ----------
     condition : Condition
-        Under which it was trained.
+        Its condition.
     number : int
-        Of its replicate.
+        Number of its replicate.
     seed : int, optional
-        Its own; none where it has several.
+        Its seed; None if it has several.
     answers : dict of str to array or list
         From `kduq.answers.text.evaluate_on_prompts`.
     losses : Losses
@@ -297,7 +295,7 @@ def rows_of_student(
     Returns
     -------
     students, losses : dict of str to array or list
-        A row per answer, and a row per point of the curve.
+        One row per answer, and one row per point of the curve.
     """
     size, last = len(answers["text"]), float(losses.loss[-1])
     values = {name: getattr(condition, name) for name in schemas.CONDITION}
@@ -321,7 +319,7 @@ def rows_of_student(
 
 
 def stack(parts: list[dict[str, Any]]) -> dict[str, Any]:
-    """Columns of several tables one below the other."""
+    """Stack the columns of several tables."""
     stacked: dict[str, Any] = {}
     for name, first in parts[0].items():
         values = [part[name] for part in parts]

@@ -1,9 +1,12 @@
 """Students of a factorial design on text; see `kduq.students.tabular_factorial`.
 
-A noise level is one answer that the teacher samples to each training prompt; an initialisation
-level the initial weights, where the model is trained from scratch, and the order of the prompts; a
-bootstrap level a sample of the prompts, each with its answer; a decoding level the random numbers
-with which every student answers.
+The levels of the factors are:
+
+- noise: one answer of the teacher per training prompt;
+- initialisation: the order of the prompts and, for a model trained from scratch, the initial
+  weights;
+- bootstrap: a sample of the prompts, each with its answer;
+- decoding: the random numbers with which every student answers.
 """
 
 import copy
@@ -37,7 +40,7 @@ def run(settings: Settings, inputs: Inputs, outputs: Outputs) -> None:
 
 
 def _trained_factors(settings: Settings) -> list[str]:
-    """Factors that students are trained for: decoding levels are draws of one student."""
+    """Factors for whose levels students are trained: decoding levels are draws of one student."""
     return [factor for factor in settings.inner_levels if factor in LEVEL_COLUMNS]
 
 
@@ -58,21 +61,21 @@ def train(
     Parameters
     ----------
     settings : Settings
-        Of the shard: a range of noise levels, the number of levels of each other factor, and one
-        condition.
+        Settings of the shard: a range of noise levels, the number of levels of each other factor,
+        and one condition.
     corpus : Corpus
         The prompts.
     responses : mapping of str to array or list
         Columns of the shard's responses, whose replicates are noise levels.
     advance : callable
-        Told 1 after every student.
+        Called with 1 after every student.
 
     Returns
     -------
     students, losses : dict of str to array or list
-        As of `kduq.students.text.train`, noise levels slowest and draws, which are the decoding
-        levels, fastest. replicate is the number of the combination of the other levels; seed is
-        null: there is one per factor and level.
+        As from `kduq.students.text.train`, noise levels slowest and draws, which are the decoding
+        levels, fastest. replicate is the number of the combination of the other levels. seed is
+        null, since there is one seed per factor and level.
     """
     (condition,) = settings.conditions
     inner = _trained_factors(settings)
@@ -85,11 +88,11 @@ def train(
     initial: dict[int, tuple[Model, Tokenizer]] = {}
     parts = []
     for noise in settings.replicates:
-        given = Responses.from_columns(responses, noise, answer_temperature(condition))
-        questions = [corpus.prompts[i] for i in given.prompts]
-        answers = [texts[0] for texts in given.texts]
-        for place, chosen in enumerate(combinations):
-            level = dict(zip(inner, chosen, strict=True))
+        own = Responses.from_columns(responses, noise, answer_temperature(condition))
+        questions = [corpus.prompts[i] for i in own.prompts]
+        answers = [texts[0] for texts in own.texts]
+        for i_combination, combination in enumerate(combinations):
+            level = dict(zip(inner, combination, strict=True))
             start_seed = level_seeds["initialisation"][level["initialisation"]]
             if level["initialisation"] not in initial:
                 start = models.load_or_create(settings.model, corpus.texts(), start_seed)
@@ -97,14 +100,14 @@ def train(
                 initial[level["initialisation"]] = start
             model, tokenizer = copy.deepcopy(initial[level["initialisation"]])
             sample_seed = level_seeds["bootstrap"][level["bootstrap"]]
-            # A prompt that was drawn twice is visited twice per epoch.
+            # A prompt that is drawn twice is visited twice per epoch.
             rows = seeds.generator(sample_seed, "bootstrap").integers(
                 0, len(questions), size=len(questions)
             )
             examples = [Example(questions[i], (answers[i],), (1.0,)) for i in rows]
             losses = training.train(model, tokenizer, examples, settings.model, start_seed)
             columns = evaluate_on_prompts(model, tokenizer, evaluation, corpus, decoding_seed)
-            number = noise * len(combinations) + place
+            number = noise * len(combinations) + i_combination
             students, curve = rows_of_student(condition, number, None, columns, losses)
             for factor, value in ({SHARDED_FACTOR: noise} | level).items():
                 size = len(columns[DRAW_COLUMN])

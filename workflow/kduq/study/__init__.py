@@ -1,1 +1,1 @@
-"""The plan of a study: its paths, its runs, and every artifact that it makes."""
+"""The plan of a study: its paths, its runs, and all its artifacts."""

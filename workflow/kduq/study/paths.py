@@ -3,7 +3,7 @@
 from pathlib import Path, PurePosixPath
 from typing import NamedTuple
 
-#: Tables that a study has once.
+#: Files of which a study has one each.
 ESTIMATES, CLAIMS, SAMPLE_SIZE, REPORT = (
     "estimates.parquet",
     "claims.parquet",
@@ -20,18 +20,18 @@ class RunKey(NamedTuple):
     dataset: str
 
     def file(self, stage: str, shard: tuple[int, int] | None = None) -> str:
-        """Path of an artifact of the run: of one shard of replicates, or its estimates."""
+        """Path of an artifact of the run, for one shard of replicates or for all of them."""
         name = stage if shard is None else f"{stage}/{shard[0]:06d}-{shard[1]:06d}"
         return f"{self.experiment}/{self.family}/{self.dataset}/{name}.parquet"
 
 
 def examples(dataset: str) -> str:
-    """Path of a data set's, or a corpus's, examples."""
+    """Path of the examples of a data set or corpus."""
     return f"examples/{dataset}.parquet"
 
 
 def teacher(name: str, dataset: str, table: str = "teacher") -> str:
-    """Path of a teacher's table: teacher or, of a language model, losses or answers."""
+    """Path of a teacher's table: teacher or, for a language model, losses or answers."""
     return f"teachers/{name}/{dataset}/{table}.parquet"
 
 
@@ -41,7 +41,7 @@ def figure(name: str, suffix: str = "png") -> str:
 
 
 def run_of(path: str) -> RunKey:
-    """The run that a path below ``results/{study}/``, or such a path itself, belongs to."""
+    """The run of an artifact, from its path with or without ``results/{study}/``."""
     parts = Path(path).parts
     below = parts[parts.index("results") + 2 :] if "results" in parts else parts
     return RunKey(*below[:3])
@@ -54,19 +54,20 @@ def study_root(path: str) -> str:
 
 
 def benchmark(path: str, stage: str) -> tuple[str, str] | None:
-    """Benchmark file of the job that makes an artifact, below ``benchmarks``, and its family.
+    """Benchmark file of the job that builds an artifact, below ``benchmarks``, and its family.
 
     Parameters
     ----------
     path : str
-        Of the artifact.
+        Path of the artifact.
     stage : str
-        That makes it.
+        Stage that builds it.
 
     Returns
     -------
     tuple of str, optional
-        The file and the family, empty where the job has none; None for what a study has once.
+        The file and the family, empty for a job without one; None for artifacts that a study has
+        once.
     """
     parts = PurePosixPath(path).with_suffix("").parts
     if len(parts) == 1:

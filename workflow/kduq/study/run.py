@@ -1,4 +1,4 @@
-"""A run of a study: a family on a data set in an experiment, and how its work is cut."""
+"""A run of a study, that is a family on a data set in an experiment, and its shards."""
 
 import math
 from dataclasses import dataclass
@@ -10,9 +10,10 @@ from kduq.experiments.protocol import Experiment, FactorialRun, FamilyRun, train
 from kduq.families.protocol import Family, Workload
 from kduq.study.paths import RunKey
 
-#: Training rows, columns and numbers predicted of a user's own file, which is not opened to plan.
+#: Training rows, columns and predicted numbers assumed for a file of the user, which is not read to
+#: plan a study.
 _OWN_FILE = (1000, 20, 500)
-#: Bytes of predictions that a job keeps, and how often each is held at its peak.
+#: Memory for predictions in bytes, and bytes per predicted number at the peak of a job.
 _MEMORY, _COPIES = 1e9, 72
 
 
@@ -25,9 +26,9 @@ class Run:
     key : RunKey
         Its names.
     experiment : Experiment
-        What varies.
+        Its experiment.
     family : Family
-        Of teacher and students.
+        Family of its teacher and students.
     task : str
         regression, classification or text.
     settings : FamilyRun
@@ -35,7 +36,7 @@ class Run:
     conditions : list of Condition
         What varies between students, the slowest key first.
     shards : list of tuple of int
-        First replicate of each job, and the first one that is no longer part of it.
+        First replicate of each job, and the first one after it.
     """
 
     key: RunKey
@@ -53,12 +54,12 @@ class Run:
 
     @property
     def levels(self) -> dict[str, int]:
-        """Levels by factor of a factorial design, in the order of its layout; else none."""
+        """Number of levels by factor, in the order of the layout; empty if not factorial."""
         return self.settings.levels_by_factor if isinstance(self.settings, FactorialRun) else {}
 
     @property
     def inner_levels(self) -> dict[str, int]:
-        """Levels of the factors but the one that shards cut."""
+        """Number of levels of all factors except the sharded one."""
         return {factor: n for factor, n in self.levels.items() if factor != SHARDED_FACTOR}
 
     @property
@@ -74,22 +75,23 @@ class Run:
 def plan_run(
     config: Config, experiment: Experiment, family: Family, dataset: str, settings: FamilyRun
 ) -> Run:
-    """Work out the conditions and the shards of a run.
+    """Determine the conditions and the shards of a run.
 
     Parameters
     ----------
     config : Config
-        The study's.
+        Configuration of the study.
     experiment, family : Experiment, Family
-        What is run.
+        Experiment and family of the run.
     dataset : str
-        On what.
+        Name of its data set or corpus.
     settings : FamilyRun
         The family's table in the experiment.
 
     Returns
     -------
     Run
+        With all its conditions and shards.
     """
     table = config.experiment(experiment.name)
     assert table is not None  # a run has settings
@@ -120,11 +122,11 @@ def _shard(
     settings: FamilyRun,
     students: int,
 ) -> int:
-    """Replicates per job: of a few round sizes, whatever the number of replicates.
+    """Replicates per job, one of a few round sizes.
 
-    The largest size whose jobs take no longer than the configuration says and keep no more
-    predictions than fit one gigabyte, or the least. Since it does not depend on the number of
-    replicates, further ones leave the shards that are there as they are.
+    The largest size whose jobs take at most job_minutes and whose predictions need at most one
+    gigabyte, or else the smallest size. It does not depend on the number of replicates, so that
+    further replicates do not change existing shards.
     """
     on_text = family.lane == "text"
     rows, columns, predicted = DATASETS[dataset].shape if dataset in DATASETS else _OWN_FILE

@@ -1,7 +1,7 @@
-"""The plan of a study: every artifact, the settings that decide its content, and its inputs.
+"""The plan of a study: every artifact, the settings that change its content, and its inputs.
 
-Rules and the audit read the same plan, so what Snakemake reruns and what the audit calls stale
-follow from one list.
+Rules and the audit read the same plan. What Snakemake reruns and what the audit calls stale
+therefore follow from one list.
 """
 
 from functools import cached_property
@@ -42,11 +42,11 @@ class Study:
     Attributes
     ----------
     skipped : list of str
-        Data sets that take part only where they have been downloaded, and have not been.
+        Optional data sets that have not been downloaded.
     runs : list of Run
         In the order of the registries of experiments and families.
     experiments, absent : list of str
-        Names of the experiments that have a run, and of those that have none.
+        Names of the experiments with a run, and of those without.
     """
 
     def __init__(self, config: Config) -> None:
@@ -77,7 +77,7 @@ class Study:
         return not own and download is not None and not download.is_cached()
 
     def runs_of(self, *experiments: str, lane: str | None = None) -> list[Run]:
-        """Runs of some experiments, or of all if none is named, and of one lane, or of both."""
+        """Runs of some experiments, or of all if none is named, of one lane or of both."""
         return [
             run
             for run in self.runs
@@ -97,7 +97,7 @@ class Study:
 
     @property
     def downloads(self) -> list[str]:
-        """Data sets of the configuration that are downloaded."""
+        """Data sets of the configuration that scikit-learn downloads."""
         return [
             name
             for name, settings in self.config.datasets.items()
@@ -105,7 +105,7 @@ class Study:
         ]
 
     def key_of(self, dataset: str) -> str:
-        """Where the configuration describes a data set or corpus."""
+        """Key of a data set or corpus in the configuration."""
         table = "corpora" if dataset in self.config.corpora else "datasets"
         return f"{table}.{dataset}"
 
@@ -113,20 +113,20 @@ class Study:
         """The user's file behind a data set or corpus, as a list of at most one."""
         if dataset in self.config.corpora:
             path = self.config.corpora[dataset].path
-            # A folder is no file to depend on; its content is part of the settings.
+            # A folder cannot be an input of a rule; its digest is part of the settings.
             return [] if path is None or self.config.kind_of(dataset).needs == "folder" else [path]
         path = self.config.datasets[dataset].path
         return [] if path is None else [path]
 
     def user_files(self, target: Target) -> list[str]:
-        """Paths of the user's files that a target is made from."""
+        """Paths of the user's files that are inputs of a target."""
         if target.stage != "examples":
             return []
         return self.data_file(str(target.config["dataset"]))
 
     @cached_property
     def targets(self) -> dict[str, Target]:
-        """Every target of the study by its path, in the order of the road."""
+        """Every target of the study by its path, in the order of the stages."""
         targets: list[Target] = []
         for dataset in self.datasets:
             targets += self._lane_of(dataset).examples(self.config, dataset)
@@ -154,7 +154,7 @@ class Study:
         )
 
     def _claims(self) -> Target:
-        """The verdicts; without evidence there is no claim to judge."""
+        """The verdicts; the table is empty if the study has no evidence for any claim."""
         settings = ClaimsSettings(
             margins=self.config.claims.model_dump(),
             confidence=self.config.statistics.confidence,
@@ -179,7 +179,7 @@ class Study:
         return Target(paths.CLAIMS, "claims", settings, modules, evidence, rows)
 
     def _sample_size(self) -> list[Target]:
-        """What the factorial design says of further students, where there is one."""
+        """The table of sample sizes, for a study with a factorial design."""
         runs = [run for run in self.runs if run.levels]
         if not runs:
             return []
@@ -195,7 +195,7 @@ class Study:
 
     @cached_property
     def figures(self) -> dict[str, FigureKind]:
-        """Figures that the study has something to draw for, by name."""
+        """Figures for which the study has sources, by name."""
         return {name: figure for name, figure in FIGURES.items() if figure.sources(self)}
 
     def _figures(self) -> list[Target]:
@@ -239,7 +239,7 @@ class Study:
         return Target(paths.REPORT, "report", settings, ("kduq.report.page",), inputs)
 
     def _samples(self) -> dict[str, list[str]]:
-        """What sample answers are shown from: one shard of students of the run that shows most."""
+        """Sources of the sample answers: one shard of students of the exemplary run."""
         run = self.exemplary_text_run
         if run is None:
             return {}
@@ -251,7 +251,7 @@ class Study:
 
     @property
     def exemplary_text_run(self) -> Run | None:
-        """The run on text whose students show best what one answer per prompt does; or None."""
+        """The run on text that shows best the effect of one answer per prompt; or None."""
         runs = [run for run in self.runs_of(lane="text") if not run.levels]
 
         def rank(run: Run) -> tuple[bool, int]:
@@ -268,12 +268,12 @@ class Study:
         return [name for name in names if name in self.targets]
 
     def artifacts_of(self, experiment: str) -> list[str]:
-        """Paths to make for one experiment: its estimates, and the figures of it alone."""
-        shared = (f"{experiment}/", "examples/", "teachers/")
+        """Artifacts of the target of an experiment: its estimates, and figures of it alone."""
+        own = (f"{experiment}/", "examples/", "teachers/")
         figures = [
             path
             for path, target in self.targets.items()
             if target.stage == "figures"
-            and all(source.startswith(shared) for source in target.sources)
+            and all(source.startswith(own) for source in target.sources)
         ]
         return [*(run.estimates for run in self.runs_of(experiment)), *figures]

@@ -1,4 +1,4 @@
-"""Targets of the lane of tables: one function per stage, of the same names as for text."""
+"""Targets of the lane of tables: one function per stage, with the same names as for text."""
 
 import math
 from typing import Any, cast

@@ -1,4 +1,4 @@
-"""A target: an artifact to be made, from what, with which settings and by which code."""
+"""A target: an artifact to be built, with its inputs, settings and code."""
 
 import hashlib
 from collections.abc import Callable, Mapping
@@ -14,25 +14,25 @@ from kduq.stage import StageSettings
 
 @dataclass(frozen=True)
 class Target:
-    """An artifact to be made.
+    """An artifact to be built.
 
     Attributes
     ----------
     path : str
-        Where, under ``results/{study}/``.
+        Path below ``results/{study}/``.
     stage : str
-        The stage that makes it, and its entry script.
+        The stage that builds it.
     settings : StageSettings
         Exactly the settings that change its content.
     modules : tuple of str
-        The module that the stage's script calls, and those of the family: with what they and the
-        script import they are the code that makes the artifact.
+        The module that the stage's script calls, and those of the family. With the script and all
+        that these import they are the code that builds the artifact.
     inputs : dict of str to list of str
-        Artifacts that it is made from, by role.
+        Artifacts from which it is built, by role.
     rows : int, optional
-        Rows that it must have; None where the configuration does not fix them.
+        Number of its rows; None if the configuration does not determine it.
     script : str
-        Name of the entry script; the stage's if left out.
+        Name of the entry script; the stage's name if left out.
     """
 
     path: str
@@ -45,7 +45,7 @@ class Target:
 
     @property
     def sources(self) -> list[str]:
-        """Paths of all artifacts that it is made from."""
+        """Paths of all artifacts from which it is built."""
         return [path for paths in self.inputs.values() for path in paths]
 
     @property
@@ -55,24 +55,24 @@ class Target:
 
     @property
     def code(self) -> str:
-        """Fingerprint of the code that makes the artifact."""
+        """Fingerprint of the code that builds the artifact."""
         return fingerprint(self.entry, *self.modules)
 
     @cached_property
     def config(self) -> dict[str, Any]:
-        """Its settings as JSON holds them: the one place where they are serialised."""
+        """Its settings as JSON values; they are serialised here alone."""
         return self.settings.model_dump(mode="json")
 
     def parameters(self, code: str, lineage: Mapping[str, str]) -> str:
-        """All that is not a file and changes the artifact, as one text.
+        """Everything that changes the artifact and is not a file, as one text.
 
         Parameters
         ----------
         code : str
             Fingerprint of its code.
         lineage : mapping of str to str
-            See `lineage`. That of the inputs is a parameter too: an input that was made from other
-            settings or code is none of this study's, though it bears the name.
+            See `lineage`. The lineage of the inputs is a parameter too, so that an input built with
+            different settings or code is not used, although it has the right name.
 
         Returns
         -------
@@ -98,16 +98,16 @@ def lineage(
     code: Callable[[Target], str],
     user_files: Callable[[Target], Mapping[str, str]],
 ) -> dict[str, str]:
-    """Of every target, a digest of the settings and code of all that it is made from, and its own.
+    """Digest per target of its settings and code and those of all its inputs, direct or indirect.
 
     Parameters
     ----------
     targets : mapping of str to Target
         All targets of a study by their paths.
     code : callable
-        Fingerprint of a target's code.
+        Returns the fingerprint of a target's code.
     user_files : callable
-        Digests of the user's files that a target is made from, by their paths.
+        Returns the digests of the user's files that are inputs of a target, by their paths.
 
     Returns
     -------

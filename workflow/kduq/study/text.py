@@ -1,4 +1,4 @@
-"""Targets of the lane of text: one function per stage, of the same names as for tables."""
+"""Targets of the lane of text: one function per stage, with the same names as for tables."""
 
 from typing import Any, cast
 
@@ -38,11 +38,11 @@ def teacher(config: Config, name: str, dataset: str) -> list[Target]:
     settings = teacher_settings.TextSettings(
         **common, model=model, source_files=folder_digest(model.source)
     )
-    asked = answers_settings.TextSettings(**common, evaluation=_evaluation(config, model))
+    answering = answers_settings.TextSettings(**common, evaluation=_evaluation(config, model))
     examples = {"examples": [paths.examples(dataset)]}
     table, modules = paths.teacher(name, dataset), ("kduq.teacher.text",)
     losses = paths.teacher(name, dataset, "losses")
-    # A model that is used as loaded has no losses.
+    # A pretrained model that is not trained has no losses.
     points = None if model.steps else 0
     return [
         Target(table, "teacher", settings, modules, examples),
@@ -50,7 +50,7 @@ def teacher(config: Config, name: str, dataset: str) -> list[Target]:
         Target(
             paths.teacher(name, dataset, "answers"),
             "answers",
-            asked,
+            answering,
             ("kduq.answers.text",),
             {**examples, "teacher": [table]},
         ),
@@ -138,7 +138,7 @@ def _of_shard(config: Config, run: Run, shard: tuple[int, int]) -> dict[str, Any
 
 
 def _evaluation(config: Config, model: LanguageModelSettings) -> answers_settings.Evaluation:
-    """How a model is asked the evaluated prompts."""
+    """How a model answers the evaluated prompts."""
     shared = config.language
     return answers_settings.Evaluation(
         **dict(shared),

@@ -1,1 +1,1 @@
-"""Stage teacher."""
+"""Stage ``teacher``: one teacher per data set, trained on the truth."""

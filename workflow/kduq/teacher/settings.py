@@ -10,7 +10,7 @@ class TeacherSettings(StageSettings):
     """What decides a teacher, whatever its lane."""
 
     teacher: str
-    """Its name."""
+    """Name of the teacher."""
     dataset: str
     """Name of the data set or corpus."""
     seed: int
@@ -18,7 +18,7 @@ class TeacherSettings(StageSettings):
 
     @property
     def path(self) -> tuple[str, str, str]:
-        """Names on the way from the root of the tree of seeds; see `kduq.seeds`."""
+        """Path of the teacher in the tree of seeds; see `kduq.seeds`."""
         return "teachers", self.teacher, self.dataset
 
 
@@ -26,7 +26,7 @@ class TabularSettings(TeacherSettings):
     """What decides a teacher on a table."""
 
     task: Task
-    """Whether it predicts a number or a class."""
+    """regression or classification."""
     family: str
     """Name of its family."""
     model: AnyModelSettings
@@ -39,4 +39,4 @@ class TextSettings(TeacherSettings):
     model: LanguageModelSettings
     """Settings of the model."""
     source_files: str | None
-    """Digest of what lies in the folder that the model is loaded from; None for no folder."""
+    """Digest of the files in the folder of a pretrained model; None for no folder."""

@@ -11,7 +11,7 @@ from kduq.teacher.settings import TabularSettings as Settings
 
 __all__ = ["RESPONSE_COLUMNS", "Settings", "fit", "problem", "run"]
 
-#: Column of the teacher's table that holds its mean response, by task.
+#: Column of the teacher's mean response, by task.
 RESPONSE_COLUMNS = {"regression": "prediction", "classification": "probabilities"}
 
 
@@ -29,7 +29,7 @@ def run(settings: Settings, inputs: Inputs, outputs: Outputs) -> None:
 
 
 def targets(task: str, y: np.ndarray) -> np.ndarray:
-    """Targets as models see them.
+    """Targets in the form that models learn.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ def targets(task: str, y: np.ndarray) -> np.ndarray:
     Returns
     -------
     ndarray of shape (rows,) or (rows, C)
-        The numbers as they are, or one-hot rows over the C classes.
+        The numbers, or one-hot rows over the C classes.
     """
     if task == "regression":
         return y
@@ -49,14 +49,14 @@ def targets(task: str, y: np.ndarray) -> np.ndarray:
 
 
 def arrays(examples: Artifact) -> dict[str, np.ndarray]:
-    """Columns of the examples that models see: split, x and y."""
+    """Columns of the examples that models use: split, x and y."""
     return examples.columns(("split", "x", "y"))
 
 
 def problem(
     task: str, split: np.ndarray, x: np.ndarray, y: np.ndarray
 ) -> tuple[Problem, np.ndarray]:
-    """The problem in a table of examples.
+    """The learning problem of a table of examples.
 
     Parameters
     ----------
@@ -87,20 +87,20 @@ def fit(settings: Settings, split: np.ndarray, x: np.ndarray, y: np.ndarray) -> 
     Parameters
     ----------
     settings : Settings
-        Of the teacher.
+        Settings of the teacher.
     split, x, y : ndarray
         Columns of the examples, as in `problem`.
 
     Returns
     -------
     ndarray of shape (rows,) or (rows, C)
-        The teacher's mean prediction for every example, in the unit of the data; or its class
+        The teacher's mean prediction for every example, in the unit of the data, or its class
         probabilities.
     """
     data, _ = problem(settings.task, split, x, y)
     model = FAMILIES[settings.family].model(settings.task)(data, settings.model)
     seed = seeds.replicate_seed(settings.seed, settings.path, 0)
-    # A pair, the least that a family trains; both come out alike.
+    # Two equal students, the smallest ensemble that a family trains.
     labels = np.broadcast_to(data.train_y, (2, *data.train_y.shape))
     trained = model.fit(Batch(labels, np.full(2, seed)))
     train = split == "train"

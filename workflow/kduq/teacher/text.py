@@ -41,7 +41,7 @@ def run(settings: Settings, inputs: Inputs, outputs: Outputs) -> None:
 
 
 def load(inputs: Inputs) -> tuple[Model, Tokenizer]:
-    """Load the language model behind a teacher's table, which lists the model's files.
+    """Load a teacher's language model, whose files its table lists.
 
     Parameters
     ----------
@@ -51,7 +51,7 @@ def load(inputs: Inputs) -> tuple[Model, Tokenizer]:
     Returns
     -------
     model, tokenizer
-        As of `kduq.families.lm.models.load`.
+        As from `kduq.families.lm.models.load`.
 
     Raises
     ------
@@ -71,16 +71,16 @@ def fit(
     Parameters
     ----------
     settings : Settings
-        Of the teacher.
+        Settings of the teacher.
     corpus : Corpus
-        What it learns.
+        The prompts and references that it learns.
     advance : callable
-        Told 1 after every step.
+        Called with 1 after every step.
 
     Returns
     -------
     model, tokenizer, losses
-        A pretrained model that is used as it is has an empty loss curve.
+        The loss curve is empty for a pretrained model that is not trained further.
     """
     seed = seeds.replicate_seed(settings.seed, settings.path, 0)
     model, tokenizer = models.load_or_create(settings.model, corpus.texts(), seed)
@@ -99,7 +99,7 @@ def perplexity(
     model, tokenizer
         From `fit`.
     settings : Settings
-        Of the teacher.
+        Settings of the teacher.
     corpus : Corpus
         All prompts.
 

@@ -3,11 +3,11 @@
 from kduq.families.lm.settings import LanguageModelSettings
 from kduq.families.protocol import Family, Workload
 
-#: Operations per second in training and, token by token, in answering.
+#: Operations per second in training, and in sampling answers token by token.
 _TRAINING, _ANSWERING = 1e11, 1e10
-#: Tokens of a question with its answer, and of the answer.
+#: Tokens of a question with its answer, and of the answer alone.
 _TOKENS, _ANSWER = 20, 8
-#: Parameters of a pretrained model: at least a small GPT-2's.
+#: Assumed parameters of a pretrained model, those of a small GPT-2.
 _PRETRAINED = 100_000_000
 
 

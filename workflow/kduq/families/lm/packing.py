@@ -1,11 +1,10 @@
 """Prompts with their answers, packed into rows for a model.
 
-A row is one prompt followed by its answers. Some models take a mask of which token sees which
-(`kduq.families.lm.forward`). For these, all answers of a prompt share one row, as a tree of tokens:
-the prompt is computed once, and so is every beginning that answers have in common. Each token sees
-the prompt and its own ancestors, at the positions that it would have in its answer alone. The row
-therefore gives exactly the log-probabilities of the answers taken one by one. For other models a
-row has one answer.
+A row is one prompt followed by its answers. For models that accept an attention mask per pair of
+tokens (`kduq.families.lm.forward`), all answers of a prompt share one row, as a tree of tokens. The
+prompt and every common prefix of answers are then computed once. Each token attends to the prompt
+and to its own ancestors, at the positions that they have in the answer alone. The row therefore
+gives exactly the log-probabilities of the separate answers. For other models a row has one answer.
 """
 
 from collections.abc import Sequence
@@ -26,13 +25,13 @@ class Row:
     positions : ndarray of shape (T,)
         Position of each token in its own answer's text.
     visible : ndarray of shape (T, T)
-        Whether the token of the row sees the token of the column.
+        Whether the token of the row attends to the token of the column.
     first : int
-        Number of the first token whose prediction counts, the prompt's last.
+        Number of the first token that predicts a token of an answer: the prompt's last.
     queries, targets : ndarray of shape (K,)
-        Predictions that count: from which token, which token.
+        Predictions of the answers' tokens: the number of the predicting token, and the target.
     weights : ndarray of shape (K,)
-        Their weights.
+        Weights of the predictions.
     """
 
     tokens: np.ndarray
@@ -61,7 +60,7 @@ def pack_prefix_tree(
     Returns
     -------
     Row
-        A prediction that several answers share is one target with the sum of their weights.
+        A prediction that several answers share is one target, with the sum of their weights.
     """
     start = len(prompt)
     tokens, parents = list(prompt), list(range(-1, start - 1))
@@ -116,7 +115,7 @@ def microbatches(rows: Sequence[Row], tokens: int) -> list[list[int]]:
     rows : sequence of Row
         Rows of one batch.
     tokens : int
-        Padded tokens per microbatch, at most; a longer row is a microbatch of its own.
+        Largest number of padded tokens per microbatch; a longer row is a microbatch of its own.
 
     Returns
     -------
@@ -126,7 +125,7 @@ def microbatches(rows: Sequence[Row], tokens: int) -> list[list[int]]:
     order = sorted(range(len(rows)), key=lambda i: len(rows[i].tokens))
     groups: list[list[int]] = []
     for i in order:
-        # Rows come in ascending length, so this one sets the width of its microbatch.
+        # Lengths ascend, so this row sets the width of its microbatch.
         if groups and (len(groups[-1]) + 1) * len(rows[i].tokens) <= tokens:
             groups[-1].append(i)
         else:

@@ -1,4 +1,4 @@
-"""Sampled answers, and the exact probabilities of answers that are known."""
+"""Sampling of answers, and exact probabilities of given answers."""
 
 import hashlib
 import inspect
@@ -16,10 +16,10 @@ from kduq.families.lm import forward, packing, text
 from kduq.families.lm.settings import Decoding
 from kduq.families.lm.text import Model, Tokenizer
 
-#: Tokens of prompts and answers that are sampled together, unless told otherwise.
-TOKENS_PER_PASS = 16_384
-#: Fewer in scoring, where every token of an answer has logits at the same time.
-SCORED_PER_PASS = 4_096
+#: Default number of tokens of prompts and answers that are sampled at once.
+SAMPLED_PER_MICROBATCH = 16_384
+#: The same for scoring, where all tokens of an answer have logits at the same time.
+SCORED_PER_MICROBATCH = 4_096
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Answer:
     Attributes
     ----------
     prompt : int
-        Number of its question in the list that was asked.
+        Number of its question in the list of questions.
     draw : int
         Number of the draw.
     text : str
@@ -60,25 +60,25 @@ def answer(
     temperature: float,
     seed: int,
     max_length: int,
-    tokens_per_microbatch: int = TOKENS_PER_PASS,
+    tokens_per_microbatch: int = SAMPLED_PER_MICROBATCH,
 ) -> list[Answer]:
     """Sample answers to questions.
 
     Prompts of equal length are computed together without padding, the draws of a question share
     its prompt's keys and values, and a draw that has ended leaves the batch. The random numbers of
     a draw depend on the seed, the question's text and the draw's number alone. A draw is therefore
-    the same whatever else is asked, and more draws leave the first ones as they are.
+    the same whatever the other questions, and further draws do not change the first ones.
 
     Parameters
     ----------
     model : transformers causal language model
-        Any that keeps its past as keys and values.
+        Any model with a cache of keys and values.
     tokenizer : transformers tokenizer
         The model's.
     questions : sequence of str
-        Questions, without the template. The same question twice gets the same draws twice.
+        Questions, without the template. Equal questions get equal draws.
     draws : int
-        Answers to each question.
+        Answers per question.
     decoding : Decoding
         As in transformers, the repetition penalty counts the prompt's tokens too.
     temperature : float
@@ -86,9 +86,9 @@ def answer(
     seed : int
         Seed of the student or response; its stream is ``decoding``.
     max_length : int
-        Tokens of a prompt with its answer; an answer ends there.
+        Tokens of a prompt and its answer together, after which the answer is cut.
     tokens_per_microbatch : int
-        Tokens of prompts and answers that are sampled together.
+        Tokens of prompts and answers that are sampled at once.
 
     Returns
     -------
@@ -128,26 +128,26 @@ def _uniforms(seed: int, question: str, draw: int, size: int) -> np.ndarray:
 def _groups(
     prompts: Sequence[Sequence[int]], draws: int, new_tokens: int, tokens_per_microbatch: int
 ) -> Iterator[list[tuple[int, int]]]:
-    """Questions and draws that are sampled together: prompts of one length."""
+    """Questions and draws that are sampled at once: prompts of equal length."""
     by_length: dict[int, list[int]] = {}
     for i, prompt in enumerate(prompts):
         by_length.setdefault(len(prompt), []).append(i)
     for length, members in sorted(by_length.items()):
-        every = [(i, draw) for i in members for draw in range(draws)]
+        pairs = [(i, draw) for i in members for draw in range(draws)]
         size = max(1, tokens_per_microbatch // (length + new_tokens))
-        for start in range(0, len(every), size):
-            yield every[start : start + size]
+        for start in range(0, len(pairs), size):
+            yield pairs[start : start + size]
 
 
 def logits_processors(decoding: Decoding, temperature: float) -> Any:
-    """Steps from a model's logits to those that are sampled from.
+    """Processors from a model's logits to those from which tokens are sampled.
 
     Parameters
     ----------
     decoding : Decoding
-        Its penalty, top_k and top_p; what they leave unchanged has no step.
+        Penalty, top_k and top_p; neutral values need no processor.
     temperature : float
-        Temperature, 0 for greedy decoding, which divides nothing.
+        Temperature; 0 for greedy decoding, which needs no processor.
 
     Returns
     -------
@@ -184,7 +184,7 @@ def inverse_cdf_sample(logits: torch.Tensor, uniforms: torch.Tensor) -> torch.Te
         The token at each quantile.
     """
     cumulative = logits.double().softmax(-1).cumsum(-1)
-    # The last sum is one but for rounding; scaled, no quantile falls behind the last token.
+    # The last sum is one up to rounding. Scaled by it, no quantile lies beyond the last token.
     quantiles = uniforms[:, None] * cumulative[:, -1:]
     tokens = torch.searchsorted(cumulative, quantiles, right=True)[:, 0]
     return tokens.clamp_(max=logits.shape[1] - 1)
@@ -192,7 +192,7 @@ def inverse_cdf_sample(logits: torch.Tensor, uniforms: torch.Tensor) -> torch.Te
 
 @dataclass
 class _Draws:
-    """Draws that are sampled together, from prompts of one length."""
+    """Draws that are sampled at once, from prompts of equal length."""
 
     model: Model
     end: int
@@ -204,7 +204,7 @@ class _Draws:
     reasons: list[str] = field(default_factory=list)
 
     def run(self, prompts: Sequence[Sequence[int]], uniforms: np.ndarray) -> None:
-        """Sample one answer per prompt; equal prompts in a row share their first computation."""
+        """Sample one answer per prompt; consecutive equal prompts are computed once."""
         device = self.model.device
         distinct = [i for i, p in enumerate(prompts) if i == 0 or p != prompts[i - 1]]
         repeats = np.diff([*distinct, len(prompts)])
@@ -222,27 +222,27 @@ class _Draws:
         for step in range(self.limit):
             scores = self.processors(context, logits)
             if self.greedy:
-                picked = scores.argmax(-1)
+                sampled = scores.argmax(-1)
             else:
-                picked = inverse_cdf_sample(scores, quantiles[:, step])
-            plain = torch.log_softmax(logits, -1).gather(1, picked[:, None])[:, 0]
-            self.totals[running] += plain.double().cpu().numpy()
-            for i, token in zip(running, picked.tolist(), strict=True):
+                sampled = inverse_cdf_sample(scores, quantiles[:, step])
+            unprocessed = torch.log_softmax(logits, -1).gather(1, sampled[:, None])[:, 0]
+            self.totals[running] += unprocessed.double().cpu().numpy()
+            for i, token in zip(running, sampled.tolist(), strict=True):
                 self.tokens[i].append(token)
                 if token == self.end:
                     self.reasons[i] = "stop"
-            left = torch.nonzero(picked != self.end)[:, 0]
-            if step == self.limit - 1 or not len(left):
+            continuing = torch.nonzero(sampled != self.end)[:, 0]
+            if step == self.limit - 1 or not len(continuing):
                 break
-            context = torch.cat([context, picked[:, None]], dim=1)
-            if len(left) < len(running):
-                running, quantiles = running[left.cpu().numpy()], quantiles[left]
-                context = context[left]
-                past.batch_select_indices(left)
+            context = torch.cat([context, sampled[:, None]], dim=1)
+            if len(continuing) < len(running):
+                running, quantiles = running[continuing.cpu().numpy()], quantiles[continuing]
+                context = context[continuing]
+                past.batch_select_indices(continuing)
             logits = self._next(context[:, -1:], past)
 
     def _next(self, tokens: torch.Tensor, past: transformers.DynamicCache) -> torch.Tensor:
-        """Logits of the token after the given ones, shape (B, V); the past grows."""
+        """Logits of the next token, shape (B, V); ``past`` is extended by ``tokens``."""
         accepted = inspect.signature(self.model.forward).parameters
         # The argument's name changed within version 5 of transformers.
         arguments: dict[str, Any] = {"cache" if "cache" in accepted else "past_key_values": past}
@@ -254,7 +254,7 @@ class _Draws:
 def check_max_new_tokens(
     tokenizer: Tokenizer, max_new_tokens: int, references: Iterable[str]
 ) -> None:
-    """Refuse to sample answers that are cut before the longest reference could end.
+    """Refuse a limit on new tokens at which the longest reference would be cut.
 
     Parameters
     ----------
@@ -268,7 +268,7 @@ def check_max_new_tokens(
     Raises
     ------
     UserError
-        If a reference takes more tokens.
+        If a reference has more tokens.
     """
     answers = sorted(set(references))
     lengths = [len(tokens) + 1 for tokens in tokenizer([f" {a}" for a in answers]).input_ids]
@@ -276,7 +276,7 @@ def check_max_new_tokens(
     if lengths[longest] > max_new_tokens:
         raise UserError(
             f"language.decoding.max_new_tokens: found {max_new_tokens}, but the supported answer "
-            f"'{answers[longest][:60]}' takes {lengths[longest]}; give at least as many"
+            f"'{answers[longest][:60]}' takes {lengths[longest]}; allow at least as many"
         )
 
 
@@ -286,23 +286,23 @@ def score(
     questions: Sequence[str],
     answers: Sequence[Sequence[str]],
     max_length: int,
-    tokens_per_microbatch: int = SCORED_PER_PASS,
+    tokens_per_microbatch: int = SCORED_PER_MICROBATCH,
 ) -> list[np.ndarray]:
-    """Log-probabilities of answers: over a question's support, its exact distribution.
+    """Log-probabilities of answers; for all supported answers, a question's exact distribution.
 
     Parameters
     ----------
     model : transformers causal language model
         The model, at temperature 1.
     tokenizer : transformers tokenizer
-        The model's. An answer is scored in the tokens that it makes of the answer's text; other
-        tokens that spell the same text are not counted.
+        The model's. An answer is scored by the tokens into which it encodes the answer's text;
+        other tokens with the same text are not counted.
     questions : sequence of str
         Questions, without the template.
     answers : sequence of sequence of str
-        Answers to each question.
+        The answers to each question.
     max_length : int
-        Tokens of a prompt with its answer.
+        Tokens of a prompt and its answer together.
     tokens_per_microbatch : int
         Padded tokens computed at once.
 
@@ -316,7 +316,7 @@ def score(
     UserError
         If a prompt with an answer does not fit into max_length.
     """
-    # An answer that is cut would have the probability of all answers that begin like it.
+    # A cut answer would have the total probability of all answers that begin with it.
     tokens = _token_scores(
         model, tokenizer, questions, answers, max_length, tokens_per_microbatch, whole=True
     )
@@ -330,7 +330,7 @@ def perplexity(
     references: Sequence[Sequence[str]],
     probabilities: Sequence[Sequence[float]],
     max_length: int,
-    tokens_per_microbatch: int = SCORED_PER_PASS,
+    tokens_per_microbatch: int = SCORED_PER_MICROBATCH,
 ) -> np.ndarray:
     """Perplexity of each question's references.
 
@@ -346,8 +346,8 @@ def perplexity(
     Returns
     -------
     ndarray of shape (questions,)
-        exp of the mean negative log-probability per answer token, end-of-text token included,
-        the tokens of a reference weighted by its probability.
+        exp of the mean negative log-probability per answer token, the end-of-text token included;
+        the tokens of a reference are weighted by its probability.
 
     Raises
     ------

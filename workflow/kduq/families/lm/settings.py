@@ -1,4 +1,4 @@
-"""What a user sets for a language model and for the sampling of answers."""
+"""Settings of language models and of the sampling of answers."""
 
 from typing import Annotated, Literal, Self
 
@@ -7,7 +7,7 @@ from pydantic import Field, model_validator
 from kduq.config.fields import Count, LearningRate, NonNegative, Positive, Real, StrictModel
 from kduq.families.protocol import ModelSettings
 
-#: Keys that a model trained from scratch needs, and that a pretrained one brings along.
+#: Keys that a model trained from scratch needs, and that a pretrained model must not have.
 _ARCHITECTURE = ("layers", "width", "heads", "vocabulary")
 
 
@@ -15,11 +15,11 @@ class Decoding(StrictModel):
     """How models' answers are sampled, at temperature 1 unless an experiment varies it."""
 
     top_k: Annotated[int, Field(ge=0, strict=True)]
-    """Tokens that may come next; 0 for all."""
+    """Number of most probable tokens that are sampled from; 0 for all."""
     top_p: Annotated[Real, Field(gt=0, le=1)]
-    """Probability of the tokens that may come next; 1 for all."""
+    """Total probability of the tokens that are sampled from; 1 for all."""
     repetition_penalty: Annotated[Real, Field(ge=1)]
-    """Divides the logits of tokens already there; 1 for none."""
+    """Divides the logits of tokens that have occurred; 1 for none."""
     max_new_tokens: Count
     """Tokens after which an answer is cut."""
 
@@ -30,7 +30,7 @@ class LanguageModelSettings(ModelSettings):
     family: Literal["lm"]
     """lm"""
     source: Annotated[str, Field(min_length=1)] | None = None
-    """Pretrained model: a folder, a name on the Hugging Face hub, or smollm2; none for none."""
+    """Pretrained model: a folder, a name on the Hugging Face hub, or smollm2; null for none."""
     layers: Count | None = None
     """Layers of a GPT-2 that is trained from scratch."""
     width: Count | None = None
@@ -48,17 +48,17 @@ class LanguageModelSettings(ModelSettings):
     batch_size: Count = 32
     """Prompts per step."""
     learning_rate: LearningRate = 5e-5
-    """Largest step size of AdamW."""
+    """Largest learning rate of AdamW."""
     schedule: Literal["linear", "cosine", "constant"] = "linear"
-    """How the step size falls."""
+    """How the learning rate falls."""
     warmup: Annotated[Real, Field(ge=0, lt=1)] = 0.05
-    """Share of the steps over which the step size rises."""
+    """Share of the steps over which the learning rate rises."""
     weight_decay: NonNegative = 0.0
     """Weight decay of AdamW, of matrices alone."""
     tokens_per_microbatch: Count = 8192
     """Padded tokens computed at once; a larger batch accumulates its gradient."""
     answers_per_visit: Annotated[int, Field(ge=0, strict=True)] = 0
-    """Answers of a prompt drawn at each visit; 0 for all, weighted by their probabilities."""
+    """Answers drawn each time a prompt is visited; 0 for all, weighted by their probabilities."""
 
     @model_validator(mode="after")
     def _from_scratch_or_pretrained(self) -> Self:

@@ -5,34 +5,34 @@ from typing import Any
 
 from kduq.errors import UserError
 
-#: Stands for the question in a template.
+#: Placeholder of the question in a template.
 QUESTION = "{question}"
-#: What a model reads; its answer follows after a space and ends with the end-of-text token.
+#: Prompt of a model; its answer follows after a space and ends with the end-of-text token.
 TEMPLATE = f"Question: {QUESTION}\nAnswer:"
 #: Key of a model's own template in the tokenizer's settings, which are saved with it.
 _OWN = "question_template"
 
-#: A transformers tokenizer or model, whose classes a type checker does not see: they are created at
-#: run time.
+#: A transformers tokenizer or model, whose classes are created at run time, unknown to type
+#: checkers.
 Tokenizer = Any
 Model = Any
 
 
 def prompt_text(question: str, template: str = TEMPLATE) -> str:
-    """The text that a model continues with its answer."""
+    """The prompt of a question."""
     return template.replace(QUESTION, question)
 
 
 def use_template(tokenizer: Tokenizer, template: str) -> None:
-    """Give a model a template of its own: an instruct model answers well only in its chat form.
+    """Set a model's own template: an instruct model answers well only with its chat template.
 
     Parameters
     ----------
     tokenizer : transformers tokenizer
         The model's; changed in place. The template is saved and loaded with it, so that training,
-        sampling and scoring agree on it.
+        sampling and scoring use the same template.
     template : str
-        What the model reads, with `QUESTION` in the question's place. It may have special tokens.
+        Prompt of the model, with `QUESTION` in place of the question. It may have special tokens.
     """
     tokenizer.init_kwargs[_OWN] = template
 
@@ -75,8 +75,8 @@ def encode_prompts(
     Returns
     -------
     list of list of int
-        One list per question, with the tokens that the tokenizer puts at the start of a text and
-        without those that it puts at the end.
+        One list per question, with the tokens that the tokenizer adds at the start of a text and
+        without those that it adds at the end.
 
     Raises
     ------
@@ -89,15 +89,16 @@ def encode_prompts(
     encoded = tokenizer(_prompt_texts(tokenizer, questions)).input_ids
     prompts = []
     for question, tokens in zip(questions, encoded, strict=True):
-        kept = list(tokens)
-        while len(kept) > 1 and kept[-1] == end:
-            kept.pop()
-        if len(kept) >= max_length:
+        prompt = list(tokens)
+        while len(prompt) > 1 and prompt[-1] == end:
+            prompt.pop()
+        if len(prompt) >= max_length:
             raise UserError(
                 f"max_length: {max_length} tokens are too few for the question "
-                f"'{question[:60]}', whose prompt has {len(kept)}; raise it or shorten the question"
+                f"'{question[:60]}', whose prompt has {len(prompt)}; raise max_length or shorten "
+                "the question"
             )
-        prompts.append(kept)
+        prompts.append(prompt)
     return prompts
 
 
@@ -109,7 +110,7 @@ def encode_answers(
     max_length: int,
     whole: bool = False,
 ) -> list[list[list[int]]]:
-    """Tokens of answers, each closed by the end-of-text token.
+    """Tokens of answers, each followed by the end-of-text token.
 
     Parameters
     ----------
@@ -118,14 +119,14 @@ def encode_answers(
     questions : sequence of str
         Questions, without the template.
     prompts : sequence of sequence of int
-        Their prompts' tokens, from `encode_prompts`.
+        Tokens of their prompts, from `encode_prompts`.
     answers : sequence of sequence of str
         The answers to each question.
     max_length : int
-        Tokens that a prompt and its answer may have together. A longer answer is cut, and then
-        lacks the end-of-text token: a model should not learn to stop there.
+        Tokens that a prompt and its answer may have together. A longer answer is cut, without the
+        end-of-text token: a model should not learn to stop there.
     whole : bool
-        Refuse an answer that would be cut.
+        Whether an answer that would be cut is an error.
 
     Returns
     -------
@@ -154,15 +155,15 @@ def encode_answers(
             if tokens[: len(prompt)] == list(prompt):
                 tokens = tokens[len(prompt) :]
             else:
-                # The tokenizer merges across the boundary, but the prompt must be the one that the
-                # model sees in sampling.
+                # The tokenizer merges across the boundary, but the prompt must have the same tokens
+                # as in sampling.
                 tokens = list(tokenizer(f" {answer}", add_special_tokens=False).input_ids)
             _refuse_end(tokenizer, answer, tokens, end)
             needed = len(prompt) + len(tokens) + 1
             if whole and needed > max_length:
                 raise UserError(
                     f"max_length: {max_length} tokens are too few for the answer "
-                    f"'{answer[:60]}', which takes {needed} with its prompt; raise it"
+                    f"'{answer[:60]}', which takes {needed} with its prompt; raise max_length"
                 )
             rows.append([*tokens, end][: max_length - len(prompt)])
         groups.append(rows)
@@ -170,7 +171,7 @@ def encode_answers(
 
 
 def _refuse_end(tokenizer: Tokenizer, text: str, tokens: Sequence[int], end: int) -> None:
-    """Refuse a text that spells the token at which every answer ends."""
+    """Refuse a text that contains the end-of-text token."""
     if end in tokens:
         raise UserError(
             f"'{text[:60]}' contains the end-of-text token "

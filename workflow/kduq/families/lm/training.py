@@ -1,4 +1,4 @@
-"""Training on questions and their answers."""
+"""Training of language models on questions and their answers."""
 
 import math
 from collections.abc import Callable, Iterator, Sequence
@@ -16,9 +16,10 @@ from kduq.families.lm.text import Model, Tokenizer
 
 #: Largest norm of a batch's gradient.
 _CLIP = 1.0
-#: AdamW forgets squared gradients faster than its usual 0.999: trainings have some hundred steps.
+#: AdamW forgets squared gradients faster than by default (0.999), for trainings of some hundred
+#: steps.
 _BETAS = (0.9, 0.99)
-#: Points of a loss curve.
+#: Largest number of points of a loss curve.
 _POINTS = 100
 
 
@@ -28,7 +29,7 @@ def examples_of(pairs: Sequence[tuple[str, str]]) -> list[Example]:
     Parameters
     ----------
     pairs : sequence of tuple of str
-        Question and answer; a question may come again, and so may a pair.
+        Question and answer; questions and pairs may be repeated.
 
     Returns
     -------
@@ -52,7 +53,7 @@ def examples_of(pairs: Sequence[tuple[str, str]]) -> list[Example]:
 
 @dataclass(frozen=True)
 class Losses:
-    """Loss curve of a training: arrays of one length, one point per window of steps.
+    """Loss curve of a training: arrays with one element per window of steps.
 
     Attributes
     ----------
@@ -61,7 +62,7 @@ class Losses:
     loss : ndarray of float64
         Mean negative log-probability per answer token, in nats, over the window's batches.
     learning_rate : ndarray of float64
-        Of the window's last step.
+        Learning rate of the window's last step.
     """
 
     step: np.ndarray
@@ -75,16 +76,16 @@ def learning_rates(settings: LanguageModelSettings) -> np.ndarray:
     Parameters
     ----------
     settings : LanguageModelSettings
-        Its schedules ``linear`` and ``cosine`` fall to zero; before, the rate rises from zero over
-        the warm-up.
+        The rate rises from zero during the warm-up. The schedules ``linear`` and ``cosine`` then
+        fall to zero.
 
     Returns
     -------
     ndarray of shape (steps,)
         In the unit of the setting learning_rate.
     """
-    # transformers.get_scheduler, one step later and for one more step, gives the same bits for
-    # all schedules but the cosine, where rounding differs.
+    # Equal to transformers.get_scheduler, shifted by one step: bit for bit, except for rounding in
+    # the cosine schedule.
     steps = settings.steps
     rise = math.ceil(settings.warmup * steps)
     step = np.arange(steps)
@@ -107,23 +108,24 @@ def train(
 ) -> Losses:
     """Train a model in place by AdamW on the answers' tokens, the end-of-text token included.
 
-    A batch is batch_size questions in random order, every question once per epoch. A question comes
-    with all its answers, each weighted by its probability: the gradient is the expectation over
-    drawn answers, without the noise of drawing. In equal steps a teacher comes far nearer to the
-    distribution of its references, and a method with k answers per question sees every question as
-    often as one with a single answer. With answers_per_visit = m > 0, m answers are drawn instead.
+    A batch is batch_size questions in random order, every question once per epoch. A question has
+    all its answers, each weighted by its probability. The gradient is therefore the expectation
+    over drawn answers, without the noise of drawing: with the same number of steps a teacher comes
+    far nearer to the distribution of its references. A method with k answers per question visits
+    every question as often as a method with one answer. With answers_per_visit = m > 0, m answers
+    are drawn at each visit instead.
 
     Parameters
     ----------
     model : transformers causal language model
-        Changed in place; it stays on its device and in its mode. A model from
-        `kduq.families.lm.models` is in the mode without dropout.
+        Changed in place, on its device and in its mode. A model from `kduq.families.lm.models` is
+        in evaluation mode, without dropout.
     tokenizer : transformers tokenizer
         The model's.
     examples : sequence of Example
-        What is learnt.
+        Questions with their answers.
     settings : LanguageModelSettings
-        Its keys on training.
+        Settings of the training.
     seed : int
         Seed of the student; the order of the questions is its stream ``batches``.
     progress : callable
@@ -173,7 +175,7 @@ def accumulate(model: Model, batch: Sequence[Row], tokens_per_microbatch: int) -
     Parameters
     ----------
     model : transformers causal language model
-        Its parameters' ``grad`` are added to.
+        The gradient is added to ``grad`` of its parameters.
     batch : sequence of Row
         The batch.
     tokens_per_microbatch : int
@@ -243,7 +245,7 @@ class _Batches(Iterator[list[Row]]):
 
     def __next__(self) -> list[Row]:
         while len(self._order) < self._size:
-            # A batch may reach into the next epoch, so that all have one size.
+            # A batch may extend into the next epoch, so that all have the same size.
             more = self._random.permutation(len(self._prompts))
             self._order = np.concatenate([self._order, more])
         batch, self._order = self._order[: self._size], self._order[self._size :]

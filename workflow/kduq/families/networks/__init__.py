@@ -1,1 +1,1 @@
-"""Feed-forward networks of at most one hidden layer."""
+"""Feed-forward networks with at most one hidden layer."""

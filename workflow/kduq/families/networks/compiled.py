@@ -1,7 +1,7 @@
-"""Training of one network in compiled C++ (compiled.cpp), where a compiler is at hand.
+"""Training of one network in compiled C++ (compiled.cpp), where a compiler is installed.
 
-Torch calls a dozen kernels per step, and each reads all activations. Compiled code does most of the
-work while they are in registers.
+Torch calls a dozen kernels per step, each of which reads all activations. Compiled code does most
+of the work while they are in registers.
 """
 
 import ctypes
@@ -31,7 +31,8 @@ class Training:
     outputs : int
         Outputs.
     squared : bool
-        Squared loss of the one output, halved, instead of the cross-entropy of a softmax.
+        Whether the loss is half the squared error of one output; otherwise it is the cross-entropy
+        of a softmax.
     steps : int
         Steps of Adam.
     learning_rate : float
@@ -100,13 +101,13 @@ class Training:
 
 
 def available() -> bool:
-    """Whether networks train in compiled code: on the processor, with a compiler at hand."""
+    """Whether networks train in compiled code: on the processor, with a compiler installed."""
     return layers.device().type == "cpu" and _library() is not None
 
 
 @functools.cache
 def _library() -> Any:
-    """The compiled function, None where it cannot be compiled."""
+    """The compiled function, None if it cannot be compiled."""
     library = native.library(Path(__file__).with_suffix(".cpp"))
     if library is None:
         return None

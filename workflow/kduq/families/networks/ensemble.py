@@ -1,9 +1,9 @@
-"""Networks of at most one hidden layer, an ensemble at a time.
+"""Ensembles of networks with at most one hidden layer.
 
-They train compiled where that can be done (`kduq.families.networks.compiled`), one network after
-the other. Elsewhere the whole ensemble trains at once: networks that see the same rows share one
-matrix product for the first layer and one for its gradient. In mini-batches every network walks
-through the rows in an order of its own, since that order is part of what makes students differ.
+In compiled code (`kduq.families.networks.compiled`), where it is available, networks train one
+after the other. Otherwise the whole ensemble trains at once in torch: networks that use the same
+rows share one matrix product for the first layer and one for its gradient. With mini-batches every
+network has its own order of the rows, which is one of the reasons why students differ.
 """
 
 import itertools
@@ -25,7 +25,7 @@ class Ensemble:
         Initial parameters, layer after layer. A layer is a matrix (outputs, inputs + 1) with the
         bias in its last column, read row after row.
     widths : sequence of int
-        Inputs, hidden units unless there is no hidden layer, outputs.
+        Numbers of inputs, of hidden units if there are any, and of outputs.
     """
 
     def __init__(self, initial: np.ndarray, widths: Sequence[int]) -> None:
@@ -41,7 +41,7 @@ class Ensemble:
         self._set(initial)
 
     def _set(self, parameters: np.ndarray) -> None:
-        """Take parameters of shape (B, P), in the layout of `initial`."""
+        """Set parameters of shape (B, P), in the layout of `initial`."""
         first, last = np.split(parameters, [self._units * self._inputs], axis=1)
         values = torch.from_numpy(first).to(self._first)
         self._first[:, :, : self._inputs] = values.view(self._size, self._units, -1)
@@ -50,7 +50,7 @@ class Ensemble:
             self._last[:], self._bias[:] = values[:, :, :-1], values[:, :, -1]
 
     def _views(self, buffer: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """First layer (B, U, width); last weights (B, C, H) and biases (B, C), or nothing."""
+        """First layer (B, U, width); weights (B, C, H) and biases (B, C) of the last, or empty."""
         last = self._size * self._outputs * self._hidden
         bias = self._size * self._outputs if self._hidden else 0
         first, weights, biases = torch.split(buffer, [len(buffer) - last - bias, last, bias])
@@ -83,7 +83,7 @@ class Ensemble:
         return self._forward(x)[0]
 
     def _forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Outputs, and the hidden layer (B, H, rows); inputs may be each network's own."""
+        """Outputs, and the hidden layer (B, H, rows), for shared inputs or inputs per network."""
         if x.dim() == 2:
             flat = torch.mm(self._first.view(-1, self._first.shape[2]), x.T)
             hidden = flat.view(self._size, self._units, -1)
@@ -93,7 +93,7 @@ class Ensemble:
             return hidden, hidden
         hidden.clamp_(min=0)
         bias = self._bias[:, :, None]
-        if self._outputs == 1:  # torch adds the bias apart from a matrix-vector product
+        if self._outputs == 1:  # torch does not fuse the bias into a matrix-vector product
             return torch.bmm(self._last, hidden).add_(bias), hidden
         return torch.baddbmm(bias, self._last, hidden), hidden
 
@@ -129,7 +129,7 @@ class Ensemble:
         record_every : int
             Steps between two recorded values of the first weight, 0 for no record.
         batches : sequence of iterator of ndarray, optional
-            Of each network, the rows of one step after the other; None for all rows in every step.
+            For each network the rows of every step; None for all rows in every step.
 
         Returns
         -------
@@ -160,7 +160,7 @@ class Ensemble:
         record_every: int,
         batches: Sequence[Iterator[np.ndarray]] | None,
     ) -> np.ndarray:
-        """Train one network after the other; the record has a first column in any case."""
+        """Train one network after the other; the record has at least its first column."""
         training = compiled.Training(
             x.numpy(),
             self._inputs,
@@ -223,7 +223,7 @@ class Ensemble:
         squared: bool,
         gradient: torch.Tensor,
     ) -> None:
-        """Gradient of the weighted loss: with respect to an output it is prediction - label."""
+        """Gradient of the weighted loss, which is prediction - label with respect to an output."""
         first, last, bias = self._views(gradient)
         outputs, hidden = self._forward(x)
         prediction = outputs if squared else torch.softmax(outputs, 1)
@@ -248,7 +248,7 @@ class Ensemble:
 
     @staticmethod
     def _multiply_rows(values: torch.Tensor, x: torch.Tensor, out: torch.Tensor) -> None:
-        """Products (B, U, width) of (B, U, rows) with shared (rows, width) or own inputs."""
+        """Products (B, U, width) of (B, U, rows) with inputs (rows, width) or (B, rows, width)."""
         if x.dim() == 2:
             torch.mm(values.view(-1, len(x)), x, out=out.view(-1, x.shape[1]))
         else:

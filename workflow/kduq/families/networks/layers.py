@@ -8,7 +8,7 @@ import numpy as np
 import torch
 
 _BETA_1, _BETA_2, _EPSILON = 0.9, 0.999, 1e-8
-#: Columns of the inputs are padded to a multiple of this: vector units then have no remainder,
+#: Columns of the inputs are padded to a multiple of this number. Vectors then have no remainder,
 #: which doubles the speed of the gradient's matrix product.
 _PAD = 16
 
@@ -19,7 +19,7 @@ def device() -> torch.device:
 
 
 def padded_width(inputs: int) -> int:
-    """Columns of the design of so many inputs: the least multiple of 16 above their number."""
+    """Columns of the design for a number of inputs: the least multiple of 16 above it."""
     return math.ceil((inputs + 1) / _PAD) * _PAD
 
 
@@ -50,9 +50,9 @@ def initial_layers(
     Parameters
     ----------
     source : numpy.random.Generator
-        Of the random numbers.
+        Source of the random numbers.
     widths : sequence of int
-        Inputs, hidden units unless there is no hidden layer, outputs.
+        Numbers of inputs, of hidden units if there are any, and of outputs.
     scheme : str
         ``uniform``: weights and biases uniform on ±1/sqrt(fan-in), PyTorch's default;
         ``he_normal``: weights N(0, 2/fan-in), zero biases (He et al. 2015).
@@ -83,7 +83,7 @@ def perturb(layers: list[np.ndarray], scale: float, noise: np.random.Generator) 
     scale : float
         The scale s (Cui & Pei 2026, section 5).
     noise : numpy.random.Generator
-        Of the perturbation.
+        Source of the perturbation.
     """
     for layer in layers:
         layer[:, :-1] *= 1 + scale * noise.standard_normal(layer[:, :-1].shape)

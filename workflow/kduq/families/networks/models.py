@@ -1,4 +1,4 @@
-"""Students that are networks: regression by one output, classification by a softmax."""
+"""Networks as students: regression with one output, classification with a softmax."""
 
 from collections.abc import Iterator
 
@@ -12,9 +12,9 @@ from kduq.families.networks.settings import NetworkSettings
 from kduq.families.protocol import Batch, Model, Problem, Trained
 
 #: Hidden units of an ensemble in regression: few enough for the activations of some hundred rows to
-#: stay in the second-level cache, enough to make the cost of a call to torch negligible.
+#: stay in the second-level cache, and enough to make the cost of a call to torch negligible.
 _UNITS_PER_ENSEMBLE = 640
-#: Rows in one piece of a classification: bounds the memory for the hidden layer of an ensemble.
+#: Rows that are classified at once, which limits the memory for the hidden layers of an ensemble.
 _ROWS_PER_PIECE = 2048
 
 
@@ -28,7 +28,7 @@ class _Network(Model):
     settings : NetworkSettings
         Of one network.
     outputs : int
-        Numbers that it predicts for a row.
+        Numbers that it predicts per row.
     """
 
     def __init__(self, problem: Problem, settings: NetworkSettings, outputs: int) -> None:
@@ -104,7 +104,7 @@ class Regression(_Network):
         trajectory = students.fit(
             self._train_x,
             ((batch.labels - self._location) / self._scale)[:, :, None],
-            2 * (counts / counts.sum(axis=1, keepdims=True)),  # the mean of squares, not of halves
+            2 * (counts / counts.sum(axis=1, keepdims=True)),  # the loss halves the squares
             loss="squared",
             steps=self._settings.epochs,
             learning_rate=self._settings.learning_rate,
@@ -127,7 +127,7 @@ class Regression(_Network):
 class Classifier(_Network):
     """Networks that minimise the cross-entropy, on all rows or in mini-batches.
 
-    Rows that are left over at the end of an epoch are skipped in it.
+    Rows at the end of an epoch that do not fill a batch are skipped in that epoch.
 
     Parameters
     ----------
@@ -187,14 +187,14 @@ def _probabilities(students: Ensemble, x: torch.Tensor) -> np.ndarray:
 
 
 def mini_batches(seed: int, rows: int, size: int) -> Iterator[np.ndarray]:
-    """Rows of one step after the other, in an order of a student's own.
+    """Rows of each step, in a student's own order.
 
     Parameters
     ----------
     seed : int
-        Of the student; the order is its stream ``batches``.
+        Seed of the student; the order is its stream ``batches``.
     rows : int
-        Rows in all.
+        Number of rows.
     size : int
         Rows per step.
 

@@ -1,4 +1,4 @@
-"""What the families of feed-forward networks let a user set, and what their students cost."""
+"""Settings of the families of feed-forward networks, and the cost of their students."""
 
 import math
 from typing import Annotated, Literal, Self
@@ -8,9 +8,9 @@ from pydantic import Field, StrictBool
 from kduq.config.fields import Count, LearningRate
 from kduq.families.protocol import ModelSettings, Workload
 
-#: Seconds per step, row and hidden unit: fixed, and for each input.
+#: Seconds per step, row and hidden unit: a constant, and per input.
 _UNIT, _INPUT = 1e-9, 0.08e-9
-#: Fewer units than these cost no less.
+#: Networks with fewer units cost as much as with this number.
 _FEWEST_UNITS = 24
 
 
@@ -18,13 +18,13 @@ class NetworkSettings(ModelSettings):
     """Settings of networks that Adam trains."""
 
     epochs: Count
-    """Passes over the rows; a pass is one step unless batch_size cuts it."""
+    """Passes over the rows; a pass is one step unless batch_size divides it."""
     learning_rate: LearningRate
     """Step size of Adam."""
     batch_size: Count | None = None
-    """Rows per step, in an order of each student's own; none for all. Classification only."""
+    """Rows per step, in each student's own order; null for all. Classification only."""
     max_steps: Count | None = None
-    """Steps after which training ends, whatever the epochs; none for no limit."""
+    """Steps after which training ends, whatever the epochs; null for no limit."""
     initialisation: Literal["uniform", "he_normal"] = "uniform"
     """uniform: ±1/sqrt(fan-in), weights and biases; he_normal: N(0, 2/fan-in), zero biases."""
     shared_init: StrictBool = False
@@ -38,24 +38,24 @@ class NetworkSettings(ModelSettings):
         return 0
 
     def alone(self) -> Self:
-        """Settings of a model whose initial parameters are its own and which keeps no record."""
+        """The same settings without shared initial parameters and without a record of training."""
         return self.model_copy(update={"shared_init": False, "record_every": 0})
 
 
 def seconds(settings: NetworkSettings, workload: Workload) -> float:
-    """Seconds of one core per student.
+    """Seconds per student on one core.
 
     Parameters
     ----------
     settings : NetworkSettings
-        Of the student.
+        Settings of the student.
     workload : Workload
-        What it learns.
+        Size of the data.
 
     Returns
     -------
     float
-        In proportion to steps, rows per step and hidden units.
+        Proportional to steps, rows per step and hidden units.
     """
     rows = min(workload.rows, settings.batch_size or workload.rows)
     steps = settings.epochs * math.ceil(workload.rows / rows)
