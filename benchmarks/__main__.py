@@ -106,7 +106,7 @@ def main() -> None:
     options = parser.parse_args()
     if options.largest_batch:
         if not torch.cuda.is_available():
-            parser.error("--largest-batch: found no CUDA device; run it on a machine with one")
+            parser.error("--largest-batch: torch finds no CUDA device here; run it where one is")
         device = torch.cuda.get_device_properties(0)
         memory = f"{device.name}, {device.total_memory / 2**30:.0f} GiB"
         print(f"mlp128: {batch.largest(batch.networks_fit)} students at once, {memory}")
