@@ -88,6 +88,8 @@ def test_a_family_says_what_the_library_needs_of_it(name):
     assert list(kind.sizes) == sorted(kind.sizes)
     assert kind.has_initialisation == (name != "linear")
     for task in kind.tasks:
+        # Its settings say what the model is told: the hidden units of a network, for example.
+        assert kind.settings.__module__ in kind.modules(task)
         for module in kind.modules(task):
             importlib.import_module(module)
         if kind.lane == "tabular":
