@@ -1,9 +1,12 @@
 """The registries, where each kind of thing is picked by its name."""
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
+from configurations import checked
 from kduq.errors import UserError
+from kduq.experiments import EXPERIMENTS
 from kduq.registry import Registry
 
 FRUIT = Registry("fruit", [SimpleNamespace(name=name) for name in ("pear", "apple", "fig")])
@@ -34,3 +37,12 @@ def test_an_unknown_name_can_be_asked_for_with_a_default():
 def test_no_two_things_share_a_name():
     with pytest.raises(ValueError, match="of kind fruit are named 'fig'"):
         Registry("fruit", [*FRUIT.values(), SimpleNamespace(name="fig")])
+
+
+def test_noise_in_the_conditions_of_an_experiment_without_it_is_refused():
+    table = checked().experiment("teacher_noise")
+    run = table.families.linear
+    experiment = EXPERIMENTS["teacher_noise"]
+    assert experiment.cells(table, run)
+    with pytest.raises(UserError, match=r"teacher_noise: .* set noisy=True"):
+        replace(experiment, noisy=False).cells(table, run)
