@@ -161,6 +161,7 @@ class Study:
             bootstrap_draws=self.config.statistics.bootstrap_draws,
             seed=self.config.seed,
             gate=self.config.gate,
+            claims=list(CLAIMS),
         )
         evidence: dict[str, list[str]] = {"estimates": [paths.ESTIMATES]}
         needed = {name for claim in CLAIMS.values() for name in claim.experiments}
