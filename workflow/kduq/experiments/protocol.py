@@ -9,11 +9,14 @@ from pydantic import AfterValidator, Field, create_model
 from kduq.conditions import FACTORS, SHARDED_FACTOR, Condition, in_order
 from kduq.config.data import Task
 from kduq.config.fields import Count, Name, Names, StrictModel, require_even, unique
+from kduq.errors import UserError
 from kduq.families import FAMILIES
 from kduq.families.protocol import Family
 
 #: Number of levels of a factor.
 Levels = Annotated[int, Field(ge=3, strict=True)]
+#: Sources of labels that are drawn from a teacher's distribution.
+_DRAWN = ("sampled", "averaged")
 _LEVELS = {
     "noise": "Draws of the noise of the teacher's labels, or of its answer to each prompt.",
     "initialisation": "Draws of the initial parameters, and of the order of the prompts.",
@@ -143,8 +146,8 @@ class Experiment:
     >>> settings = Settings(datasets=["diabetes"], alpha=[0.0, 0.1])
     >>> [condition.alpha for condition in experiment.conditions(settings)]
     [0.0, 0.1]
-    >>> [name for name in FAMILIES if experiment.takes(FAMILIES[name])]
-    ['linear', 'mlp']
+    >>> experiment.takes(FAMILIES["linear"]), experiment.takes(FAMILIES["softmax"])
+    (True, False)
     """
 
     name: str
@@ -221,10 +224,21 @@ class Experiment:
         -------
         list of Condition
             The slowest key first.
+
+        Raises
+        ------
+        UserError
+            If conditions have noise but the experiment's responses have none.
         """
         if hasattr(run, "corpora") and self.text_conditions is not None:
             return self.text_conditions(run)
-        return self.conditions(settings)
+        cells = self.conditions(settings)
+        if not self.noisy and any(c.alpha or c.label_source in _DRAWN for c in cells):
+            raise UserError(
+                f"experiment {self.name}: its conditions have alpha or drawn labels, but its "
+                "teachers answer their mean; set noisy=True in its file"
+            )
+        return cells
 
 
 def runs_of(settings: ExperimentSettings) -> dict[str, FamilyRun]:

@@ -110,10 +110,13 @@ def estimates(config: Config, run: Run) -> list[Target]:
             **common, levels=run.levels
         )
     else:
-        further = {metric.estimate.__module__ for metric in of_task(run.task)}
+        metrics = of_task(run.task)
+        further = {metric.estimate.__module__ for metric in metrics}
         own = (f"kduq.estimates.{run.task}", *run.family.modules(run.task))
         modules = (*own, *sorted(further))
-        settings = estimates_settings.TabularSettings(**common)
+        settings = estimates_settings.TabularSettings(
+            **common, metrics=[metric.name for metric in metrics]
+        )
     inputs = {**_taught(run), "students": run.files("students")}
     return [Target(run.estimates, "estimates", settings, modules, inputs)]
 
