@@ -45,7 +45,7 @@ test: lint ## run the tests that need nothing but this environment
 	pytest -n 2 --maxschedchunk 1 -m "not thorough" tests
 
 # Three: the tests of runs through Slurm mostly wait.
-test-all: $(STAMP) ## run the others: of Slurm, browsers, full disks and many kills
+test-all: $(STAMP) ## run the other tests: Slurm, browsers, full disks and many kills
 	pytest -n 3 --maxschedchunk 1 -m thorough tests
 
 lint: $(STAMP) ## formatting, lint, types

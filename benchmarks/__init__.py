@@ -1,8 +1,8 @@
-"""Training and sampling side by side with the loops that one would write first."""
+"""Comparison of training and sampling with the loops that one would write first."""
 
 import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-# The library is used where it lies; nothing is installed.
+# The library of this checkout; nothing is installed.
 sys.path.insert(0, str(ROOT / "workflow"))

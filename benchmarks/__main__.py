@@ -1,8 +1,8 @@
-"""``python -m benchmarks``: our training against the textbook loop, a row a workload.
+"""``python -m benchmarks``: our training compared with the textbook loop, one row per workload.
 
-Ours runs as a study does, one thread a job and as many jobs as there are cores, here as threads of
-one process. The textbook loop trains one student at a time, fewer of them, on one thread or on all,
-whichever is faster. Both are timed in turn, and the peaks of the machine between them.
+Ours runs as in a study: one thread per job and as many jobs as cores, here as threads of one
+process. The textbook loop trains one student at a time, and fewer students, on one thread or on
+all, whichever is faster. Both are timed in turn, and the machine's peaks between them.
 """
 
 import argparse
@@ -31,7 +31,7 @@ WORKLOADS: dict[str, Callable[[bool], Workload]] = {
     "lm training": language.lm_training,
     "lm sampling": language.lm_sampling,
 }
-#: A ratio that falls below this share of the baseline's is told.
+#: A ratio below this share of the baseline's is reported.
 _FALLEN = 0.7
 
 
@@ -41,16 +41,16 @@ def compare(workload: Workload, jobs: int, rounds: int) -> dict[str, str | float
     Parameters
     ----------
     workload : Workload
-        What to time.
+        The workload.
     jobs : int
-        Jobs of ours at a time, and the most threads of the textbook loop.
+        Number of our jobs at a time, and largest number of threads of the textbook loop.
     rounds : int
-        Times that each is run; the medians count.
+        Number of runs of each, of which the median is taken.
 
     Returns
     -------
     dict
-        A row of `COLUMNS`, times in seconds a student.
+        The `COLUMNS` of one row, times in seconds per student.
     """
     peaks = machine.Peaks(jobs, workload.device)
     trained = {"ours": 0, "textbook": 0}
@@ -77,13 +77,13 @@ def compare(workload: Workload, jobs: int, rounds: int) -> dict[str, str | float
         times = []
         for _ in range(rounds):
             peaks.measure()
-            mine = run_ours()
+            time_of_ours = run_ours()
             peaks.measure()
-            times.append((mine, run_textbook(threads)))
+            times.append((time_of_ours, run_textbook(threads)))
     medians = np.median(times, axis=0)
-    mine, other = medians[0] / trained["ours"], medians[1] / trained["textbook"]
+    ours_s, textbook_s = medians[0] / trained["ours"], medians[1] / trained["textbook"]
     limit = peaks.limit(workload.operations, workload.traffic)
-    values = (workload.name, mine, other, other / mine, limit, mine / limit)
+    values = (workload.name, ours_s, textbook_s, textbook_s / ours_s, limit, ours_s / limit)
     return dict(zip(COLUMNS, values, strict=True))
 
 
@@ -91,13 +91,13 @@ def main() -> None:
     """Time all workloads and print the table."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("--json", type=Path, help="write the rows to this file")
-    parser.add_argument("--quick", action="store_true", help="tiny workloads, to try it out")
+    parser.add_argument("--quick", action="store_true", help="tiny workloads, for a first try")
     parser.add_argument("--only", choices=WORKLOADS, action="append", help="time this one alone")
     jobs = 1 if torch.cuda.is_available() else machine.cores()
-    parser.add_argument("--jobs", type=int, default=jobs, help="jobs of ours at a time")
-    parser.add_argument("--rounds", type=int, default=5, help="times that each is run")
-    parser.add_argument("--baseline", action="store_true", help="tell which ratios have fallen")
-    parser.add_argument("--accept", action="store_true", help="make these ratios the baseline")
+    parser.add_argument("--jobs", type=int, default=jobs, help="number of our jobs at a time")
+    parser.add_argument("--rounds", type=int, default=5, help="number of runs of each")
+    parser.add_argument("--baseline", action="store_true", help="report ratios that have fallen")
+    parser.add_argument("--accept", action="store_true", help="save these ratios as the baseline")
     parser.add_argument(
         "--largest-batch",
         action="store_true",
@@ -106,7 +106,7 @@ def main() -> None:
     options = parser.parse_args()
     if options.largest_batch:
         if not torch.cuda.is_available():
-            parser.error("--largest-batch: torch finds no CUDA device here; run it where one is")
+            parser.error("--largest-batch: found no CUDA device; run it on a machine with one")
         device = torch.cuda.get_device_properties(0)
         memory = f"{device.name}, {device.total_memory / 2**30:.0f} GiB"
         print(f"mlp128: {batch.largest(batch.networks_fit)} students at once, {memory}")
@@ -130,7 +130,7 @@ def main() -> None:
         for row in rows:
             usual = before.get(row["workload"])
             if usual and row["ratio"] < _FALLEN * usual:
-                print(f"{row['workload']}: {row['ratio']:.3g} times as fast, it was {usual:.3g}")
+                print(f"{row['workload']}: {row['ratio']:.3g} times as fast; baseline {usual:.3g}")
 
 
 if __name__ == "__main__":

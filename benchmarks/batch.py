@@ -17,17 +17,17 @@ _PRECISION = 0.02
 
 
 def largest(fits: Callable[[int], bool]) -> int:
-    """Largest number for which something holds that holds for all smaller ones.
+    """Largest number that fits, if all smaller numbers fit.
 
     Parameters
     ----------
     fits : callable
-        Whether it holds.
+        Returns whether a number fits.
 
     Returns
     -------
     int
-        At most 2 % below the largest, and exact below 50; 0 if it does not hold for 1.
+        At most 2 % below the largest, and exact below 50; 0 if 1 does not fit.
     """
     low, high = 0, 1
     while fits(high):
@@ -42,7 +42,7 @@ def largest(fits: Callable[[int], bool]) -> int:
 
 
 def networks_fit(students: int) -> bool:
-    """Whether so many networks of 128 hidden units train at once on 404 rows of 13 features.
+    """Whether a number of networks of 128 hidden units can train at once on 404 rows, 13 features.
 
     Parameters
     ----------
@@ -52,7 +52,7 @@ def networks_fit(students: int) -> bool:
     Returns
     -------
     bool
-        False where memory, the accelerator's or the machine's, is refused.
+        False if the accelerator or the machine has not enough memory.
     """
     data = problem("boston_housing")
     settings = MlpSettings(family="mlp", hidden=_HIDDEN, epochs=2, learning_rate=0.01)

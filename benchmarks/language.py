@@ -1,4 +1,4 @@
-"""Language models: our training and sampling, and transformers' own on padded rows."""
+"""Language models: our training and sampling, and transformers' own with padded rows."""
 
 import copy
 from typing import Any
@@ -53,7 +53,7 @@ class _Pupil:
         self.width, self.vocabulary = _SETTINGS.width or 0, len(self.tokenizer)
 
     def trained(self, steps: int, job: int = 0) -> tuple[Any, np.ndarray]:
-        """A copy after some steps, and its losses."""
+        """A copy of the model after some steps, and its losses."""
         model = copy.deepcopy(self.model)
         taught = training.examples_of(self.pairs)
         settings = self.settings.model_copy(update={"steps": steps})
@@ -75,10 +75,10 @@ def lm_training(quick: bool) -> Workload:
         end = tokenizer.eos_token
         whole = [f"{text.prompt_text(q)} {a}{end}" for q, a in pupil.pairs]
         batch = tokenizer(whole, padding="max_length", max_length=length, return_tensors="pt")
-        asked = tokenizer([text.prompt_text(q) for q, _ in pupil.pairs]).input_ids
+        prompts = tokenizer([text.prompt_text(q) for q, _ in pupil.pairs]).input_ids
         batch = batch.to(model.device)
         labels = batch.input_ids.masked_fill(batch.attention_mask == 0, -100)
-        for row, prompt in zip(labels, asked, strict=True):
+        for row, prompt in zip(labels, prompts, strict=True):
             row[: len(prompt)] = -100
         optimiser = torch.optim.AdamW(
             model.parameters(), lr=0.0, betas=(0.9, 0.99), weight_decay=0.0

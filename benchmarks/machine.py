@@ -1,4 +1,4 @@
-"""What the machine can do at best, and how many threads work."""
+"""Peak speeds of the machine, and the number of threads."""
 
 import contextlib
 import os
@@ -15,7 +15,7 @@ _COPIED = 1 << 24  # floats: beyond any cache
 
 
 def cores() -> int:
-    """Processors that this process may use."""
+    """Number of processors that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -32,7 +32,7 @@ def threads(number: int) -> Iterator[None]:
 
 
 def seconds(work: Callable[[], object]) -> float:
-    """Time that a call takes, in seconds, until an accelerator has done what it was given."""
+    """Time of a call in seconds, including the work of an accelerator."""
     start = time.perf_counter()
     work()
     if torch.cuda.is_available():
@@ -46,9 +46,9 @@ class Peaks:
     Parameters
     ----------
     number : int
-        Threads.
+        Number of threads.
     device : torch.device
-        What computes.
+        The processor or accelerator.
     """
 
     def __init__(self, number: int, device: torch.device) -> None:
@@ -60,7 +60,7 @@ class Peaks:
         self._times: list[tuple[float, float]] = []
 
     def measure(self) -> None:
-        """Measure some more; done around the workloads, so that all see the same machine."""
+        """Add measurements, around the workloads, so that load of the machine affects all alike."""
         with threads(self._number):
             for _ in range(_REPEATS):
                 multiplied = seconds(lambda: torch.mm(*self._factors, out=self._product))

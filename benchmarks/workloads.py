@@ -27,19 +27,20 @@ class Workload:
     Attributes
     ----------
     name : str
-        Of the row.
+        Name of the row.
     ours : callable
-        Trains the students of one job, given the job's number; their results, one row per student.
+        Trains the students of a job from its number; returns their results, one row per student.
     textbook : callable
-        Trains the first students of job 0 and gives their results; fewer, as each is slow.
+        Trains the first students of job 0 and returns their results; fewer, since each is slow.
     operations : float
-        Floating-point operations that a student needs.
+        Floating-point operations per student.
     traffic : float
-        Bytes that it must read from memory and write to it: its labels and predictions, or less.
+        Bytes per student that must be read from memory and written to it: its labels and
+        predictions, or less.
     device : torch.device
-        What computes both.
+        The processor or accelerator of both.
     passes : int
-        Times that a job of ours trains its students.
+        Number of times that one of our jobs trains its students.
     """
 
     name: str
@@ -63,7 +64,7 @@ def linear(quick: bool, bootstrap: bool) -> Workload:
     data = problem("boston_housing")
     kind = families.FAMILIES["linear"].model("regression")
     count = kind.ensemble * (2 if quick else 50)
-    # Threads of much less than a tenth of a second may not be spread over the cores.
+    # Threads that last much less than a tenth of a second may not use all cores.
     passes = 1 if quick else 10
     n, m, p = len(data.train_x), len(data.test_x), data.train_x.shape[1] + 1
     labels = data.train_y + np.random.default_rng(1).normal(0, data.train_y.std(), (count, n))
@@ -81,7 +82,7 @@ def linear(quick: bool, bootstrap: bool) -> Workload:
                 sample = None if counts is None else counts[part]
                 batch = families.Batch(labels[part], np.arange(kind.ensemble), sample)
                 predictions = model.fit(batch).test_prediction
-                if turn == 0:  # a study, too, writes the results of an ensemble and goes on
+                if turn == 0:  # like a study, which writes the results of each ensemble once
                     results.append(predictions)
         return np.concatenate(results)
 
@@ -107,7 +108,7 @@ def linear(quick: bool, bootstrap: bool) -> Workload:
 
 
 def _module(parameters: list[np.ndarray]) -> torch.nn.Sequential:
-    """A network with given layers (outputs, inputs + 1), the bias last."""
+    """A network from layers (outputs, inputs + 1), the bias last."""
     parts: list[torch.nn.Module] = []
     for layer in parameters:
         linear_part = torch.nn.Linear(layer.shape[1] - 1, layer.shape[0])
@@ -119,12 +120,12 @@ def _module(parameters: list[np.ndarray]) -> torch.nn.Sequential:
 
 
 def _tensors(*arrays: np.ndarray) -> list[torch.Tensor]:
-    """Arrays where networks are trained."""
+    """Arrays on the device on which networks are trained."""
     return [torch.from_numpy(array).to(layers.device()) for array in arrays]
 
 
 def _batches(student: int, n: int, size: int) -> Iterator[torch.Tensor]:
-    """Rows of one step after the other, each once an epoch, in our student's order."""
+    """Rows of each step, each row once per epoch, in our student's order."""
     stream = seeds.generator(student, "batches")
     while True:
         yield from torch.from_numpy(stream.permutation(n)).split(size)[: n // size]

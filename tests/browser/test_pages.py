@@ -160,14 +160,14 @@ def test_every_column_sorts_by_click_both_ways(browser, report):
     show(browser, report)
     buttons = columns_of(browser, CLAIMS)
     assert len(buttons) == 10
-    for place, button in enumerate(buttons):
+    for column, button in enumerate(buttons):
         for direction in ("ascending", "descending"):
             button.click()
             heads = browser.find_elements(By.CSS_SELECTOR, f"{CLAIMS} th")
             states = [head.get_attribute("aria-sort") for head in heads]
             assert [state for state in states if state] == [direction]
-            assert states[place] == direction
-            values = browser.execute_script(COLUMN, CLAIMS, place)
+            assert states[column] == direction
+            values = browser.execute_script(COLUMN, CLAIMS, column)
             numbers = button.text.split()[0] in {
                 "Claim", "Estimate", "Interval", "Threshold", "Students"
             }  # fmt: skip

@@ -94,18 +94,18 @@ def started(**options):
     """A Slurm with ports and files of its own, so that several may run at once."""
     # Sockets need a short path.
     with tempfile.TemporaryDirectory(prefix="kduq-slurm-") as folder:
-        made = two_nodes.TwoNodes(Path(folder), **options)
+        slurm = two_nodes.TwoNodes(Path(folder), **options)
         try:
-            made.start()
-            yield made
+            slurm.start()
+            yield slurm
         finally:
-            made.stop()
+            slurm.stop()
 
 
 @pytest.fixture(scope="module")
 def slurm():
-    with started() as made:
-        yield made
+    with started() as running:
+        yield running
 
 
 @pytest.fixture
@@ -116,5 +116,5 @@ def cluster(tmp_path, slurm):
 @pytest.fixture
 def impatient_cluster(tmp_path):
     """A cluster that soon marks a node as down if it does not answer."""
-    with started(node_timeout=20) as made:
-        yield Cluster.make(tmp_path / "checkout", made)
+    with started(node_timeout=20) as slurm:
+        yield Cluster.make(tmp_path / "checkout", slurm)

@@ -47,10 +47,10 @@ RESPONSES = [
 @pytest.fixture(scope="module")
 def reference(tmp_path_factory):
     """Artifacts of a local run."""
-    made = Checkout.make(tmp_path_factory.mktemp("local") / "checkout")
-    made.configure(LINES)
-    made.run(ESTIMATES)
-    return artifacts(made.path / RESULTS)
+    checkout = Checkout.make(tmp_path_factory.mktemp("local") / "checkout")
+    checkout.configure(LINES)
+    checkout.run(ESTIMATES)
+    return artifacts(checkout.path / RESULTS)
 
 
 def nothing_to_do(cluster):
@@ -71,7 +71,7 @@ def test_a_study_through_slurm_is_the_local_study_byte_for_byte(cluster):
         "estimates",
     }
     folder = cluster.path / "results/cluster"
-    made = artifacts(folder)
+    through_slurm = artifacts(folder)
     # The records of a run through Slurm serve a local run.
     assert cluster.planned() == {}
     cluster.run("audit")
@@ -79,8 +79,8 @@ def test_a_study_through_slurm_is_the_local_study_byte_for_byte(cluster):
     folder.rename(cluster.path / "results/by_slurm")
     cluster.run("reproduce-all")
     local = artifacts(folder)
-    assert made.keys() == local.keys()
-    assert [name for name in local if made[name] != local[name]] == []
+    assert through_slurm.keys() == local.keys()
+    assert [name for name in local if through_slurm[name] != local[name]] == []
     assert "student_output/lm/ambiguous_facts/students/000000-000002.parquet" in local
 
 
@@ -126,8 +126,8 @@ def test_a_job_out_of_memory_gets_more_at_each_attempt(cluster):
     )
     code, text = cluster.submit(FIRST)
     assert code == 0, text
-    asked = re.findall(r"rule students:.*?mem_mb=(\d+)", text, flags=re.S)
-    assert [*dict.fromkeys(asked)] in (["200", "400"], ["200", "400", "600"])
+    requested = re.findall(r"rule students:.*?mem_mb=(\d+)", text, flags=re.S)
+    assert [*dict.fromkeys(requested)] in (["200", "400"], ["200", "400", "600"])
     assert "Trying to restart job" in text
 
     cluster.edit(

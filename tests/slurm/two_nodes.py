@@ -87,7 +87,7 @@ class TwoNodes:
     Attributes
     ----------
     folder : Path
-        Where its configuration, keys, logs and state lie. Short: sockets lie in it too.
+        Folder of its configuration, keys, logs and state. Its path must be short, for sockets.
     node_timeout : int
         Seconds after which a node that does not answer is down.
     """

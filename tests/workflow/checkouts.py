@@ -112,7 +112,7 @@ EVERY_STAGE = merged(
                 "datasets": ["wine"],
                 "families": {"softmax": {"replicates": 10, "shard": 2}},
             },
-            "decomposition": CROSSED["experiments"]["decomposition"],
+            "decomposition": FACTORIAL["experiments"]["decomposition"],
         },
     },
 )

@@ -6,6 +6,6 @@ from checkouts import TINY, Checkout
 
 @pytest.fixture
 def checkout(tmp_path):
-    made = Checkout.make(tmp_path / "checkout")
-    made.configure(TINY)
-    return made
+    copy = Checkout.make(tmp_path / "checkout")
+    copy.configure(TINY)
+    return copy

@@ -283,7 +283,7 @@ def test_two_studies_share_what_is_equal(checkout, tmp_path, monkeypatch):
     first, second = results / "tiny", results / "other"
 
     def taken(pattern):
-        """Names of the second study's files, and whether they lie in the cache as the first's."""
+        """Names of the second study's files, and whether they are the first's in the cache."""
         return {
             str(path.relative_to(second)): path.resolve()
             == (first / path.relative_to(second)).resolve()

@@ -99,7 +99,7 @@ def test_the_smoke_study_has_every_artifact_metric_and_claim(checkout):
             "lineage",
             "versions",
         }
-        # A language model lies in files beside its table, which lists them.
+        # A language model has files beside its table, which lists them.
         assert set(provenance) - {"files"} == keys
         assert ("files" in provenance) == (path.parent / "model").is_dir() & (
             path.stem == "teacher"
@@ -115,23 +115,25 @@ def test_the_smoke_study_has_every_artifact_metric_and_claim(checkout):
         re.sub("^(variance_component|variance_share)_.*", r"\1_…", m) for m in table["metric"]
     }
     assert {m for m in metrics - set(METRICS) if f"`{m}`" not in documented} == set()
-    found = table[table["metric"] == "inter_student_variance"]
+    variances = table[table["metric"] == "inter_student_variance"]
     language = table["family"] == "lm"
     output = table[(table["experiment"] == "student_output") & ~language]
     assert {"predictive_entropy", "mutual_information", "accuracy"} <= set(output["metric"])
     assert set(output["group"]) == {"all", "correct", "incorrect"}
     assert set(output["label_source"].dropna()) == {"hard", "sampled", "averaged", "soft"}
     assert set(table[language]["group"]) == {"all", "train", "test"}
-    assert set(found["experiment"]) == {
+    assert set(variances["experiment"]) == {
         "teacher_noise",
         "student_init",
         "bootstrap",
         "student_output",
         "variance_aware",
     }
-    assert (found["ci_low"] <= found["estimate"]).all()
+    assert (variances["ci_low"] <= variances["estimate"]).all()
     assert set(pd.read_parquet(results / "claims.parquet")["claim"]) == set(range(1, 10))
-    linear = found[(found["family"] == "linear") & (found["experiment"] == "variance_aware")]
+    linear = variances[
+        (variances["family"] == "linear") & (variances["experiment"] == "variance_aware")
+    ]
     cells = linear.pivot_table(index=["dataset", "alpha", "k"], columns="method", values="estimate")
     # Projecting twice changes nothing: for least squares the plug-in equals averaging.
     np.testing.assert_allclose(cells["variance_weighting"], cells["averaging"], rtol=1e-6)
@@ -184,7 +186,7 @@ def test_audit_finds_damage_staleness_gaps_and_surplus(checkout):
     page = folder / "report.html"
     page.write_bytes(page.read_bytes().replace(b"supported", b"contradicted", 1))
     estimates = folder / "variance_aware/mlp/boston_housing/estimates.parquet"
-    kept = estimates.read_bytes()
+    unchanged = estimates.read_bytes()
     table = pq.read_table(estimates)
     provenance = json.loads(table.schema.metadata[b"kduq"])
     provenance["versions"]["numpy"] = "1.0"
@@ -195,7 +197,7 @@ def test_audit_finds_damage_staleness_gaps_and_surplus(checkout):
     assert done.returncode != 0
     assert f"built with {np.__version__}; installed: {np.__version__}" in text
     assert "versions results/tiny: numpy: 1 built with 1.0, " in text
-    estimates.write_bytes(kept)
+    estimates.write_bytes(unchanged)
     assert "damaged  results/tiny/teacher_noise/linear/boston_housing/students/000000" in text
     assert "missing  results/tiny/claims.parquet" in text
     for name in ("figures/teacher_noise.png", "figures/teacher_noise.pdf", "report.html"):
@@ -259,7 +261,7 @@ def test_a_users_file_is_a_data_set(checkout):
     checkout.run("teacher-noise")
     assert (checkout.path / "results/tiny/figures/teacher_noise.pdf").is_file()
     table.assign(a=-table["a"]).to_csv(checkout.path / "houses.csv", index=False)
-    # As copied with its date: older than what was made of the former.
+    # Like a copy with its old date: older than the artifacts of the previous file.
     os.utime(checkout.path / "houses.csv", (1e9, 1e9))
     assert checkout.planned()["examples"] == 1
     table.loc[3, "a"] = None

@@ -17,16 +17,16 @@ def test_a_plan_is_made_shown_and_remade_alone(checkout):
     assert (root / "figures/plan.png").is_file()
     assert (root / "figures/plan.pdf").is_file()
     assert not (root / "report.html").exists()
-    # Shown again, not made again.
-    made = (root / "plan.parquet").stat().st_mtime_ns
+    # Shown again, not built again.
+    modified = (root / "plan.parquet").stat().st_mtime_ns
     done = checkout.run("plan")
     assert table in done.stderr
-    assert (root / "plan.parquet").stat().st_mtime_ns == made
+    assert (root / "plan.parquet").stat().st_mtime_ns == modified
     checkout.run("reproduce-all")
     assert 'id="plan"' in (root / "report.html").read_text()
     assert checkout.planned() == {}
 
-    # A part of the table is enough, and trains nobody.
+    # A part of the configuration's table is enough, and trains no student.
     dearer = ("--config", "sample_size={cost_student: 50, width: 0.2}")
     wanted = {"sample_size_table": 1, "figures": 1, "report": 1, "reproduce-all": 1}
     assert checkout.planned(*dearer) == wanted

@@ -187,14 +187,14 @@ def read(path: Path | str, stage: str) -> Artifact:
         raise broken(path, f"columns {schema.names} where {allowed} are expected")
     expected = fitting[0]
     for field in schema:
-        wanted = expected[field.name]
-        same = field.type == wanted or (
-            wanted == schemas.VECTOR
+        kind = expected[field.name]
+        same = field.type == kind or (
+            kind == schemas.VECTOR
             and pa.types.is_fixed_size_list(field.type)
             and field.type.value_type == pa.float32()
         )
         if not same:
-            raise broken(path, f"column '{field.name}' is {field.type} where {wanted} is expected")
+            raise broken(path, f"column '{field.name}' is {field.type} where {kind} is expected")
     try:
         table = pq.read_table(path, page_checksum_verification=True)
     except (pa.ArrowException, OSError) as error:

@@ -1,10 +1,10 @@
 // Least squares of many students on bootstrap samples of one design, by their normal equations.
 //
-// The products of a row's inputs, two by two, are the same for all students; a student's Gram
-// matrix is their sum over its sample. A block of rows of the products stays in the first-level
-// cache while the students of a group add theirs. Each adds only the rows that it has drawn: about a
-// third of the rows is missing from a bootstrap sample of the size of the data. A student's bits
-// depend on nothing but its own data.
+// The pairwise products of a row's inputs are the same for all students; a student's Gram matrix is
+// their sum over its sample. A block of rows of the products stays in the first-level cache while
+// the students of a group add theirs. Each adds only the rows that it has drawn: a bootstrap sample
+// of the size of the data lacks about a third of the rows. A student's bits depend on its own data
+// alone.
 //
 // Inputs come in tiles: (tiles, p, tile), the rows of a tile side by side, zeros beyond the last.
 
@@ -102,7 +102,7 @@ template <class Real> struct LeastSquares {
 
     static void store(Real *to, const Vector &value) { std::memcpy(to, &value, sizeof value); }
 
-    /// Counts as numbers: to look one up is faster than to convert it.
+    /// Counts as numbers: looking one up is faster than converting it.
     static inline const std::vector<Real> weights = [] {
         std::vector<Real> all(1 << 8 * sizeof(Count));
         for (std::size_t i = 0; i < all.size(); i++) all[i] = static_cast<Real>(i);
@@ -350,7 +350,7 @@ template <class Real> struct LeastSquares {
 
 /// Least squares in either precision, called for one panel of rows after the other.
 ///
-/// Inputs are a table of the products of a panel's inputs, two by two (rows, stride), the tiles of
+/// Inputs are a table of the pairwise products of a panel's inputs (rows, stride), the tiles of
 /// all n rows, and each student's counts and labels (students, n). The location is subtracted from
 /// labels and the scale divides them. Each panel adds to the students' sums (students, stride + p),
 /// which the first panel sets to zero: the upper triangle of the Gram matrix, row after row, and

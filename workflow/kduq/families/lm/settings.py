@@ -44,7 +44,7 @@ class LanguageModelSettings(ModelSettings):
     max_length: Annotated[int, Field(gt=8, strict=True)] = 64
     """Tokens of a prompt and its answer together; longer answers are cut."""
     steps: Annotated[int, Field(ge=0, strict=True)]
-    """Optimiser steps, whatever the number of answers; 0 for a pretrained model used as it is."""
+    """Optimiser steps, whatever the number of answers; 0 for no training of a pretrained model."""
     batch_size: Count = 32
     """Prompts per step."""
     learning_rate: LearningRate = 5e-5

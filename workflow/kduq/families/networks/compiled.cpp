@@ -1,13 +1,12 @@
 // Full training of one network by Adam: at most one hidden ReLU layer, squared loss or cross-entropy.
 //
-// Inputs and activations lie with rows of the data in vector lanes: a matrix of M features is M
-// times `stride` floats. Two loops do nearly all the work, `multiply` and `contract`; both keep a
-// block of sums in registers. They take a function that uses a product or computes a factor, so that
-// no loop over the activations is needed for that alone. Everything of one student fits into the
-// second-level cache, and students are computed one after the other: a student's bits depend on
-// nothing but its own data.
+// Rows of the data are in vector lanes: a matrix of M features is M times `stride` floats. Two loops
+// do nearly all the work, `multiply` and `contract`; both keep a block of sums in registers. They
+// take a function that uses a product or computes a factor, which saves a loop over the activations.
+// All data of one student fit into the second-level cache, and students are computed one after the
+// other: a student's bits depend on its own data alone.
 //
-// NaN passes through every step, so that a diverged student shows.
+// NaN is propagated through every step, so that a diverged student is detected.
 
 #include <cmath>
 #include <cstdint>
@@ -88,7 +87,7 @@ class Buffer {
     float *const data;
 };
 
-/// Keep a value in a register: compilers else read it from memory for each of its uses, and the
+/// Keep a value in a register: otherwise compilers read it from memory for each of its uses, and the
 /// loops below wait for memory.
 inline void hold(Vector &value) {
 #if defined(__x86_64__)
@@ -98,7 +97,7 @@ inline void hold(Vector &value) {
 #endif
 }
 
-// The blocks are no part of their callers: each then has all registers to itself.
+// The blocks are not inlined, so that each has all registers to itself.
 
 template <int M, class Use>
 [[gnu::noinline]] void multiply_block(const float *weights, Index ld, Index depth, const float *x,
@@ -262,9 +261,9 @@ extern "C" void kduq_train(const float *x, Index x_stride, Index inputs, const f
             }
         }
         if (squared) {
-            // With one output, its weight is a factor of everything that a unit contributes: the
-            // gradient is formed without it, which also gives that of the weight itself. Of a unit
-            // no more is needed than whether it is active: a bit, which does not leave the cache.
+            // With one output, its weight is a factor of every contribution of a unit. The gradient
+            // is computed without it, which also gives the gradient of the weight itself. Only one
+            // bit per unit is needed, whether it is active, which stays in the cache.
             for (Index row = 0; row < stride; row++) output[row] = last[hidden];
             multiply(parameters, inputs, hidden, inputs, columns, stride,
                      [=](Index m, Index row, const auto &sums) {
