@@ -1,7 +1,6 @@
 """The registries, where each kind of thing is picked by its name."""
 
 import re
-from dataclasses import replace
 from types import SimpleNamespace
 
 import pytest
@@ -9,8 +8,7 @@ from configurations import checked
 from kduq.claims import CLAIMS
 from kduq.errors import UserError
 from kduq.estimates.metrics import METRICS
-from kduq.experiments import EXPERIMENTS
-from kduq.registry import Registry
+from kduq.registry import Registry, require_known
 from kduq.study.study import Study
 
 FRUIT = Registry("fruit", [SimpleNamespace(name=name) for name in ("pear", "apple", "fig")])
@@ -43,13 +41,31 @@ def test_no_two_things_share_a_name():
         Registry("fruit", [*FRUIT.values(), SimpleNamespace(name="fig")])
 
 
-def test_noise_in_the_conditions_of_an_experiment_without_it_is_refused():
-    table = checked().experiment("teacher_noise")
-    run = table.families.linear
-    experiment = EXPERIMENTS["teacher_noise"]
-    assert experiment.cells(table, run)
-    with pytest.raises(UserError, match=r"teacher_noise: .* set noisy=True"):
-        replace(experiment, noisy=False).cells(table, run)
+def test_responses_have_noise_where_conditions_have_alpha_or_drawn_labels():
+    targets = Study(checked()).targets.values()
+    noisy = {
+        target.settings.experiment: target.settings.noisy
+        for target in targets
+        if target.stage == "responses" and hasattr(target.settings, "noisy")
+    }
+    assert noisy == {
+        "teacher_noise": True,
+        "student_init": False,
+        "bootstrap": False,
+        "student_output": True,
+        "variance_aware": True,
+        "decomposition": True,
+    }
+
+
+def test_a_value_that_nothing_handles_is_refused():
+    require_known("method", "single", (None, "single"))
+    require_known("method", None, (None, "single"))
+    with pytest.raises(UserError) as caught:
+        require_known("method", "singel", ("single", "averaging"))
+    assert str(caught.value) == (
+        "method: found 'singel'; allowed: single, averaging; did you mean 'single'?"
+    )
 
 
 def test_what_stands_in_a_registry_changes_what_is_made_from_it(monkeypatch):

@@ -9,14 +9,11 @@ from pydantic import AfterValidator, Field, create_model
 from kduq.conditions import FACTORS, SHARDED_FACTOR, Condition, in_order
 from kduq.config.data import Task
 from kduq.config.fields import Count, Name, Names, StrictModel, require_even, unique
-from kduq.errors import UserError
 from kduq.families import FAMILIES
 from kduq.families.protocol import Family
 
 #: Number of levels of a factor.
 Levels = Annotated[int, Field(ge=3, strict=True)]
-#: Sources of labels that are drawn from a teacher's distribution.
-_DRAWN = ("sampled", "averaged")
 _LEVELS = {
     "noise": "Draws of the noise of the teacher's labels, or of its answer to each prompt.",
     "initialisation": "Draws of the initial parameters, and of the order of the prompts.",
@@ -127,8 +124,6 @@ class Experiment:
     factorial : bool
         Whether there is one student for every combination of levels of a family's factors, instead
         of replicates of every condition.
-    noisy : bool
-        Whether the teacher's responses to rows of tables are its mean plus noise.
     largest_shard, largest_text_shard : int, optional
         Largest number of replicates per job.
     title : str
@@ -160,7 +155,6 @@ class Experiment:
     text_conditions: Callable[[Any], list[Condition]] | None = None
     factors: tuple[str, ...] = ()
     factorial: bool = False
-    noisy: bool = False
     largest_shard: int | None = None
     largest_text_shard: int | None = None
     title: str = ""
@@ -224,21 +218,10 @@ class Experiment:
         -------
         list of Condition
             The slowest key first.
-
-        Raises
-        ------
-        UserError
-            If conditions have noise but the experiment's responses have none.
         """
         if hasattr(run, "corpora") and self.text_conditions is not None:
             return self.text_conditions(run)
-        cells = self.conditions(settings)
-        if not self.noisy and any(c.alpha or c.label_source in _DRAWN for c in cells):
-            raise UserError(
-                f"experiment {self.name}: its conditions have alpha or drawn labels, but its "
-                "teachers answer their mean; set noisy=True in its file"
-            )
-        return cells
+        return self.conditions(settings)
 
 
 def runs_of(settings: ExperimentSettings) -> dict[str, FamilyRun]:

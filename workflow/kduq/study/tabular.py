@@ -3,7 +3,7 @@
 import math
 from typing import Any, cast
 
-from kduq.conditions import SHARDED_FACTOR
+from kduq.conditions import DRAWN, SHARDED_FACTOR
 from kduq.config.data import Task
 from kduq.config.study import Config
 from kduq.data.datasets import DATASETS
@@ -54,7 +54,7 @@ def responses(config: Config, run: Run, shard: tuple[int, int]) -> list[Target]:
     settings = responses_settings.TabularSettings(
         **_of_shard(config, run, shard),
         responses=number,
-        noisy=run.experiment.noisy,
+        noisy=any(c.alpha is not None or c.label_source in DRAWN for c in run.conditions),
         factor=SHARDED_FACTOR if run.levels else None,
     )
     return [
