@@ -86,13 +86,19 @@ def test_a_family_says_what_the_library_needs_of_it(name):
     assert kind.name == name
     assert kind.lane in ("tabular", "text")
     assert list(kind.sizes) == sorted(kind.sizes)
-    assert kind.has_initialisation == (name != "linear")
     for task in kind.tasks:
+        # Its settings say what the model is told: the hidden units of a network, for example.
+        assert kind.settings.__module__ in kind.modules(task)
         for module in kind.modules(task):
             importlib.import_module(module)
         if kind.lane == "tabular":
             assert callable(kind.model(task).fit)
             assert all(size % 2 == 0 for size in kind.sizes)
+
+
+def test_networks_start_from_random_parameters_and_least_squares_do_not():
+    assert FAMILIES["mlp"].has_initialisation
+    assert not FAMILIES["linear"].has_initialisation
 
 
 def test_a_model_alone_shares_and_records_nothing():
@@ -104,8 +110,9 @@ def test_a_model_alone_shares_and_records_nothing():
 def test_an_unknown_family_is_named_with_those_that_there_are():
     with pytest.raises(UserError) as caught:
         FAMILIES["mpl"]
+    names = ", ".join(FAMILIES)
     assert str(caught.value) == (
-        "'mpl' is not a known family; allowed: linear, softmax, mlp, lm; did you mean 'mlp'?"
+        f"'mpl' is not a known family; allowed: {names}; did you mean 'mlp'?"
     )
     with pytest.raises(ValidationError, match="union_tag_invalid"):
         settings(MLP | {"family": "cnn"})

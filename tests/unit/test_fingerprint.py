@@ -11,8 +11,19 @@ from kduq.artifacts.fingerprint import PACKAGE
 #: A package: what each module consists of, by its path from the folder `workflow`.
 FILES = {
     "scripts/students.py": "from kduq import artifacts, families, students\n",
+    "kduq/settings.py": (
+        "from kduq.layout import WIDTH\n"
+        "from kduq.keys import Keys\n"
+        "class Settings:\n"
+        "    keys: Keys\n"
+        "    def width(self, keys: Keys) -> int:\n"
+        "        return WIDTH\n"
+    ),
+    "kduq/layout.py": "WIDTH = 1\n",
+    "kduq/keys.py": "Keys = dict\n",
     "kduq/students.py": (
         '"""Docstring."""\n'
+        "from kduq.settings import Settings as Own\n"
         "from typing import TYPE_CHECKING\n"
         "from kduq.config import Settings\n"
         "if TYPE_CHECKING:\n"
@@ -68,6 +79,8 @@ def fingerprints(package, family="kduq.families.linear"):
         ("scripts/students.py", "families", "families, seeds"),
         ("kduq/students.py", "seeds.ROOT", "seeds.ROOT + 1"),
         ("kduq/seeds.py", "1", "2"),  # imported inside a function
+        ("kduq/settings.py", "return WIDTH", "return 2 * WIDTH"),
+        ("kduq/layout.py", "1", "2"),
         ("kduq/families/linear.py", "1", "2"),
         ("kduq/families/linear.cpp", "1", "2"),
     ],
@@ -87,6 +100,7 @@ def test_code_that_makes_the_output_counts(package, file, old, new):
         ("kduq/families/linear.cpp", "int slope", "// a comment\nint   slope"),
         ("kduq/notation.py", "int", "str"),  # for type checkers alone
         ("kduq/unused.py", "1", "2"),
+        ("kduq/keys.py", "dict", "list"),  # types of settings, whose values are parameters
         ("kduq/config.py", "dict", "list"),
         ("kduq/artifacts/tables.py", "formats", "seeds"),
         ("kduq/formats.py", "1", "2"),  # imported by a room that only reads and writes
@@ -125,3 +139,11 @@ def test_every_entry_script_has_a_fingerprint_free_of_the_rooms_that_read_write_
         assert not modules & set(module.SKIPPED)
         rooms = tuple(f"{room}." for room in ("kduq.artifacts", "kduq.runtime", "kduq.study"))
         assert not [name for name in modules if name.startswith(rooms)]
+
+
+def test_the_path_of_seeds_counts_and_the_keys_of_another_family_do_not():
+    for lane in ("tabular", "text"):
+        for stage in ("teacher", "responses", "students"):
+            modules = module.closure(f"scripts.{stage}", f"kduq.{stage}.{lane}")
+            assert {"kduq.stage", "kduq.seeds"} <= modules
+            assert ("kduq.families.lm.settings" in modules) == (lane == "text")

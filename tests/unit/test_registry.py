@@ -1,10 +1,15 @@
 """The registries, where each kind of thing is picked by its name."""
 
+import re
 from types import SimpleNamespace
 
 import pytest
+from configurations import checked
+from kduq.claims import CLAIMS
 from kduq.errors import UserError
-from kduq.registry import Registry
+from kduq.estimates.metrics import METRICS
+from kduq.registry import Registry, require_known
+from kduq.study.study import Study
 
 FRUIT = Registry("fruit", [SimpleNamespace(name=name) for name in ("pear", "apple", "fig")])
 
@@ -34,3 +39,43 @@ def test_an_unknown_name_can_be_asked_for_with_a_default():
 def test_no_two_things_share_a_name():
     with pytest.raises(ValueError, match="of kind fruit are named 'fig'"):
         Registry("fruit", [*FRUIT.values(), SimpleNamespace(name="fig")])
+
+
+def test_responses_have_noise_where_conditions_have_alpha_or_drawn_labels():
+    targets = Study(checked()).targets.values()
+    noisy = {
+        target.settings.experiment: target.settings.noisy
+        for target in targets
+        if target.stage == "responses" and hasattr(target.settings, "noisy")
+    }
+    assert noisy == {
+        "teacher_noise": True,
+        "student_init": False,
+        "bootstrap": False,
+        "student_output": True,
+        "variance_aware": True,
+        "decomposition": True,
+    }
+
+
+def test_a_value_that_nothing_handles_is_refused():
+    require_known("method", "single", (None, "single"))
+    require_known("method", None, (None, "single"))
+    with pytest.raises(UserError) as caught:
+        require_known("method", "singel", ("single", "averaging"))
+    assert str(caught.value) == (
+        "method: found 'singel'; allowed: single, averaging; did you mean 'single'?"
+    )
+
+
+def test_what_stands_in_a_registry_changes_what_is_made_from_it(monkeypatch):
+    before = Study(checked()).targets
+    # Others of the same file stay: their code is the same.
+    monkeypatch.delitem(METRICS._entries, "brier_score")
+    monkeypatch.delitem(CLAIMS._entries, "averaging")
+    after = Study(checked()).targets
+    changed = {name for name, target in before.items() if target.config != after[name].config}
+    classified = {
+        name for name in before if re.match(r"student_output/(mlp|soft).*/estimates", name)
+    }
+    assert changed == {"claims.parquet", *classified}

@@ -2,13 +2,17 @@
 
 import html
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from configurations import checked
 from kduq.artifacts.schemas import CONDITION
+from kduq.figures import FIGURES
 from kduq.report import page as report
+from kduq.study.study import Study
 from markupsafe import escape
 from report_pages import GATE, HOSTILE, answers_of, filled
 
@@ -147,3 +151,19 @@ def test_differences_are_those_of_the_documentation():
     found = [words(html.unescape(re.sub(r"<[^>]*>", "", item))) for item in items]
     assert found == [item for item in wanted if item]
     assert len(found) == 10
+
+
+def test_a_figure_without_a_caption_has_its_question(monkeypatch):
+    figure = replace(FIGURES["teacher_noise"], name="errors", question="Do errors grow?")
+    monkeypatch.setitem(FIGURES._entries, "errors", figure)
+    planned = Study(checked()).targets["report.html"]
+    assert planned.config["captions"]["errors"] == ""
+    assert report._caption("errors") == "Do errors grow?"
+    assert report._caption("teacher_noise").startswith("Students of a noisy teacher.")
+
+
+def test_figures_depend_on_the_experiments_that_they_show():
+    targets = Study(checked()).targets
+    modules = targets["figures/language_uncertainty.png"].modules
+    assert "kduq.experiments.student_init" in modules  # which says along what it is drawn
+    assert "kduq.experiments.bootstrap" not in modules

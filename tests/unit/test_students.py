@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 from kduq.conditions import Condition
+from kduq.errors import UserError
 from kduq.responses import tabular as responses
 from kduq.students import tabular as students
 
@@ -87,3 +88,17 @@ def test_bootstrap_samples_sum_and_nest():
     small, large = (students.bootstrap_counts(1, 100, f) for f in (0.3, 1.0))
     assert (small.sum(), large.sum()) == (30, 100)
     assert (small <= large).all()
+
+
+@pytest.mark.parametrize(
+    ("values", "line"),
+    [
+        ({"method": "median"}, "method: found 'median'; allowed: None, single, averaging"),
+        ({"label_source": "oracle"}, "label_source: found 'oracle'; allowed: None, teacher, truth"),
+    ],
+)
+def test_a_condition_that_nothing_handles_is_refused_and_not_taken_for_another(
+    problem, values, line
+):
+    with pytest.raises(UserError, match=line):
+        train(problem, "linear", 0, 4, [Condition(alpha=0.5, k=3, **values)])

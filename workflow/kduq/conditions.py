@@ -31,6 +31,8 @@ class Condition(StrictModel):
     """Temperature of the teacher's responses."""
 
 
+#: Sources of labels that are drawn from a teacher's distribution.
+DRAWN = ("sampled", "averaged")
 #: Factors of a factorial design in the order of its layout, the slowest first.
 FACTORS = ("noise", "initialisation", "bootstrap", "decoding")
 #: The factor whose levels are cut into shards, as replicates are elsewhere.

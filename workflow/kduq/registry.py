@@ -64,3 +64,28 @@ class Registry(Mapping[str, T]):
 
     def __len__(self) -> int:
         return len(self._entries)
+
+
+def require_known(kind: str, value: object, allowed: Iterable[object]) -> None:
+    """Refuse a value that nothing handles, in place of handling it like another.
+
+    Parameters
+    ----------
+    kind : str
+        What the value is, for the message.
+    value : object
+        The value.
+    allowed : iterable
+        All values that are handled.
+
+    Raises
+    ------
+    UserError
+        If it is none of them.
+    """
+    known = [str(one) for one in allowed]
+    if str(value) not in known:
+        raise UserError(
+            f"{kind}: found '{value}'; allowed: {alternatives(known)}"
+            f"{suggestion(str(value), known)}"
+        )

@@ -1,7 +1,9 @@
 """Fingerprints of the code that a stage's output depends on, without comments.
 
 A stage's code is its entry script, the modules that are named beside it (those of its family, which
-are imported by name), and all modules of this package that these import, except `SKIPPED`.
+are imported by name), and all modules of this package that these import, except `SKIPPED`. Of a
+module named ``settings`` the types of its fields are not followed: a key of one family's models
+changes no other family's students.
 """
 
 import ast
@@ -19,7 +21,6 @@ _ROOMS = (
     "kduq.config",
     "kduq.errors",
     "kduq.runtime",
-    "kduq.stage",
     "kduq.study",
 )
 #: Registries, which import every member by name. A new member changes none of the others.
@@ -58,15 +59,44 @@ def _is_skipped(name: str) -> bool:
     return name in _REGISTRIES or any(name == r or name.startswith(f"{r}.") for r in _ROOMS)
 
 
-def _imports(tree: ast.AST) -> set[str]:
-    """Modules of this package that a syntax tree imports, at its top or inside functions."""
+class _Names(ast.NodeVisitor):
+    """Collects the names that code uses other than as types."""
+
+    def __init__(self) -> None:
+        self.used: set[str] = set()
+
+    def visit_Name(self, node: ast.Name) -> None:
+        self.used.add(node.id)
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> None:
+        if node.value is not None:
+            self.visit(node.value)
+
+    def visit_arg(self, node: ast.arg) -> None:
+        pass
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> None:
+        for part in (*node.decorator_list, node.args, *node.body):
+            self.visit(part)
+
+
+def _imports(tree: ast.AST, types: bool = True) -> set[str]:
+    """Modules of this package that a syntax tree imports, at its top or inside functions.
+
+    Those that it imports only for the types of fields and arguments count if ``types`` is true.
+    """
     imported: set[str] = set()
+    names = _Names()
+    if not types:
+        names.visit(tree)
     for node in ast.walk(tree):
         if isinstance(node, ast.Import):
             imported.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-            imported.add(node.module)
-            imported.update(f"{node.module}.{alias.name}" for alias in node.names)
+            used = [a.name for a in node.names if types or (a.asname or a.name) in names.used]
+            imported.update(f"{node.module}.{name}" for name in used)
+            if used:
+                imported.add(node.module)
     root = PACKAGE.name
     own = {name for name in imported if name.startswith(f"{root}.") and not _is_skipped(name)}
     return {name for name in own if _module_file(name) is not None}
@@ -97,7 +127,8 @@ def _strip_docstrings(tree: ast.AST) -> None:
 @cache
 def _parse(file: Path, _stamps: tuple[tuple[int, int], ...]) -> tuple[str, frozenset[str]]:
     tree = _WithoutTypeChecking().visit(ast.parse(file.read_text(encoding="utf-8")))
-    imports = frozenset(_imports(tree))
+    # The type of a setting says which values are allowed; the values are in a job's parameters.
+    imports = frozenset(_imports(tree, types=file.stem != "settings"))
     _strip_docstrings(tree)
     source = ast.unparse(tree)
     compiled = file.with_suffix(".cpp")

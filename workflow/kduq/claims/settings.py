@@ -36,3 +36,5 @@ class ClaimsSettings(StageSettings):
     """Margins of the verdicts by their key in the configuration."""
     gate: Gate
     """Conditions for verdicts on language models."""
+    claims: list[str] = Field(default=[])
+    """Names of the registered claims."""

@@ -1,5 +1,7 @@
 """Settings of stage ``estimates``."""
 
+from pydantic import Field
+
 from kduq.conditions import Condition, in_order
 from kduq.config.data import Task
 from kduq.stage import RunSettings, StageSettings
@@ -23,6 +25,8 @@ class TabularSettings(EstimatesSettings):
 
     task: Task
     """regression or classification."""
+    metrics: list[str] = Field(default=[])
+    """Names of the registered metrics of the task."""
 
 
 class TabularFactorialSettings(TabularSettings):
@@ -53,6 +57,9 @@ class TextFactorialSettings(EstimatesSettings):
 
 class TextSettings(EstimatesSettings):
     """What decides the estimates of a run on a corpus."""
+
+    metrics: list[str] = Field(default=[])
+    """Names of the registered metrics of text."""
 
     prompts: int
     """Number of evaluated prompts."""

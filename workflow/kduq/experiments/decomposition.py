@@ -30,7 +30,6 @@ EXPERIMENT = Experiment(
     text_conditions=_text_conditions,
     factors=("noise", "bootstrap"),
     factorial=True,
-    noisy=True,
     # There are few levels, each with many students.
     largest_shard=4,
     largest_text_shard=1,

@@ -124,8 +124,6 @@ class Experiment:
     factorial : bool
         Whether there is one student for every combination of levels of a family's factors, instead
         of replicates of every condition.
-    noisy : bool
-        Whether the teacher's responses to rows of tables are its mean plus noise.
     largest_shard, largest_text_shard : int, optional
         Largest number of replicates per job.
     title : str
@@ -143,8 +141,8 @@ class Experiment:
     >>> settings = Settings(datasets=["diabetes"], alpha=[0.0, 0.1])
     >>> [condition.alpha for condition in experiment.conditions(settings)]
     [0.0, 0.1]
-    >>> [name for name in FAMILIES if experiment.takes(FAMILIES[name])]
-    ['linear', 'mlp']
+    >>> experiment.takes(FAMILIES["linear"]), experiment.takes(FAMILIES["softmax"])
+    (True, False)
     """
 
     name: str
@@ -157,7 +155,6 @@ class Experiment:
     text_conditions: Callable[[Any], list[Condition]] | None = None
     factors: tuple[str, ...] = ()
     factorial: bool = False
-    noisy: bool = False
     largest_shard: int | None = None
     largest_text_shard: int | None = None
     title: str = ""

@@ -65,7 +65,6 @@ EXPERIMENT = Experiment(
     task="classification",
     text_run=StudentOutputText,
     text_conditions=_text_conditions,
-    noisy=True,
     largest_shard=10,  # few classifiers are trained, so larger shards would give too few jobs
     text_axis="label_source",
 )

@@ -42,6 +42,5 @@ EXPERIMENT = Experiment(
     _conditions,
     text_run=TeacherNoiseText,
     text_conditions=_text_conditions,
-    noisy=True,
     text_axis="temperature",
 )

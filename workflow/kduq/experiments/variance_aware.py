@@ -62,6 +62,5 @@ EXPERIMENT = Experiment(
     _conditions,
     text_run=VarianceAwareText,
     text_conditions=_text_conditions,
-    noisy=True,
     title="Variance-aware distillation",
 )

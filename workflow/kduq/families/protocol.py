@@ -244,8 +244,8 @@ class Family:
     >>> tree = Family("tree", "regression tree", "tabular", TreeSettings,
     ...               {"regression": "trees:Tree"}, seconds, (2, 10, 100),
     ...               ("noise", "bootstrap"), "#CC79A7", "v")
-    >>> tree.tasks, tree.has_initialisation, tree.modules("regression")
-    (('regression',), False, ('trees',))
+    >>> tree.tasks, tree.has_initialisation
+    (('regression',), False)
     """
 
     name: str
@@ -287,5 +287,9 @@ class Family:
         return getattr(importlib.import_module(module), name)
 
     def modules(self, task: str) -> tuple[str, ...]:
-        """Dotted names of the modules that its students of a task depend on, for fingerprints."""
-        return (self.models[task].partition(":")[0],)
+        """Dotted names of the modules that its students of a task depend on, for fingerprints.
+
+        That of its settings, which also names the model's class, and that of the model.
+        """
+        names = (self.settings.__module__, self.models[task].partition(":")[0])
+        return tuple(dict.fromkeys(names))

@@ -18,6 +18,7 @@ from kduq.answers import GREEDY
 from kduq.artifacts import files
 from kduq.artifacts.canonical import canonical_json
 from kduq.artifacts.schemas import CONDITION
+from kduq.figures import FIGURES
 from kduq.report.settings import ReportSettings as Settings
 from kduq.stage import Inputs, Outputs
 
@@ -86,9 +87,7 @@ def render(
     counts = estimates[estimates["metric"].isin(["diverged_count", "rank_deficient_count"])]
     keys = ["experiment", "family", "dataset", "metric"]
     totals = counts.groupby(keys, sort=False, as_index=False)[["estimate", "n_students"]].sum()
-    captions = {
-        name: (_FOLDER / f"{name}.rst").read_text(encoding="utf-8").strip() for name in figures
-    }
+    captions = {name: _caption(name) for name in figures}
     number = claims.groupby("claim").cumcount() + 1
     anchors = [f"claim-{c}-{n}" for c, n in zip(claims["claim"], number, strict=True)]
     return page(
@@ -114,6 +113,12 @@ def render(
         # "<" could end the script element that contains the text.
         embedded=canonical_json(provenance).replace("<", "\\u003c"),
     )
+
+
+def _caption(figure: str) -> str:
+    """Caption of a figure: its file, or, where it has none, the question that it answers."""
+    file = _FOLDER / f"{figure}.rst"
+    return file.read_text(encoding="utf-8").strip() if file.is_file() else FIGURES[figure].question
 
 
 def page(template: str, **values: Any) -> str:

@@ -12,6 +12,6 @@ class ReportSettings(StageSettings):
     templates: dict[str, str]
     """Digests of the page's templates."""
     captions: dict[str, str]
-    """Digests of the figures' captions."""
+    """Digests of the figures' captions; empty for a figure that has none of its own."""
     skipped: list[str]
     """Data sets that were not downloaded."""

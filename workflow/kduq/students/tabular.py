@@ -9,14 +9,17 @@ import numpy as np
 
 from kduq import seeds
 from kduq.artifacts import schemas
-from kduq.conditions import Condition
+from kduq.conditions import DRAWN, Condition
 from kduq.families import FAMILIES
 from kduq.families.protocol import Batch, Model, Problem, Trained
+from kduq.registry import require_known
 from kduq.responses import tabular as responses
 from kduq.stage import Inputs, Outputs, progress
 from kduq.students.settings import TabularSettings as Settings
 from kduq.teacher import tabular as teacher
 
+#: Methods that make labels of responses in regression.
+_METHODS = (None, "single", "averaging", "variance_weighting", "variance_weighting_oracle")
 #: Divergence factor of classification.
 _CLASS_DIVERGENCE = 1.5
 
@@ -152,6 +155,8 @@ class RegressionTargets:
         has (here: the oracle), and weight a mean of k responses by the variance of one response.
         """
         method, k = condition.method, condition.k or 1
+        require_known("method", method, _METHODS)
+        require_known("label_source", condition.label_source, (None, "teacher", "truth"))
         if condition.label_source == "truth":
             truth = self._data.problem.train_y
             return np.broadcast_to(truth, (len(self._ensemble.seeds), *truth.shape))
@@ -198,6 +203,7 @@ class ClassificationTargets:
         averaged: the mean of k such draws, one-hot; soft: the probabilities.
         """
         source, k = condition.label_source, condition.k or 1
+        require_known("label_source", source, ("hard", "soft", *DRAWN))
         size, shape = len(self._responses), self._probabilities.shape
         if source == "soft":
             return np.broadcast_to(self._probabilities, (size, *shape))

@@ -14,6 +14,7 @@ from kduq.conditions import Condition
 from kduq.data.corpus import Corpus
 from kduq.families.lm import embeddings, models, sampling, training
 from kduq.families.lm.text import Model, Tokenizer
+from kduq.registry import require_known
 from kduq.responses.settings import answer_temperature
 from kduq.stage import Inputs, Outputs, progress
 from kduq.students.settings import TextSettings as Settings
@@ -35,6 +36,10 @@ def read_distillation_data(inputs: Inputs) -> tuple[Corpus, dict[str, Any]]:
     corpus = Corpus.from_columns(inputs.read("examples").table.to_pydict())
     columns = ("replicate", "response", "prompt_id", "temperature", "text")
     return corpus, inputs.read("responses").columns(columns)
+
+
+#: Methods that select what a student learns of the responses to a prompt.
+_METHODS = ("single", "multi_response", "averaging", "variance_weighting")
 
 
 class Responses:
@@ -176,6 +181,7 @@ class _Replicate:
         """Questions and answers that the method selects from the first k responses."""
         temperature = answer_temperature(condition)
         responses, k, method = self._responses_at(temperature), condition.k or 1, condition.method
+        require_known("method", method, _METHODS)
         questions = [self._corpus.prompts[i] for i in responses.prompts]
         first = [texts[:k] for texts in responses.texts]
         if method == "multi_response" or k == 1:

@@ -161,6 +161,7 @@ class Study:
             bootstrap_draws=self.config.statistics.bootstrap_draws,
             seed=self.config.seed,
             gate=self.config.gate,
+            claims=list(CLAIMS),
         )
         evidence: dict[str, list[str]] = {"estimates": [paths.ESTIMATES]}
         needed = {name for claim in CLAIMS.values() for name in claim.experiments}
@@ -216,18 +217,29 @@ class Study:
                     update={"figure": name}
                     | ({} if figure.uses_sample_size else {"sample_size": None})
                 ),
-                ("kduq.figures.rendering", figure.module),
+                ("kduq.figures.rendering", figure.module, *self._experiment_files(figure)),
                 figure.sources(self),
             )
             for name, figure in self.figures.items()
             for suffix in ("png", "pdf")
         ]
 
+    def _experiment_files(self, figure: FigureKind) -> list[str]:
+        """Modules of the experiments that a figure shows, which say its titles and axes."""
+        sources = {path for paths in figure.sources(self).values() for path in paths}
+        shown = [run for run in self.runs if {run.estimates, *run.files("students")} & sources]
+        return sorted({run.experiment.settings.__module__ for run in shown})
+
     def _report(self) -> Target:
         settings = ReportSettings(
             study=self.config,
             templates={name: digest(_CAPTIONS / name) for name in _TEMPLATES},
-            captions={name: digest(_CAPTIONS / f"{name}.rst") for name in self.figures},
+            # A figure without a caption of its own has its question.
+            captions={
+                name: digest(caption) if caption.is_file() else ""
+                for name in self.figures
+                for caption in [_CAPTIONS / f"{name}.rst"]
+            },
             skipped=self.skipped,
         )
         inputs = {

@@ -3,7 +3,7 @@
 import math
 from typing import Any, cast
 
-from kduq.conditions import SHARDED_FACTOR
+from kduq.conditions import DRAWN, SHARDED_FACTOR
 from kduq.config.data import Task
 from kduq.config.study import Config
 from kduq.data.datasets import DATASETS
@@ -54,7 +54,7 @@ def responses(config: Config, run: Run, shard: tuple[int, int]) -> list[Target]:
     settings = responses_settings.TabularSettings(
         **_of_shard(config, run, shard),
         responses=number,
-        noisy=run.experiment.noisy,
+        noisy=any(c.alpha is not None or c.label_source in DRAWN for c in run.conditions),
         factor=SHARDED_FACTOR if run.levels else None,
     )
     return [
@@ -110,10 +110,13 @@ def estimates(config: Config, run: Run) -> list[Target]:
             **common, levels=run.levels
         )
     else:
-        further = {metric.estimate.__module__ for metric in of_task(run.task)}
+        metrics = of_task(run.task)
+        further = {metric.estimate.__module__ for metric in metrics}
         own = (f"kduq.estimates.{run.task}", *run.family.modules(run.task))
         modules = (*own, *sorted(further))
-        settings = estimates_settings.TabularSettings(**common)
+        settings = estimates_settings.TabularSettings(
+            **common, metrics=[metric.name for metric in metrics]
+        )
     inputs = {**_taught(run), "students": run.files("students")}
     return [Target(run.estimates, "estimates", settings, modules, inputs)]
 

@@ -122,11 +122,13 @@ def estimates(config: Config, run: Run) -> list[Target]:
             **common, levels=run.levels
         )
     else:
-        further = {metric.estimate.__module__ for metric in of_task(run.task)}
+        metrics = of_task(run.task)
+        further = {metric.estimate.__module__ for metric in metrics}
         modules = ("kduq.estimates.text", *sorted(further))
         inputs["answers"] = [paths.teacher(run.settings.teacher, dataset, "answers")]
         settings = estimates_settings.TextSettings(
             **common,
+            metrics=[metric.name for metric in metrics],
             embedding_model=shared.embedding_model,
             embedding_files=folder_digest(shared.embedding_model),
         )
