@@ -1,4 +1,4 @@
-"""A user's table of many rows: cost and memory grow with the rows, and with nothing else of them."""
+"""A table of many rows of a user: cost and memory grow with the rows, not with their square."""
 
 import numpy as np
 import pandas as pd
