@@ -1,5 +1,6 @@
 """Tables of examples: built-in data sets, and CSV and Parquet files of the user."""
 
+import functools
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -7,6 +8,8 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from kduq.config.data import DatasetSettings
 from kduq.data import downloads
@@ -68,6 +71,42 @@ def load(name: str, settings: DatasetSettings) -> tuple[pd.DataFrame, pd.Series]
         table = table.assign(**{str(target): _classes(table[target], source, name)})
     _check_values(table, source, name)
     return table[features], table[target].astype(np.float64)
+
+
+def shape_of_file(path: Path) -> tuple[int, int]:
+    """Rows and columns of a user's file, without reading its values.
+
+    Parameters
+    ----------
+    path : Path
+        CSV or Parquet file.
+
+    Returns
+    -------
+    rows, columns : int
+        Of Parquet as its footer says; of CSV the lines after the first and the cells of the first.
+        Zero for a file that is missing or cannot be read, which is reported where it is.
+    """
+    try:
+        status = path.stat()
+    except OSError:
+        return 0, 0
+    return _shape_of_file(path, status.st_size, status.st_mtime_ns)
+
+
+@functools.cache
+def _shape_of_file(path: Path, _size: int, _time: int) -> tuple[int, int]:
+    try:
+        if path.suffix == ".parquet":
+            metadata = pq.read_metadata(path)
+            return metadata.num_rows, metadata.num_columns
+        with path.open("rb") as file:
+            columns = file.readline().count(b",") + 1
+            return sum(
+                block.count(b"\n") for block in iter(lambda: file.read(1 << 20), b"")
+            ), columns
+    except (OSError, pa.ArrowException):
+        return 0, 0
 
 
 def built_in(name: str) -> pd.DataFrame:

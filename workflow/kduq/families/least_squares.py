@@ -31,6 +31,10 @@ _TILE, _VECTOR = 64, 16
 _EVEN = 2.0
 
 
+#: Students that are fitted at once, and labels that they have together at most.
+_ENSEMBLE, _VALUES = 200, 20_000_000
+
+
 class Linear(Model):
     """Ordinary least squares with an intercept.
 
@@ -45,10 +49,12 @@ class Linear(Model):
         Unused: least squares has no keys of its own.
     """
 
-    ensemble = 200
+    ensemble = _ENSEMBLE
 
     def __init__(self, problem: Problem, settings: LinearSettings | None = None) -> None:
         del settings
+        # Even, and fewer where there are many rows, so that labels and predictions fit in memory.
+        self.ensemble = max(2, min(_ENSEMBLE, _VALUES // len(problem.train_x) // 2 * 2))
         self._train_x = _with_intercept(problem.train_x)
         self._test_x = _with_intercept(problem.test_x)
         # Cut-off of singular values. A column that is determined by others, up to rounding of the
@@ -58,6 +64,7 @@ class Linear(Model):
         self._rank = int((values > self._relative_cut * values[0]).sum())
         nonzero = slice(self._rank)
         to_orthonormal = v[nonzero].T / values[nonzero]
+        self._to_orthonormal = to_orthonormal
         self._pseudo_inverse = to_orthonormal @ u[:, nonzero].T
         self._location, self._scale = problem.train_y.mean(), problem.train_y.std() or 1.0
         # For bootstrap samples, at full rank, the columns are made orthogonal over all training
@@ -210,11 +217,9 @@ class Linear(Model):
             is E[f²] times that of averaging.
         """
         model = cls(problem)
-        averaging = (
-            noise_variance
-            / k
-            * float(((model._test_x @ model._pseudo_inverse) ** 2).sum(axis=1).mean())
-        )
+        # The rows of Z V/σ have the norms of those of Z X⁺, and are as short as there are columns.
+        leverage = ((model._test_x @ model._to_orthonormal) ** 2).sum(axis=1)
+        averaging = noise_variance / k * float(leverage.mean())
         if method != "variance_weighting_oracle" or k == 1 or noise_variance == 0:
             return averaging
         n = len(model._train_x)

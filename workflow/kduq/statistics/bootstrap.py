@@ -2,6 +2,9 @@
 
 import numpy as np
 
+#: Inputs that are resampled at once, which limits the memory for many of them.
+_INPUTS = 4096
+
 
 def replicate_weights(n_replicates: int, draws: int, generator: np.random.Generator) -> np.ndarray:
     """Weights of a bootstrap over replicates.
@@ -46,7 +49,10 @@ def weighted_variance(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
     values = values - values.mean(axis=0)
     total = weights.sum(axis=1)
     second = weights @ (values**2).mean(axis=1)
-    first = ((weights @ values) ** 2).mean(axis=1)
+    first = np.zeros(len(weights))
+    for start in range(0, values.shape[1], _INPUTS):
+        first += ((weights @ values[:, start : start + _INPUTS]) ** 2).sum(axis=1)
+    first /= values.shape[1]
     n = good.sum()
     with np.errstate(invalid="ignore", divide="ignore"):
         return (second - first / total) / (total - 1) * n / (n - 1)

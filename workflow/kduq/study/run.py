@@ -2,17 +2,18 @@
 
 import math
 from dataclasses import dataclass
+from pathlib import Path
 
 from kduq.conditions import LEVEL_COLUMNS, SHARDED_FACTOR, Condition
 from kduq.config.study import Config
 from kduq.data.datasets import DATASETS
+from kduq.data.tables import shape_of_file
 from kduq.experiments.protocol import Experiment, FactorialRun, FamilyRun, trainings
 from kduq.families.protocol import Family, Workload
 from kduq.study.paths import RunKey
 
-#: Training rows, columns and predicted numbers assumed for a file of the user, which is not read to
-#: plan a study.
-_OWN_FILE = (1000, 20, 500)
+#: Classes assumed for a file of the user, whose values are not read to plan a study.
+_CLASSES = 10
 #: Memory for predictions in bytes, and bytes per predicted number at the peak of a job.
 _MEMORY, _COPIES = 1e9, 72
 
@@ -129,7 +130,7 @@ def _shard(
     further replicates do not change existing shards.
     """
     on_text = family.lane == "text"
-    rows, columns, predicted = DATASETS[dataset].shape if dataset in DATASETS else _OWN_FILE
+    rows, columns, predicted = (0, 0, 0) if on_text else _shape(config, dataset)
     workload = Workload(rows, columns, predicted, config.language.prompts, config.language.draws)
     seconds = family.seconds(config.students[settings.student], workload)
     fitting = 60 * config.job_minutes / (students * seconds)
@@ -139,3 +140,16 @@ def _shard(
     if largest is not None:
         fitting = min(fitting, largest)
     return max((size for size in family.sizes if size <= fitting), default=family.sizes[0])
+
+
+def _shape(config: Config, dataset: str) -> tuple[int, int, int]:
+    """Training rows, columns with that of the intercept, and numbers that one student predicts."""
+    settings = config.datasets[dataset]
+    if settings.path is None:
+        return DATASETS[dataset].shape
+    rows, columns = shape_of_file(Path(settings.path))
+    rows = min(rows, settings.rows or rows)
+    test = round(rows * settings.test_fraction)
+    classes = 1 if config.task_of(dataset) == "regression" else _CLASSES
+    features = len(settings.features) if settings.features else max(columns - 1, 1)
+    return max(rows - test, 1), features + 1, max(test * classes, 1)
