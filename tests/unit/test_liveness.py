@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 
 import psutil
 import pytest
@@ -45,6 +46,8 @@ def alive():
 
 def test_jobs_of_a_killed_run_stop_once_another_has_started(tmp_path, alive):
     alive.kill()
+    while psutil.Process(alive.pid).status() != psutil.STATUS_ZOMBIE:
+        time.sleep(0.01)
     liveness.ensure_current()
     with files.atomic(tmp_path / "a") as temporary:
         temporary.write_text("before")

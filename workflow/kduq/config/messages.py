@@ -14,6 +14,11 @@ RENAMED = {
 }
 
 
+def listed(names: Any) -> str:
+    """Names in quotes, separated by commas."""
+    return ", ".join(f"'{name}'" for name in names)
+
+
 def alternatives(names: Any) -> str:
     """Names, separated by commas."""
     return ", ".join(str(name) for name in names)

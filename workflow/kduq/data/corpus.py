@@ -102,9 +102,11 @@ class Corpus:
             return np.arange(len(self.split))
         n_test = min(len(test), max(number // 2, number - len(self.training)))
         return np.sort(
-            np.concatenate([_spaced(test, n_test), _spaced(self.training, number - n_test)])
+            np.concatenate([spaced(test, n_test), spaced(self.training, number - n_test)])
         )
 
 
-def _spaced(values: np.ndarray, number: int) -> np.ndarray:
+def spaced(values: np.ndarray, number: int) -> np.ndarray:
+    """At most ``number`` values, evenly spaced."""
+    number = min(number, len(values))
     return values[(np.arange(number) * len(values)) // max(1, number)]

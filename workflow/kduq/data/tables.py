@@ -4,7 +4,6 @@ import functools
 import warnings
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from kduq.config.data import DatasetSettings
+from kduq.config.messages import listed
 from kduq.data import downloads
 from kduq.data.datasets import DATASETS
 from kduq.data.datasets.protocol import TARGET
@@ -195,11 +195,6 @@ def _read_csv(path: Path) -> pd.DataFrame:
             raise UserError(
                 f"{path}: rows have more cells than the first line has names; correct that line"
             ) from error
-
-
-def listed(names: Any) -> str:
-    """Names in quotes, separated by commas."""
-    return ", ".join(f"'{name}'" for name in names)
 
 
 def _check_values(table: pd.DataFrame, source: str, name: str) -> None:

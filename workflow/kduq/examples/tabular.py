@@ -7,8 +7,9 @@ import numpy as np
 import pandas as pd
 
 from kduq import seeds
+from kduq.config.messages import listed
 from kduq.data.datasets import DATASETS
-from kduq.data.tables import listed, load
+from kduq.data.tables import load
 from kduq.errors import UserError
 from kduq.examples.settings import TabularSettings as Settings
 from kduq.stage import Inputs, Outputs

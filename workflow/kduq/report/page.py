@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
-import numpy as np
 import pandas as pd
 import yaml
 
@@ -18,6 +17,7 @@ from kduq.answers import GREEDY
 from kduq.artifacts import files
 from kduq.artifacts.canonical import canonical_json
 from kduq.artifacts.schemas import CONDITION
+from kduq.data.corpus import spaced
 from kduq.figures import FIGURES
 from kduq.report.settings import ReportSettings as Settings
 from kduq.stage import Inputs, Outputs
@@ -177,7 +177,7 @@ def sample_answers(
     taught = evaluated.index[evaluated["split"] == "train"].to_numpy()
     held_out = evaluated.index[evaluated["split"] != "train"].to_numpy()
     number = min(len(held_out), max(_PROMPTS_SHOWN // 2, _PROMPTS_SHOWN - len(taught)))
-    selected = [*_spaced(taught, _PROMPTS_SHOWN - number), *_spaced(held_out, number)]
+    selected = [*spaced(taught, _PROMPTS_SHOWN - number), *spaced(held_out, number)]
     named_students = list(_students(students))
     samples = []
     for prompt in selected:
@@ -211,12 +211,6 @@ def sample_answers(
     return samples
 
 
-def _spaced(values: np.ndarray, number: int) -> np.ndarray:
-    """At most ``number`` values, evenly spaced."""
-    number = min(number, len(values))
-    return values[(np.arange(number) * len(values)) // max(1, number)]
-
-
 def _students(students: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
     """Some students of a shard, named by the columns in which their conditions differ."""
     columns = list(CONDITION)
@@ -224,7 +218,7 @@ def _students(students: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:
     differing = [name for name in columns if len(conditions[name].drop_duplicates()) > 1]
     good = students[~students["diverged"]]
     named = []
-    for i in _spaced(conditions.index.to_numpy(), _CONDITIONS_SHOWN):
+    for i in spaced(conditions.index.to_numpy(), _CONDITIONS_SHOWN):
         condition = conditions.iloc[[i]]
         rows = good.merge(condition, on=columns)
         values = condition[differing].iloc[0].dropna()

@@ -113,7 +113,9 @@ def _run_stage(snakemake: Any) -> None:
     digests = InputDigests(list(snakemake.input))
     root = study_root(output)
     artifacts.check_lineage(snakemake.input, root, parameters.inputs)
-    stage: Stage = importlib.import_module(parameters.modules[0])
+    # All that computes is imported before the threads of its libraries are limited.
+    modules = [importlib.import_module(name) for name in parameters.modules]
+    stage: Stage = modules[0]
     inputs = Inputs({role: list(paths) for role, paths in snakemake.input.items()})
 
     def provenance() -> Mapping[str, Any]:

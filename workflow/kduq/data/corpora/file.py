@@ -10,15 +10,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from kduq.config.data import CorpusSettings
+from kduq.config.messages import listed
 from kduq.data.corpora.protocol import CorpusKind, Entry
-from kduq.data.corpora.reading import (
-    listed,
-    parse_json,
-    prompt_text,
-    read_text,
-    strings,
-    with_answers,
-)
+from kduq.data.corpora.reading import parse_json, prompt_text, read_text, strings, with_answers
 from kduq.errors import UserError
 
 

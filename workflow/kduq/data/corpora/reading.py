@@ -21,11 +21,6 @@ def shuffle(entries: list[Entry], settings: CorpusSettings) -> list[Entry]:
     return [entries[i] for i in order]
 
 
-def listed(names: Iterable[Any]) -> str:
-    """Names in quotes, separated by commas."""
-    return ", ".join(f"'{name}'" for name in names)
-
-
 def read_text(path: Path) -> str:
     """Read a text file without its byte order mark, which some spreadsheets write."""
     try:

@@ -4,8 +4,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from kduq.config.data import CorpusSettings
+from kduq.config.messages import listed
 from kduq.data.corpora.protocol import CorpusKind, Entry
-from kduq.data.corpora.reading import listed, read_text, shuffle
+from kduq.data.corpora.reading import read_text, shuffle
 from kduq.errors import UserError
 
 #: Folder of the database in Debian's package wordnet-base.
