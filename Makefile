@@ -30,7 +30,7 @@ study: $(STAMP)
 	@test "$(STUDY)" = default -o -f "workflow/presets/$(STUDY).yaml" || { echo "STUDY=$(STUDY): no such preset; allowed: default $(basename $(notdir $(wildcard workflow/presets/*.yaml)))" >&2; exit 1; }
 	@test -f "profiles/$(PROFILE)/config.yaml" || { echo "PROFILE=$(PROFILE): no such profile; allowed: $(notdir $(wildcard profiles/*))" >&2; exit 1; }
 
-reproduce: study ## run the whole study (STUDY=smoke, default, paper or paper-lm; PROFILE=slurm: on a cluster)
+reproduce: study ## run the whole study (STUDY=first-look, smoke, default, paper or paper-lm; PROFILE=slurm: on a cluster)
 	snakemake reproduce-all $(OVERLAY) $(WHERE)
 	snakemake timings $(OVERLAY)
 	@if [ "$(STUDY)" = default ]; then for name in teacher_noise language_gallery; do \
@@ -42,11 +42,11 @@ audit: study ## check every artifact of a study
 	snakemake audit $(OVERLAY)
 
 test: lint ## run the tests that need nothing but this environment
-	pytest -n 2 --maxschedchunk 1 -m "not thorough" tests
+	pytest -n 2 --maxschedchunk 1 --durations 20 -m "not thorough" tests
 
 # Three: the tests of runs through Slurm mostly wait.
 test-all: $(STAMP) ## run the other tests: Slurm, browsers, full disks and many kills
-	pytest -n 3 --maxschedchunk 1 -m thorough tests
+	pytest -n 3 --maxschedchunk 1 --durations 20 -m thorough tests
 
 lint: $(STAMP) ## formatting, lint, types
 	ruff format --check .
