@@ -5,7 +5,7 @@ import pytest
 from kduq import statistics
 from kduq.conditions import Condition
 from kduq.data.corpus import Corpus
-from kduq.estimates import text
+from kduq.estimates import answer_scores, text
 from kduq.estimates.answers import Answers, answers_from
 
 STUDIES = 500
@@ -234,7 +234,7 @@ def test_distances_from_the_truth_are_those_of_their_definitions():
 def test_an_answer_never_given_has_a_finite_divergence():
     support = [np.array([[1.0, 0.0]]), np.array([[1.0]]), np.array([[1.0]])]
     found = estimated(answers(right(), support=support))
-    expected = (0.75 * np.log(0.75) + 0.25 * np.log(0.25 / text.FLOOR)) / 3
+    expected = (0.75 * np.log(0.75) + 0.25 * np.log(0.25 / answer_scores.FLOOR)) / 3
     assert found["student", "kl_from_truth", "all"][0] == pytest.approx(expected)
 
 
@@ -256,17 +256,17 @@ def test_calibration_error_is_zero_only_for_a_calibrated_model():
     # Right on average among answers of like probability, though wrong about every one: 0 up to
     # the mean of 200,000 / 15 coin flips a bin, of standard error 0.004.
     truth = (rng.random(200_000) < model).astype(float)
-    assert text.calibration_error(model, model) == 0
-    assert text.calibration_error(model, truth) < 0.01
+    assert answer_scores.calibration_error(model, model) == 0
+    assert answer_scores.calibration_error(model, truth) < 0.01
     # One bin each: (0.3 · |0.3 - 0.6| + 0.8 · |0.8 - 0.4|) / 1.1.
-    found = text.calibration_error(np.array([0.3, 0.8]), np.array([0.6, 0.4]))
+    found = answer_scores.calibration_error(np.array([0.3, 0.8]), np.array([0.6, 0.4]))
     assert found == pytest.approx((0.3 * 0.3 + 0.8 * 0.4) / 1.1)
     # Two in one bin: it counts with what the model puts into it.
-    found = text.calibration_error(np.array([0.81, 0.85, 0.1]), np.array([0.7, 1.0, 0.0]))
+    found = answer_scores.calibration_error(np.array([0.81, 0.85, 0.1]), np.array([0.7, 1.0, 0.0]))
     assert found == pytest.approx((1.66 * 0.02 + 0.1 * 0.1) / 1.76)
     # Certainty is in the last bin, not in one of its own.
-    assert text.calibration_error(np.array([1.0, 0.95]), np.array([0.95, 1.0])) == 0
-    assert np.isnan(text.calibration_error(np.zeros(3), np.ones(3) / 3))
+    assert answer_scores.calibration_error(np.array([1.0, 0.95]), np.array([0.95, 1.0])) == 0
+    assert np.isnan(answer_scores.calibration_error(np.zeros(3), np.ones(3) / 3))
 
 
 def test_hallucination_is_an_answer_outside_the_support():
@@ -291,13 +291,13 @@ def test_wordings_of_one_question_share_their_references():
     # Three prompts with one reference each; the first two are wordings of one question.
     same = Corpus(["train"] * 3, ["a", "b", "c"], [["red"], ["red"], ["blue"]], [None] * 3)
     embedded = [REFERENCES[1], REFERENCES[1], REFERENCES[2]]
-    references = text.References(same, embedded, np.arange(3))
+    references = answer_scores.References(same, embedded, np.arange(3))
     assert references.own.tolist() == [[True, False], [True, False], [False, True]]
     assert list(references.groups()) == ["all"]
     # With no other question there is nothing to be nearer to.
-    references = text.References(same, embedded[:2], np.arange(2))
+    references = answer_scores.References(same, embedded[:2], np.arange(2))
     given = Answers(np.full((1, 2, 2), ""), right()[:, :2], [None] * 2)
-    scores = text.ModelScores(given, references, None)._hallucinated()
+    scores = answer_scores.ModelScores(given, references, None)._hallucinated()
     assert np.isnan(scores).all()
 
 
@@ -324,8 +324,8 @@ def test_systematic_noise_of_the_teacher_is_less_its_own_sampling_variance():
     centre = np.array([REFERENCES[0].T @ TRUTH[0], REFERENCES[1][0], REFERENCES[2][0]])
     for _ in range(STUDIES):
         given = centre[None, :, None] + rng.normal(size=(1, 3, 4, 3)) + [0.5, 0, 0]
-        references = text.References(corpus(), REFERENCES, np.arange(3))
-        measured = text.ModelScores(answers(given), references, None)
+        references = answer_scores.References(corpus(), REFERENCES, np.arange(3))
+        measured = answer_scores.ModelScores(answers(given), references, None)
         values.append(
             measured.own_systematic_noise(np.ones(3, bool), 0.95)["systematic_noise"].value
         )
@@ -494,10 +494,12 @@ def test_the_change_with_initialisation_noise_is_relative_to_the_least():
 
 def test_the_interval_of_a_paired_difference_covers():
     covered = 0
-    references = text.References(corpus(known=False), REFERENCES, np.arange(3))
+    references = answer_scores.References(corpus(known=False), REFERENCES, np.arange(3))
     for study_number in range(STUDIES):
         pair = aware(noise=1.0, seed=study_number, shift=0.0)
-        base, other = (text.ModelScores(answers(draws), references, None) for draws in pair)
+        base, other = (
+            answer_scores.ModelScores(answers(draws), references, None) for draws in pair
+        )
         found = other.differences(base, np.ones(3, bool), 0.95)["systematic_noise_difference"]
         covered += found.low <= 0 <= found.high
     # The truth is 0; three binomial standard errors, and a jackknife may be too wide.

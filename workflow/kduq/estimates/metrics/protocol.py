@@ -41,7 +41,7 @@ class Metric:
     label : str
         Name in figures and pages.
     estimate : callable
-        Returns the estimate from `TabularStudents`, or on text `kduq.estimates.text.ModelScores`, a
+        Returns the estimate from `TabularStudents`, or on text `kduq.estimates.answer_scores.ModelScores`, a
         mask of the test inputs (or prompts) of a group, and the coverage of intervals; None if
         there is nothing to estimate.
     of_teacher : bool
