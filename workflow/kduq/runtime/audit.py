@@ -175,9 +175,15 @@ def _difference(recorded: Any, planned: Any, path: str = "") -> str:
     """The first difference between recorded and planned settings, in words."""
     if isinstance(recorded, dict) and isinstance(planned, dict):
         for key in sorted(recorded.keys() | planned.keys()):
-            if recorded.get(key) != planned.get(key):
-                name = f"{path}.{key}" if path else key
-                return _difference(recorded.get(key), planned.get(key), name)
+            name = f"{path}.{key}" if path else key
+            if key not in recorded or key not in planned:
+                then, now = (
+                    _short(values[key]) if key in values else "absent"
+                    for values in (recorded, planned)
+                )
+                return f"{name}: {then} then, {now} now"
+            if recorded[key] != planned[key]:
+                return _difference(recorded[key], planned[key], name)
     return f"{path or 'settings'}: {_short(recorded)} then, {_short(planned)} now"
 
 
