@@ -174,7 +174,8 @@ def target(experiment):
     def absent(wildcards):
         raise WorkflowError(
             f"experiments.{experiment}: no family takes part in the study "
-            f"'{STUDY.config.study}'; name one under families (config.yaml shows how)"
+            f"'{STUDY.config.study}', since it is null or its families are; name one under "
+            "families (config.yaml shows how)"
         )
 
     return absent

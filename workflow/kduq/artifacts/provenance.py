@@ -116,11 +116,30 @@ def rebuild_command(path: Path | str) -> str:
     """
     parts = Path(path).parts
     study = parts[parts.index("results") + 1] if "results" in parts[:-1] else "default"
-    shipped = (Path(__file__).parents[2] / "presets" / f"{study}.yaml").is_file()
-    overlay = f"workflow/presets/{study}.yaml" if shipped else f"YOUR_OVERLAY_FOR_{study}.yaml"
-    overlay = "" if study == "default" else f" --configfile {overlay}"
     link = f" (first delete {os.path.realpath(path)}, which it is a link to)"
-    return f"snakemake --force {path}{overlay}{link if Path(path).is_symlink() else ''}"
+    return (
+        f"snakemake --force {path}{overlay_option(study)}{link if Path(path).is_symlink() else ''}"
+    )
+
+
+def overlay_option(study: str) -> str:
+    """Return the option of snakemake that names a study's overlay.
+
+    Parameters
+    ----------
+    study : str
+        Its name.
+
+    Returns
+    -------
+    str
+        With a leading space; empty for the default study, which needs none.
+    """
+    if study == "default":
+        return ""
+    shipped = (Path(__file__).parents[2] / "presets" / f"{study}.yaml").is_file()
+    file = f"workflow/presets/{study}.yaml" if shipped else f"YOUR_OVERLAY_FOR_{study}.yaml"
+    return f" --configfile {file}"
 
 
 def broken(path: Path | str, fault: str) -> ArtifactError:

@@ -9,6 +9,7 @@ from typing import Any
 
 from kduq import artifacts
 from kduq.artifacts import files
+from kduq.artifacts.provenance import overlay_option
 from kduq.errors import ArtifactError
 from kduq.study.study import Study
 from kduq.study.target import Target
@@ -225,8 +226,10 @@ def summary(study: Study, root: Path, findings: list[Finding]) -> str:
     good = len(study.targets) - bad
     lines.append(f"{root}: {good} of {len(study.targets)} artifacts are good; {', '.join(counts)}")
     if bad:
+        option = overlay_option(study.config.study)
         lines.append(
             "rebuild missing and damaged artifacts, and what depends on them, with: snakemake "
-            "reproduce-all; rebuild one that snakemake does not notice with: snakemake --force FILE"
+            f"reproduce-all{option}; rebuild one that snakemake does not notice with: snakemake "
+            f"--force FILE{option}"
         )
     return "\n".join(lines)
