@@ -87,6 +87,20 @@ def test_bootstrap_over_replicates_agrees_with_the_jackknife_and_is_unbiased():
     )
 
 
+def test_the_variance_of_a_bootstrap_sample_counts_every_input():
+    """With more inputs than are handled at once, against samples that are written out."""
+    rng = np.random.default_rng(7)
+    replicates, inputs = 6, 9001
+    # The variance rises with the input's number: a part that is left out shows in the mean.
+    values = rng.normal(size=(replicates, inputs)) * np.linspace(1, 3, inputs)
+    weights = statistics.replicate_weights(replicates, 20, rng)
+    expected = [
+        np.repeat(values, sample.astype(int), axis=0).var(axis=0, ddof=1).mean() * 6 / 5
+        for sample in weights
+    ]
+    np.testing.assert_allclose(statistics.weighted_variance(values, weights), expected, rtol=1e-12)
+
+
 def test_slope_of_a_power_law_is_its_exponent():
     x = np.array([1.0, 3, 10, 50])
     np.testing.assert_allclose(statistics.log_log_slope(x, np.stack([2 / x, x**2])), [-1, 2])

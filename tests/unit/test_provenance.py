@@ -77,3 +77,16 @@ def test_files_beside_an_artifact_are_compared_with_their_digests(tmp_path):
     (tmp_path / "model").unlink()
     with pytest.raises(ArtifactError, match="model: missing"):
         artifacts.check_files(tmp_path / "a.parquet", listed)
+
+
+@pytest.mark.parametrize(
+    ("study", "option"),
+    [
+        ("default", ""),
+        ("smoke", " --configfile workflow/presets/smoke.yaml"),
+        ("mine", " --configfile YOUR_OVERLAY_FOR_mine.yaml"),
+    ],
+)
+def test_the_command_that_rebuilds_names_the_overlay_of_the_study(study, option):
+    file = f"results/{study}/claims.parquet"
+    assert artifacts.rebuild_command(file) == f"snakemake --force {file}{option}"

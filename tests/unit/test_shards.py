@@ -1,7 +1,10 @@
 """The size of shards follows from what students cost."""
 
+import numpy as np
+import pandas as pd
 import pytest
 from configurations import checked
+from kduq.data.tables import shape_of_file
 from kduq.experiments import EXPERIMENTS
 from kduq.experiments.protocol import TabularRun
 from kduq.families import FAMILIES, Workload
@@ -73,3 +76,26 @@ def test_more_replicates_leave_the_shards_that_are_there():
         return {path for path in Study(checked(*overlays)).targets if "/students/" in path}
 
     assert shards() < shards({"experiments": more})
+
+
+@pytest.mark.parametrize("suffix", [".csv", ".parquet"])
+def test_the_shape_of_a_file_is_that_of_its_table(suffix, tmp_path):
+    path = tmp_path / f"mine{suffix}"
+    frame = pd.DataFrame(np.zeros((1234, 5)), columns=list("abcde"))
+    if suffix == ".csv":
+        frame.to_csv(path, index=False)
+    else:
+        frame.to_parquet(path)
+    assert shape_of_file(path) == (1234, 5)
+    assert shape_of_file(tmp_path / f"absent{suffix}") == (0, 0)
+
+
+def test_shards_shrink_as_a_file_grows(tmp_path):
+    def replicates(rows):
+        path = tmp_path / f"{rows}.csv"
+        pd.DataFrame(np.zeros((rows, 3)), columns=["a", "b", "y"]).to_csv(path, index=False)
+        own = {"path": str(path), "target": "y", "test_fraction": 0.2}
+        config = checked({"students": STUDENTS, "datasets": {"mine": own}, "job_minutes": 0.1})
+        return shard(config, "teacher_noise", "network", "mine", 15)
+
+    assert replicates(300) > replicates(30_000)
