@@ -42,6 +42,7 @@ FILES = {
     "kduq/families/__init__.py": "from kduq.families import linear, mlp\n",
     "kduq/families/linear.py": "SLOPE = 1\n",
     "kduq/families/linear.cpp": "int slope = 1;\n",
+    "kduq/families/linear.hpp": "int width = 1;\n",
     "kduq/families/mlp.py": "from kduq.families import layers\n",
     "kduq/families/layers.py": "WIDTH = 16\n",
 }
@@ -83,6 +84,7 @@ def fingerprints(package, family="kduq.families.linear"):
         ("kduq/layout.py", "1", "2"),
         ("kduq/families/linear.py", "1", "2"),
         ("kduq/families/linear.cpp", "1", "2"),
+        ("kduq/families/linear.hpp", "1", "2"),
     ],
 )
 def test_code_that_makes_the_output_counts(package, file, old, new):

@@ -183,7 +183,7 @@ def test_the_expected_gradient_is_the_mean_of_drawn_ones(tokenizer):
     """Drawing answers a visit estimates what weighting them gives exactly."""
     model = models.create(SETTINGS, tokenizer, 3)
     settings = changed(batch_size=3, answers_per_visit=400)
-    batches = training._Batches(tokenizer, EXAMPLES, settings, trees=True, seed=1)
+    batches = training.Batches(model, tokenizer, EXAMPLES, settings, 1)
     drawn = training.accumulate(model, next(batches), 10_000)
     exact = training.accumulate(model, packed(tokenizer, model), 10_000)
     assert drawn == pytest.approx(exact, rel=0.02)
@@ -230,7 +230,9 @@ def test_pairs_gather_by_question():
 def test_every_question_comes_once_an_epoch(tokenizer):
     examples = [Example(f"What is {i}?", (f"{i}",), (1.0,)) for i in range(7)]
     settings = changed(batch_size=3)
-    batches = training._Batches(tokenizer, examples, settings, trees=True, seed=2)
+    batches = training.Batches(
+        models.create(SETTINGS, tokenizer, 3), tokenizer, examples, settings, 2
+    )
     seen = [tuple(row.tokens) for _ in range(14) for row in next(batches)]
     for epoch in range(6):
         assert len(set(seen[epoch * 7 : epoch * 7 + 7])) == 7

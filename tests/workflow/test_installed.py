@@ -55,7 +55,7 @@ def test_the_installed_library_is_whole(sources, tmp_path):
         if p.is_file()
     }
     assert {p for p in wanted ^ built if "__pycache__" not in p.parts} == set()
-    assert {p.suffix for p in built} >= {".py", ".cpp", ".mplstyle", ".typed"}
+    assert {p.suffix for p in built} >= {".py", ".cpp", ".hpp", ".mplstyle", ".typed"}
 
 
 def test_a_checkout_uses_its_own_library_whatever_is_installed(sources, tmp_path):

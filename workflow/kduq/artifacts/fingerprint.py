@@ -131,11 +131,15 @@ def _parse(file: Path, _stamps: tuple[tuple[int, int], ...]) -> tuple[str, froze
     imports = frozenset(_imports(tree, types=file.stem != "settings"))
     _strip_docstrings(tree)
     source = ast.unparse(tree)
-    compiled = file.with_suffix(".cpp")
-    if compiled.is_file():
+    for compiled in _compiled_sources(file):
         plain = _CPP_BLANK.sub(" ", compiled.read_text(encoding="utf-8"))
         source += "".join(f"\n{line.strip()}" for line in plain.splitlines() if line.strip())
     return source, imports
+
+
+def _compiled_sources(file: Path) -> list[Path]:
+    """C++ sources of a module: files of its name."""
+    return [f for f in (file.with_suffix(s) for s in (".cpp", ".hpp")) if f.is_file()]
 
 
 def _stamp(file: Path) -> tuple[int, int]:
@@ -160,7 +164,8 @@ def fingerprint(script: str, *modules: str) -> str:
         16 hexadecimal digits. Comments, docstrings, layout and imports for type checkers do not
         change them. Any other change of the script, of the modules or of what these import from
         this package does, whether the import is at the top of a file or inside a function. A C++
-        source of the same name belongs to its module. The order of ``modules`` does not matter.
+        source or header of the same name belongs to its module. The order of ``modules`` does not
+        matter.
 
     Raises
     ------
@@ -200,8 +205,7 @@ def _sources(*names: str) -> dict[str, str]:
         file = _module_file(name)
         if file is None:
             raise ModuleNotFoundError(f"{name} is not a module of {PACKAGE.name}")
-        parts = (file, file.with_suffix(".cpp"))
-        stamps = tuple(_stamp(part) for part in parts if part.is_file())
+        stamps = tuple(_stamp(part) for part in (file, *_compiled_sources(file)))
         sources[name], imports = _parse(file, stamps)
         pending.extend(imports)
     return sources

@@ -23,6 +23,8 @@ _FLAGS = (
     "-shared",
     "-fPIC",
 )
+#: Header that the sources may include.
+_HEADER = Path(__file__).with_suffix(".hpp")
 #: Bytes of the digest at the end of a library, which the loader ignores.
 _DIGEST = 32
 _COMPILERS = ("c++", "g++", "clang++")
@@ -35,7 +37,7 @@ def library(source: Path) -> ctypes.CDLL | None:
     Parameters
     ----------
     source : Path
-        A C++ file that includes no other file of the project.
+        A C++ file that includes no other file of the project than native.hpp.
 
     Returns
     -------
@@ -89,7 +91,8 @@ def _file(source: Path) -> Path:
     use. Machines that share a home directory therefore only share code that both can run.
     """
     macros = _run("-dM", "-E", "-x", "c++", os.devnull)
-    content = "\0".join([*_FLAGS, macros, source.read_text(encoding="utf-8")])
+    sources = (part.read_text(encoding="utf-8") for part in (_HEADER, source))
+    content = "\0".join([*_FLAGS, macros, *sources])
     digest = hashlib.sha256(content.encode())
     cache = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(cache) / "kduq" / f"{digest.hexdigest()[:32]}.so"

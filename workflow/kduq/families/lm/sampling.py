@@ -2,9 +2,10 @@
 
 import hashlib
 import inspect
+import itertools
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 import torch
@@ -12,7 +13,7 @@ import transformers
 
 from kduq import seeds
 from kduq.errors import UserError
-from kduq.families.lm import forward, packing, text
+from kduq.families.lm import forward, gpt2, packing, text
 from kduq.families.lm.settings import Decoding
 from kduq.families.lm.text import Model, Tokenizer
 
@@ -64,10 +65,10 @@ def answer(
 ) -> list[Answer]:
     """Sample answers to questions.
 
-    Prompts of equal length are computed together without padding, the draws of a question share
-    its prompt's keys and values, and a draw that has ended leaves the batch. The random numbers of
-    a draw depend on the seed, the question's text and the draw's number alone. A draw is therefore
-    the same whatever the other questions, and further draws do not change the first ones.
+    Draws of a question that agree so far are computed once, and share the keys and values of their
+    tokens. A draw's random numbers depend on the seed, the question's text and the draw's number
+    alone. It is therefore the same whatever the other questions, and further draws do not change
+    the first ones.
 
     Parameters
     ----------
@@ -102,39 +103,51 @@ def answer(
     """
     prompts = text.encode_prompts(tokenizer, questions, max_length)
     end, processors = text.end_of_text(tokenizer), logits_processors(decoding, temperature)
+    new, compiled = decoding.max_new_tokens, gpt2.runs(model)
     answers: dict[tuple[int, int], Answer] = {}
-    for members in _groups(prompts, draws, decoding.max_new_tokens, tokens_per_microbatch):
-        length = len(prompts[members[0][0]])
-        limit = min(decoding.max_new_tokens, max_length - length)
-        uniforms = np.stack([_uniforms(seed, questions[i], draw, limit) for i, draw in members])
-        group = _Draws(model, end, processors, temperature == 0, limit)
+    for members in _groups(prompts, draws, new, tokens_per_microbatch, together=compiled):
+        own = [prompts[i] for i, _ in members]
+        limits = np.array([min(new, max_length - len(prompt)) for prompt in own])
+        uniforms = np.concatenate(
+            [
+                _uniforms(seed, questions[i], draws, max_length)[[draw for _, draw in group]]
+                for i, group in itertools.groupby(members, lambda member: member[0])
+            ]
+        )
+        state = _CompiledPrefixes(model, own, new) if compiled else _TorchPrefixes(model)
         with torch.inference_mode():
-            group.run([prompts[i] for i, _ in members], uniforms)
+            group = _sample(state, own, limits, uniforms, end, processors, temperature == 0)
         texts = tokenizer.batch_decode(group.tokens, skip_special_tokens=True)
-        for (i, draw), tokens, line, total, reason in zip(
-            members, group.tokens, texts, group.totals, group.reasons, strict=True
+        for (i, draw), tokens, line, total in zip(
+            members, group.tokens, texts, group.totals, strict=True
         ):
+            reason = "stop" if tokens[-1] == end else "length"
             mean = float(total) / len(tokens)
             answers[i, draw] = Answer(i, draw, line.strip(), len(tokens), mean, reason)
     return [answers[key] for key in sorted(answers)]
 
 
-def _uniforms(seed: int, question: str, draw: int, size: int) -> np.ndarray:
-    """Random numbers of one draw, shape (size,)."""
+def _uniforms(seed: int, question: str, draws: int, size: int) -> np.ndarray:
+    """Random numbers of the draws of a question, shape (draws, size)."""
     digest = int.from_bytes(hashlib.sha256(question.encode()).digest()[:8], "big")
-    return seeds.generator(seed, "decoding", (digest << 32) | draw).random(size)
+    return seeds.generator(seed, "decoding", digest).random((draws, size))
 
 
 def _groups(
-    prompts: Sequence[Sequence[int]], draws: int, new_tokens: int, tokens_per_microbatch: int
+    prompts: Sequence[Sequence[int]],
+    draws: int,
+    new_tokens: int,
+    tokens_per_microbatch: int,
+    together: bool,
 ) -> Iterator[list[tuple[int, int]]]:
-    """Questions and draws that are sampled at once: prompts of equal length."""
+    """Questions and draws that are sampled at once: of prompts of equal length, or of any."""
     by_length: dict[int, list[int]] = {}
     for i, prompt in enumerate(prompts):
-        by_length.setdefault(len(prompt), []).append(i)
-    for length, members in sorted(by_length.items()):
+        by_length.setdefault(0 if together else len(prompt), []).append(i)
+    for _, members in sorted(by_length.items()):
+        longest = max(len(prompts[i]) for i in members)
         pairs = [(i, draw) for i in members for draw in range(draws)]
-        size = max(1, tokens_per_microbatch // (length + new_tokens))
+        size = max(1, tokens_per_microbatch // (longest + new_tokens))
         for start in range(0, len(pairs), size):
             yield pairs[start : start + size]
 
@@ -175,80 +188,193 @@ def inverse_cdf_sample(logits: torch.Tensor, uniforms: torch.Tensor) -> torch.Te
     ----------
     logits : Tensor of shape (B, V)
         Of the next token.
-    uniforms : Tensor of float64 of shape (B,)
+    uniforms : Tensor of float64 of shape (B, C)
         Quantiles, in [0, 1).
 
     Returns
     -------
-    Tensor of int64 of shape (B,)
+    Tensor of int64 of shape (B, C)
         The token at each quantile.
     """
     cumulative = logits.double().softmax(-1).cumsum(-1)
     # The last sum is one up to rounding. Scaled by it, no quantile lies beyond the last token.
-    quantiles = uniforms[:, None] * cumulative[:, -1:]
-    tokens = torch.searchsorted(cumulative, quantiles, right=True)[:, 0]
+    quantiles = uniforms * cumulative[:, -1:]
+    tokens = torch.searchsorted(cumulative, quantiles, right=True)
     return tokens.clamp_(max=logits.shape[1] - 1)
 
 
-@dataclass
-class _Draws:
-    """Draws that are sampled at once, from prompts of equal length."""
+class _Prefixes(Protocol):
+    """A model with distinct texts, prompts at first, that it continues."""
 
-    model: Model
-    end: int
-    processors: Any
-    greedy: bool
-    limit: int
-    tokens: list[list[int]] = field(default_factory=list)
-    totals: np.ndarray = field(default_factory=lambda: np.empty(0))
-    reasons: list[str] = field(default_factory=list)
+    def start(self, prompts: Sequence[Sequence[int]]) -> torch.Tensor:
+        """Logits of the token after each prompt, shape (prompts, V)."""
+        ...
 
-    def run(self, prompts: Sequence[Sequence[int]], uniforms: np.ndarray) -> None:
-        """Sample one answer per prompt; consecutive equal prompts are computed once."""
-        device = self.model.device
-        distinct = [i for i, p in enumerate(prompts) if i == 0 or p != prompts[i - 1]]
-        repeats = np.diff([*distinct, len(prompts)])
-        copies = torch.from_numpy(np.repeat(np.arange(len(distinct)), repeats)).to(device)
-        context = torch.tensor([prompts[i] for i in distinct], device=device)
-        past = transformers.DynamicCache(config=self.model.config)
-        logits = self._next(context, past)[copies]
-        past.batch_select_indices(copies)
-        context = context[copies]
-        quantiles = torch.from_numpy(uniforms).to(device)
-        self.tokens = [[] for _ in prompts]
-        self.totals = np.zeros(len(prompts))
-        self.reasons = ["length"] * len(prompts)
-        running = np.arange(len(prompts))
-        for step in range(self.limit):
-            scores = self.processors(context, logits)
-            if self.greedy:
-                sampled = scores.argmax(-1)
-            else:
-                sampled = inverse_cdf_sample(scores, quantiles[:, step])
-            unprocessed = torch.log_softmax(logits, -1).gather(1, sampled[:, None])[:, 0]
-            self.totals[running] += unprocessed.double().cpu().numpy()
-            for i, token in zip(running, sampled.tolist(), strict=True):
-                self.tokens[i].append(token)
-                if token == self.end:
-                    self.reasons[i] = "stop"
-            continuing = torch.nonzero(sampled != self.end)[:, 0]
-            if step == self.limit - 1 or not len(continuing):
-                break
-            context = torch.cat([context, sampled[:, None]], dim=1)
-            if len(continuing) < len(running):
-                running, quantiles = running[continuing.cpu().numpy()], quantiles[continuing]
-                context = context[continuing]
-                past.batch_select_indices(continuing)
-            logits = self._next(context[:, -1:], past)
+    def extend(self, parents: np.ndarray, tokens: np.ndarray) -> torch.Tensor:
+        """Replace the texts by continuations of some; logits of the token after each.
 
-    def _next(self, tokens: torch.Tensor, past: transformers.DynamicCache) -> torch.Tensor:
-        """Logits of the next token, shape (B, V); ``past`` is extended by ``tokens``."""
-        accepted = inspect.signature(self.model.forward).parameters
+        Parameters
+        ----------
+        parents : ndarray of int of shape (B,)
+            Number of the text that is continued, ascending.
+        tokens : ndarray of int of shape (B,)
+            The token by which.
+
+        Returns
+        -------
+        Tensor of shape (B, V)
+            Logits.
+        """
+        ...
+
+
+class _TorchPrefixes:
+    """Any model with a cache; the prompts have equal length."""
+
+    def __init__(self, model: Model) -> None:
+        self._model = model
+        self._past = transformers.DynamicCache(config=model.config)
+
+    def start(self, prompts: Sequence[Sequence[int]]) -> torch.Tensor:
+        return self._next(torch.tensor(prompts, device=self._model.device))
+
+    def extend(self, parents: np.ndarray, tokens: np.ndarray) -> torch.Tensor:
+        device = self._model.device
+        self._past.batch_select_indices(torch.from_numpy(parents).to(device))
+        return self._next(torch.from_numpy(tokens).to(device)[:, None])
+
+    def _next(self, tokens: torch.Tensor) -> torch.Tensor:
+        accepted = inspect.signature(self._model.forward).parameters
         # The argument's name changed within version 5 of transformers.
-        arguments: dict[str, Any] = {"cache" if "cache" in accepted else "past_key_values": past}
+        name = "cache" if "cache" in accepted else "past_key_values"
+        arguments: dict[str, Any] = {name: self._past}
         if "logits_to_keep" in accepted:
             arguments["logits_to_keep"] = 1
-        return self.model(input_ids=tokens, use_cache=True, **arguments).logits[:, -1].float()
+        return self._model(input_ids=tokens, use_cache=True, **arguments).logits[:, -1].float()
+
+
+class _CompiledPrefixes:
+    """A model that `kduq.families.lm.gpt2` runs; prompts of any length."""
+
+    def __init__(self, model: Model, prompts: Sequence[Sequence[int]], new_tokens: int) -> None:
+        capacity = sum(len(prompt) + new_tokens for prompt in prompts)
+        self._context = gpt2.Context(model, capacity)
+        self._visible: list[np.ndarray] = []
+
+    def start(self, prompts: Sequence[Sequence[int]]) -> torch.Tensor:
+        ends = np.cumsum([len(prompt) for prompt in prompts])
+        self._visible = [
+            np.arange(end - len(prompt), end) for prompt, end in zip(prompts, ends, strict=True)
+        ]
+        positions = np.concatenate([np.arange(len(prompt)) for prompt in prompts])
+        visible = [span[: i + 1] for span in self._visible for i in range(len(span))]
+        tokens = np.concatenate([np.array(prompt) for prompt in prompts])
+        return self._read(tokens, positions, visible, ends - 1)
+
+    def extend(self, parents: np.ndarray, tokens: np.ndarray) -> torch.Tensor:
+        size = self._context.size
+        self._visible = [np.append(self._visible[p], size + i) for i, p in enumerate(parents)]
+        positions = np.array([len(visible) - 1 for visible in self._visible])
+        return self._read(tokens, positions, self._visible, np.arange(len(tokens)))
+
+    def _read(
+        self,
+        tokens: np.ndarray,
+        positions: np.ndarray,
+        visible: Sequence[np.ndarray],
+        queries: np.ndarray,
+    ) -> torch.Tensor:
+        counts = np.array([len(seen) for seen in visible])
+        return torch.from_numpy(
+            self._context.extend(tokens, positions, counts, np.concatenate(visible), queries)
+        )
+
+
+@dataclass
+class _Sampled:
+    """Sampled answers: their tokens, and the sums of their log-probabilities."""
+
+    tokens: list[list[int]]
+    totals: np.ndarray
+
+
+def _sample(
+    prefixes: _Prefixes,
+    prompts: Sequence[Sequence[int]],
+    limits: np.ndarray,
+    uniforms: np.ndarray,
+    end: int,
+    processors: Any,
+    greedy: bool,
+) -> _Sampled:
+    """Sample one answer per prompt; answers that agree so far are computed once.
+
+    Parameters
+    ----------
+    prefixes : _Prefixes
+        The model.
+    prompts : sequence of sequence of int
+        Prompts; equal ones follow each other.
+    limits : ndarray of int of shape (n,)
+        Largest number of tokens of each answer.
+    uniforms : ndarray of shape (n, tokens)
+        Random numbers.
+    end : int
+        The end-of-text token.
+    processors : transformers.LogitsProcessorList
+        See `logits_processors`.
+    greedy : bool
+        Whether to take the most probable token.
+
+    Returns
+    -------
+    _Sampled
+        The answers.
+    """
+    first = [i for i, p in enumerate(prompts) if i == 0 or p != prompts[i - 1]]
+    prefix = np.repeat(np.arange(len(first)), np.diff([*first, len(prompts)]))
+    distinct = [list(prompts[i]) for i in first]
+    logits = prefixes.start(distinct)
+    device, longest = logits.device, max(map(len, distinct))
+    # The penalty counts each token once: a repeated first token is no other context.
+    context = torch.tensor([p[:1] * (longest - len(p)) + p for p in distinct], device=device)
+    sampled = _Sampled([[] for _ in prompts], np.zeros(len(prompts)))
+    running = np.arange(len(prompts))
+    for step in range(int(limits.max())):
+        scores = processors(context, logits)
+        column = _number_among_equal(prefix)
+        if greedy:
+            table = scores.argmax(-1)[:, None].expand(-1, int(column.max()) + 1)
+        else:
+            quantiles = np.zeros((len(scores), int(column.max()) + 1))
+            quantiles[prefix, column] = uniforms[running, step]
+            table = inverse_cdf_sample(scores, torch.from_numpy(quantiles).to(device))
+        unprocessed = torch.log_softmax(logits, -1).gather(1, table).double().cpu().numpy()
+        tokens = table.cpu().numpy()[prefix, column]
+        sampled.totals[running] += unprocessed[prefix, column]
+        for i, token in zip(running, tokens.tolist(), strict=True):
+            sampled.tokens[i].append(token)
+        continuing = (tokens != end) & (step + 1 < limits[running])
+        if not continuing.any():
+            break
+        running = running[continuing]
+        pairs = prefix[continuing] * logits.shape[1] + tokens[continuing]
+        extended, prefix = np.unique(pairs, return_inverse=True)
+        parents, new = np.divmod(extended, logits.shape[1])
+        logits = prefixes.extend(parents, new)
+        grown = torch.from_numpy(new).to(device)[:, None]
+        context = torch.cat([context[torch.from_numpy(parents).to(device)], grown], dim=1)
+    return sampled
+
+
+def _number_among_equal(values: np.ndarray) -> np.ndarray:
+    """For each element, how many equal ones precede it, shape (n,)."""
+    order = np.argsort(values, kind="stable")
+    ordered = values[order]
+    starts = np.searchsorted(ordered, ordered)
+    number = np.empty(len(values), np.int64)
+    number[order] = np.arange(len(values)) - starts
+    return number
 
 
 def check_max_new_tokens(
@@ -383,10 +509,13 @@ def _token_scores(
         for row in packing.pack_separately(prompt, group, [1.0] * len(group))
     ]
     scores: list[np.ndarray] = [np.empty(0)] * len(rows)
+    compute = (
+        gpt2.target_log_probabilities if gpt2.runs(model) else forward.target_log_probabilities
+    )
     with torch.inference_mode():
         for members in packing.microbatches(rows, tokens_per_microbatch):
             microbatch = [rows[i] for i in members]
-            values = forward.target_log_probabilities(model, microbatch).double().cpu().numpy()
+            values = compute(model, microbatch).double().cpu().numpy()
             ends = np.cumsum([len(row.targets) for row in microbatch])[:-1]
             for i, own in zip(members, np.split(values, ends), strict=True):
                 scores[i] = own

@@ -9,7 +9,7 @@ import torch
 
 from kduq import seeds
 from kduq.data.corpus import Example
-from kduq.families.lm import forward, packing, text
+from kduq.families.lm import forward, gpt2, packing, text
 from kduq.families.lm.packing import Row
 from kduq.families.lm.settings import LanguageModelSettings
 from kduq.families.lm.text import Model, Tokenizer
@@ -129,7 +129,7 @@ def train(
     seed : int
         Seed of the student; the order of the questions is its stream ``batches``.
     progress : callable
-        Called with 1 after every step.
+        Called with the number of steps done since the last call.
 
     Returns
     -------
@@ -141,7 +141,29 @@ def train(
     UserError
         If a question leaves no room for an answer within max_length.
     """
-    batches = _Batches(tokenizer, examples, settings, forward.takes_trees(model), seed)
+    batches = Batches(model, tokenizer, examples, settings, seed)
+    rates = learning_rates(settings)
+    if gpt2.runs(model):
+        optimiser = gpt2.Optimiser(rates, settings.weight_decay, _BETAS, _CLIP)
+        losses = gpt2.train(model, batches, optimiser, settings.tokens_per_microbatch, progress)
+    else:
+        losses = _train_by_torch(model, batches, rates, settings, seed, progress)
+    window = max(1, math.ceil(len(rates) / _POINTS))
+    ends = np.minimum(np.arange(window, len(rates) + window, window), len(rates))
+    starts = np.concatenate([[0], ends[:-1]])[: len(ends)]
+    means = np.add.reduceat(losses, starts) / (ends - starts) if len(ends) else losses
+    return Losses(ends, means, rates[ends - 1])
+
+
+def _train_by_torch(
+    model: Model,
+    batches: Iterator[list[Row]],
+    rates: np.ndarray,
+    settings: LanguageModelSettings,
+    seed: int,
+    progress: Callable[[int], object],
+) -> np.ndarray:
+    """Train any model in place; the losses of the steps, shape (steps,)."""
     matrices = [p for p in model.parameters() if p.requires_grad and p.dim() > 1]
     others = [p for p in model.parameters() if p.requires_grad and p.dim() <= 1]
     groups = [
@@ -149,7 +171,6 @@ def train(
         {"params": others, "weight_decay": 0.0},
     ]
     optimiser = torch.optim.AdamW(groups, lr=0.0, betas=_BETAS, fused=True)
-    rates = learning_rates(settings)
     losses = np.zeros(len(rates))
     with torch.random.fork_rng():
         # Only a model with dropout draws from this stream.
@@ -162,11 +183,7 @@ def train(
             torch.nn.utils.clip_grad_norm_(model.parameters(), _CLIP)
             optimiser.step()
             progress(1)
-    window = max(1, math.ceil(len(rates) / _POINTS))
-    ends = np.minimum(np.arange(window, len(rates) + window, window), len(rates))
-    starts = np.concatenate([[0], ends[:-1]])[: len(ends)]
-    means = np.add.reduceat(losses, starts) / (ends - starts) if len(ends) else losses
-    return Losses(ends, means, rates[ends - 1])
+    return losses
 
 
 def accumulate(model: Model, batch: Sequence[Row], tokens_per_microbatch: int) -> float:
@@ -201,15 +218,26 @@ def accumulate(model: Model, batch: Sequence[Row], tokens_per_microbatch: int) -
     return loss
 
 
-class _Batches(Iterator[list[Row]]):
-    """The batches of a training: random order, every question once per epoch."""
+class Batches(Iterator[list[Row]]):
+    """The batches of a training: random order, every question once per epoch.
+
+    Parameters
+    ----------
+    model, tokenizer, examples, settings, seed
+        As in `train`.
+
+    Raises
+    ------
+    UserError
+        If a question leaves no room for an answer within max_length.
+    """
 
     def __init__(
         self,
+        model: Model,
         tokenizer: Tokenizer,
         examples: Sequence[Example],
         settings: LanguageModelSettings,
-        trees: bool,
         seed: int,
     ) -> None:
         questions = [example.question for example in examples]
@@ -220,7 +248,7 @@ class _Batches(Iterator[list[Row]]):
         self._probabilities = [np.array(example.probabilities) for example in examples]
         self._draws = settings.answers_per_visit
         self._size = min(settings.batch_size, len(examples))
-        self._trees = trees
+        self._trees = forward.takes_trees(model)
         self._random = seeds.generator(seed, "batches")
         self._order = np.empty(0, np.int64)
         self._packed: list[list[Row]] = []
