@@ -21,7 +21,7 @@ from kduq.families.lm.text import Model
 
 #: Largest width of a model in compiled code. Wider ones are faster in torch, whose matrix products
 #: divide large matrices into blocks for the caches.
-WIDEST = 512
+WIDEST = 256
 #: Steps whose rows are packed at once, and steps between two reports of a training's progress.
 _PACKED, _REPORTED = 200, 20
 
