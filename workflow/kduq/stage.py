@@ -68,9 +68,11 @@ class Inputs:
         (path,) = self.paths[role]
         return artifacts.read(path, stage or role)
 
-    def read_all(self, role: str, stage: str | None = None) -> artifacts.Artifact:
+    def read_all(
+        self, role: str, stage: str | None = None, without: str | None = None
+    ) -> artifacts.Artifact:
         """All artifacts of a role, stacked; see `kduq.artifacts.read_all`."""
-        return artifacts.read_all(self.paths[role], stage or role)
+        return artifacts.read_all(self.paths[role], stage or role, without)
 
     def __contains__(self, role: object) -> bool:
         return bool(self.paths.get(str(role)))

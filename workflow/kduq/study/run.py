@@ -14,8 +14,9 @@ from kduq.study.paths import RunKey
 
 #: Classes assumed for a file of the user, whose values are not read to plan a study.
 _CLASSES = 10
-#: Memory for predictions in bytes, and bytes per predicted number at the peak of a job.
-_MEMORY, _COPIES = 1e9, 72
+#: Memory of a job's predictions and responses in bytes, and bytes per predicted number and per
+#: number of a response at its peak.
+_MEMORY, _COPIES, _NOISE = 1e9, 72, 12
 
 
 @dataclass(frozen=True)
@@ -97,12 +98,15 @@ def plan_run(
     table = config.experiment(experiment.name)
     assert table is not None  # a run has settings
     conditions = experiment.cells(table, settings)
-    students = trainings(conditions)
+    students, responses = trainings(conditions), max(c.k or 1 for c in conditions)
     if isinstance(settings, FactorialRun):
         # Levels of decoding are draws of one student.
         trained = {f: n for f, n in settings.levels_by_factor.items() if f in LEVEL_COLUMNS}
         students = math.prod(n for f, n in trained.items() if f != SHARDED_FACTOR)
-    size = settings.shard_size or _shard(config, experiment, family, dataset, settings, students)
+        responses = 1
+    size = settings.shard_size or _shard(
+        config, experiment, family, dataset, settings, students, responses
+    )
     starts = range(0, settings.total, size)
     return Run(
         RunKey(experiment.name, family.name, dataset),
@@ -122,12 +126,13 @@ def _shard(
     dataset: str,
     settings: FamilyRun,
     students: int,
+    responses: int = 1,
 ) -> int:
     """Replicates per job, one of a few round sizes.
 
-    The largest size whose jobs take at most job_minutes and whose predictions need at most one
-    gigabyte, or else the smallest size. It does not depend on the number of replicates, so that
-    further replicates do not change existing shards.
+    The largest size whose jobs take at most job_minutes and whose predictions and responses need at
+    most one gigabyte, or else the smallest size. It does not depend on the number of replicates, so
+    that further replicates do not change existing shards.
     """
     on_text = family.lane == "text"
     rows, columns, predicted = (0, 0, 0) if on_text else _shape(config, dataset)
@@ -136,7 +141,8 @@ def _shard(
     fitting = 60 * config.job_minutes / (students * seconds)
     largest = experiment.largest_text_shard if on_text else experiment.largest_shard
     if not on_text:
-        fitting = min(fitting, _MEMORY / (_COPIES * students * predicted))
+        each = _COPIES * students * predicted + _NOISE * responses * rows
+        fitting = min(fitting, _MEMORY / each)
     if largest is not None:
         fitting = min(fitting, largest)
     return max((size for size in family.sizes if size <= fitting), default=family.sizes[0])
