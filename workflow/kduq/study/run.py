@@ -14,9 +14,12 @@ from kduq.study.paths import RunKey
 
 #: Classes assumed for a file of the user, whose values are not read to plan a study.
 _CLASSES = 10
-#: Memory of a job's predictions and responses in bytes, and bytes per predicted number and per
-#: number of a response at its peak.
-_MEMORY, _COPIES, _NOISE = 1e9, 72, 12
+#: Memory of a job's students and responses in bytes, and bytes at its peak: per student, per number
+#: that it predicts, and per number of a response.
+_MEMORY, _STUDENT, _PREDICTED, _NOISE = 1e9, 5000, 24, 8
+#: Bytes per number of a user's table at the peak of a job that learns from it: the table, both
+#: splits, and what least squares keeps in double precision.
+_TABLE = 80
 
 
 @dataclass(frozen=True)
@@ -141,7 +144,7 @@ def _shard(
     fitting = 60 * config.job_minutes / (students * seconds)
     largest = experiment.largest_text_shard if on_text else experiment.largest_shard
     if not on_text:
-        each = _COPIES * students * predicted + _NOISE * responses * rows
+        each = students * (_STUDENT + _PREDICTED * predicted) + _NOISE * responses * rows
         fitting = min(fitting, _MEMORY / each)
     if largest is not None:
         fitting = min(fitting, largest)
@@ -159,3 +162,24 @@ def _shape(config: Config, dataset: str) -> tuple[int, int, int]:
     classes = 1 if config.task_of(dataset) == "regression" else _CLASSES
     features = len(settings.features) if settings.features else max(columns - 1, 1)
     return max(rows - test, 1), features + 1, max(test * classes, 1)
+
+
+def table_megabytes(config: Config, dataset: str) -> int:
+    """Memory for the examples of a user's table in a job that learns from them, in megabytes.
+
+    Parameters
+    ----------
+    config : Config
+        Configuration of the study.
+    dataset : str
+        Name of a data set, or of a corpus.
+
+    Returns
+    -------
+    int
+        0 for a built-in data set or a corpus, for which the rules' own numbers hold.
+    """
+    if dataset in config.corpora or config.datasets[dataset].path is None:
+        return 0
+    rows, columns, _ = _shape(config, dataset)
+    return round(_TABLE * rows * columns / 1e6)
