@@ -177,9 +177,10 @@ def table_megabytes(config: Config, dataset: str) -> int:
     Returns
     -------
     int
-        0 for a built-in data set or a corpus, for which the rules' own numbers hold.
+        In hundreds; 0 for a small table, and for a built-in data set or a corpus, for which the
+        rules' own numbers hold.
     """
     if dataset in config.corpora or config.datasets[dataset].path is None:
         return 0
     rows, columns, _ = _shape(config, dataset)
-    return round(_TABLE * rows * columns / 1e6)
+    return int(_TABLE * rows * columns / 1e8) * 100
