@@ -63,10 +63,12 @@ class Inputs:
 
     paths: Mapping[str, Sequence[str]]
 
-    def read(self, role: str, stage: str | None = None) -> artifacts.Artifact:
+    def read(
+        self, role: str, stage: str | None = None, without: str | None = None
+    ) -> artifacts.Artifact:
         """The one artifact of a role; see `kduq.artifacts.read`."""
         (path,) = self.paths[role]
-        return artifacts.read(path, stage or role)
+        return artifacts.read(path, stage or role, without)
 
     def read_all(
         self, role: str, stage: str | None = None, without: str | None = None

@@ -71,10 +71,20 @@ def write(
     metadata = {METADATA_KEY: canonical_json(provenance).encode()}
     table = pa.Table.from_arrays(arrays, schema=pa.schema(fields, metadata=metadata))
     wide = max((_bytes_per_row(field.type) for field in fields), default=0)
-    group = max(1, _GROUP // wide) if wide >= _WIDE else None
+    group: int | None = None
+    narrow: bool | list[str] = True
+    if wide >= _WIDE:
+        group = max(1, _GROUP // wide)
+        # A dictionary of numbers that are all different takes time and is then given up.
+        narrow = [field.name for field in fields if not _bytes_per_row(field.type)]
     with files.atomic(path) as temporary:
         pq.write_table(
-            table, temporary, compression="zstd", write_page_checksum=True, row_group_size=group
+            table,
+            temporary,
+            compression="zstd",
+            write_page_checksum=True,
+            row_group_size=group,
+            use_dictionary=narrow,
         )
 
 
