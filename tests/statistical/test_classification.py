@@ -1,5 +1,7 @@
 """Estimates of classification against closed forms, definitions and simulation."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from kduq import statistics
@@ -102,6 +104,75 @@ def test_scores_are_those_of_their_definitions(n_classes):
     np.testing.assert_allclose(
         calibration.expected_calibration_error(p, classes), expected, atol=1e-6
     )
+
+
+def whole_information(p, members):
+    """Corrected mutual information and its standard error, from arrays of all students."""
+
+    def value(some):
+        mean, inside = p[some].mean(axis=0), np.where(members[some, :, None], p[some], 0)
+        pairs, own = members[some].sum(), np.where(members[some], statistics.entropy(p[some]), 0)
+        return (-(inside.sum(axis=0) * np.log(mean)).sum() - own.sum()) / pairs
+
+    n = len(p)
+    everybody = np.arange(n)
+    left_out = np.array([value(np.delete(everybody, s)) for s in everybody])
+    spread = (n - 1) / n * ((left_out - left_out.mean()) ** 2).sum()
+    return n * value(everybody) - (n - 1) * left_out.mean(), np.sqrt(spread)
+
+
+def test_information_student_by_student_is_that_of_all_at_once():
+    rng = np.random.default_rng(4)
+    p = rng.dirichlet(np.ones(4), size=(12, 200))
+    members = rng.random((12, 200)) < 0.3
+    members[5] = False
+    used = []
+
+    class OneByOne:
+        def __len__(self):
+            return len(p)
+
+        def __getitem__(self, s):
+            used.append(s)
+            return p[s].copy()
+
+    found = statistics.information_by_group(
+        OneByOne(), lambda s, _: {"some": members[s], "none": members[s] & False}, 0.95
+    )
+    assert used == 2 * list(range(12))
+    value, se = whole_information(p, members)
+    mutual = found["some"].mutual
+    np.testing.assert_allclose([mutual.value, mutual.se], [value, se], rtol=1e-12)
+    assert mutual.n == 11
+    pooled = statistics.pooled_mean(statistics.entropy(p), members, 0.95)
+    assert found["some"].entropy == pooled
+    np.testing.assert_array_equal(found["some"].counts, members.sum(axis=1))
+    assert np.isnan(found["none"].mutual.value)
+
+
+def test_estimates_of_many_test_rows_have_one_student_at_a_time_in_memory():
+    rng = np.random.default_rng(5)
+    students, rows, classes = 80, 4000, 5
+    p = rng.dirichlet(np.ones(classes), size=(students, rows)).astype(np.float32)
+    test_y, teacher = np.eye(classes)[rng.integers(classes, size=rows)], p[0].astype(np.float64)
+    estimated(test_y, teacher, p[:2])  # imports
+    tracemalloc.start()
+    estimated(test_y, teacher, p)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    # The stored predictions, of which `estimated` makes a copy, and some copies of one student's in
+    # double precision.
+    assert peak < 1.5 * p.nbytes
+
+
+def test_a_metric_may_use_the_probabilities_as_an_array():
+    stored = np.random.default_rng(6).dirichlet(np.ones(3), size=(4, 7)).astype(np.float32)
+    students = classification._Students(stored.reshape(4, -1), np.array([3, 0, 1]), (7, 3))
+    assert students.shape == (3, 7, 3)
+    assert len(list(students)) == 3
+    np.testing.assert_allclose(students[:, [0, 2]], stored[[3, 0, 1]][:, [0, 2]], rtol=1e-6)
+    np.testing.assert_allclose(np.asarray(students).sum(axis=2), 1, rtol=1e-15)
+    np.testing.assert_array_equal(students - students[0], np.asarray(students) - students[0])
 
 
 def estimated(test_y, teacher, students):

@@ -1,9 +1,12 @@
 """Estimators by simulation: bias, and coverage over 500 simulated studies."""
 
+import tracemalloc
+
 import numpy as np
 import pytest
 from kduq import statistics
 from kduq.claims import hypothesis
+from kduq.statistics import random_effects
 
 STUDIES = 500
 
@@ -43,6 +46,22 @@ def test_mean_squares_give_the_same_estimate():
     expected = ((between - within) / draws.shape[1]).mean()
     found = statistics.inter_student_variance(draws, 0.95).value
     np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize("draws_per_student", [1, 4])
+def test_variance_of_many_inputs_needs_no_copy_of_all_students(draws_per_student, monkeypatch):
+    rng = np.random.default_rng(6)
+    draws = study(rng, 40, draws_per_student, 5000).astype(np.float32)
+    expected = statistics.inter_student_variance(draws.astype(np.float64), 0.95)
+    monkeypatch.setattr(random_effects, "_MANY", 0)
+    tracemalloc.start()
+    found = statistics.inter_student_variance(draws, 0.95)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 16 * draws.nbytes / len(draws)
+    np.testing.assert_allclose(
+        [found.value, found.se], [expected.value, expected.se], rtol=1e-12, atol=0
+    )
 
 
 def test_leave_one_out_values_are_those_of_the_statistic_itself():

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from kduq import artifacts
-from kduq.artifacts import files, schemas
+from kduq.artifacts import files, schemas, tables
 from kduq.errors import ArtifactError, UserError
 
 PROVENANCE = artifacts.provenance("responses", {"seed": 1}, "0" * 16, {"examples/a.parquet": "ff"})
@@ -191,3 +191,66 @@ def test_rows_of_conditions_given_as_mappings_or_as_objects(tmp_path):
     objects = [SimpleNamespace(**mapping, other="not a column") for mapping in mappings]
     for conditions in (mappings, objects):
         assert [rows.tolist() for rows in table.rows_of(conditions)] == [[1, 2], [3], []]
+
+
+WIDTH = 20_000
+
+
+@pytest.fixture
+def wide(tmp_path):
+    """Two tables of rows of 80 kB, and their rows."""
+    noise = np.random.default_rng(1).normal(size=(70, WIDTH)).astype(np.float32)
+    paths = [tmp_path / f"{i}.parquet" for i in range(2)]
+    for path, part in zip(paths, (noise[:40], noise[40:]), strict=True):
+        counted = np.arange(len(part))
+        columns = {"replicate": counted, "response": counted, "noise": part}
+        artifacts.write(path, "responses", columns, PROVENANCE)
+    return paths, noise
+
+
+@pytest.mark.parametrize("whole", [0, 1 << 30])
+def test_rows_of_a_wide_column_are_read_by_number_or_by_mask(wide, whole, monkeypatch):
+    paths, noise = wide
+    assert pq.read_metadata(paths[0]).num_row_groups == 4  # about a megabyte each
+    monkeypatch.setattr(tables, "_WHOLE", whole)
+    column = artifacts.WideColumn(paths, "noise")
+    assert column.shape == noise.shape
+    for rows in ([69, 0, 41, 41, 3], [], list(range(70))):
+        np.testing.assert_array_equal(column[np.array(rows, dtype=np.intp)], noise[rows])
+    mask = np.arange(70) % 3 == 1
+    np.testing.assert_array_equal(column[mask], noise[mask])
+    rest = artifacts.read_all(paths, "responses", without="noise")
+    assert rest.table.column_names == ["replicate", "response"]
+    assert len(rest.column("replicate")) == 70
+
+
+def test_a_wide_column_reads_no_more_than_it_needs(wide, monkeypatch):
+    paths, _ = wide
+    monkeypatch.setattr(tables, "_WHOLE", 0)
+    column, read = artifacts.WideColumn(paths, "noise"), []
+    file = pq.ParquetFile
+
+    def counting(path, **options):
+        opened = file(path, **options)
+
+        def group(number, columns):
+            read.append(number)
+            return opened.read_row_group(number, columns)
+
+        return SimpleNamespace(read_row_group=group)
+
+    monkeypatch.setattr(pq, "ParquetFile", counting)
+    column[np.arange(5, 15)]
+    assert read == [0, 1]
+
+
+def test_a_damaged_page_of_a_wide_column_is_found_when_it_is_read(wide, monkeypatch):
+    paths, noise = wide
+    monkeypatch.setattr(tables, "_WHOLE", 0)
+    data = bytearray(paths[1].read_bytes())
+    data[len(data) // 2] ^= 0xFF
+    paths[1].write_bytes(bytes(data))
+    column = artifacts.WideColumn(paths, "noise")
+    np.testing.assert_array_equal(column[np.arange(40)], noise[:40])
+    with pytest.raises(ArtifactError, match=r"1\.parquet: its pages are damaged"):
+        column[np.arange(40, 70)]

@@ -62,6 +62,32 @@ def test_students_are_those_of_torch_within_single_precision(
 
 
 @needs_compiler
+@pytest.mark.parametrize("rows", [5, 16, 101])
+@pytest.mark.parametrize(("inputs", "outputs"), [(2, 2), (4, 3), (17, 10), (35, 17), (65, 10)])
+def test_rows_of_a_step_are_those_of_its_order(rows, inputs, outputs):
+    rng = np.random.default_rng(2)
+    width, steps = -(-inputs // 16) * 16, 3
+    x = np.zeros((rows, width), np.float32)
+    x[:, :inputs] = rng.normal(size=(rows, inputs))
+    labels = rng.dirichlet(np.ones(outputs), size=rows).astype(np.float32)
+    weights = rng.random(rows).astype(np.float32) / rows
+
+    def trained(x, labels, weights, order):
+        parameters = np.full(outputs * inputs, 0.1, np.float32)
+        common = {"squared": False, "steps": steps, "learning_rate": 0.1, "record_every": 0}
+        training = compiled.Training(x, inputs, 0, outputs, **common)
+        training.run(parameters, labels, weights, order)
+        return parameters
+
+    order = rng.permutation(rows)
+    shuffled = (np.ascontiguousarray(a[order]) for a in (x, labels, weights))
+    expected = trained(*shuffled, None)
+    found = trained(x, labels, weights, np.tile(order, (steps, 1)))
+    np.testing.assert_array_equal(found, expected)
+    assert len(np.unique(found)) > outputs
+
+
+@needs_compiler
 def test_a_student_does_not_depend_on_who_is_trained_beside_it():
     model, _ = built("mlp", 5)
     labels = np.random.default_rng(1).normal(size=(model.ensemble, 101))

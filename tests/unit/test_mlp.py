@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 import torch
 from kduq import seeds
-from kduq.families import Batch
+from kduq.families import Batch, Problem
 from kduq.families.mlp import MlpSettings
+from kduq.families.networks import models
 from kduq.families.networks.models import Regression
 
 SETTINGS = MlpSettings(family="mlp", hidden=64, epochs=40, learning_rate=0.01, record_every=10)
@@ -93,3 +94,21 @@ def test_distance_of_partners_is_the_variance_of_two(problem):
     starts = np.stack([flat(model.initial_layers(s)) for s in range(2)])
     expected = starts.var(axis=0, ddof=1).mean()
     np.testing.assert_allclose(trained.distance_before[:2], expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize(("rows", "students"), [(404, 40), (100_000, 2)])
+def test_an_ensemble_of_many_rows_is_a_pair(rows, students):
+    settings = SETTINGS.model_copy(update={"hidden": 16})
+    zeros = np.zeros((rows, 1), np.float32)
+    assert Regression(Problem(zeros, zeros[:2], np.zeros(rows)), settings).ensemble == students
+
+
+def test_predictions_in_pieces_are_those_of_all_rows(problem, monkeypatch):
+    model = Regression(problem, SETTINGS)
+    batch = Batch(np.tile(problem.train_y, (model.ensemble, 1)), np.arange(model.ensemble))
+    whole = model.fit(batch)
+    monkeypatch.setattr(models, "_ACTIVATIONS", 7 * 64 * model.ensemble)  # seven rows at once
+    pieces = model.fit(batch)
+    for name in ("train_prediction", "test_prediction"):
+        found, expected = getattr(pieces, name), getattr(whole, name)
+        np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-5)

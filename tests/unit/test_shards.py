@@ -8,6 +8,7 @@ from kduq.data.tables import shape_of_file
 from kduq.experiments import EXPERIMENTS
 from kduq.experiments.protocol import TabularRun
 from kduq.families import FAMILIES, Workload
+from kduq.study import run as planning
 from kduq.study.run import _shard
 from kduq.study.study import Study
 
@@ -25,8 +26,8 @@ STUDENTS = {
 
 
 def shard(config, experiment, student, dataset, students):
-    run = TabularRun(teacher="any", student=student, replicates=1000)
-    return _shard(config, EXPERIMENTS[experiment], FAMILIES["mlp"], dataset, run, students)
+    settings = TabularRun(teacher="any", student=student, replicates=1000)
+    return _shard(config, EXPERIMENTS[experiment], FAMILIES["mlp"], dataset, settings, students)
 
 
 @pytest.mark.parametrize("minutes", [0.01, 0.5, 5, 1000])
@@ -42,7 +43,7 @@ def test_a_job_takes_no_longer_than_it_should_and_keeps_no_more_than_fits(minute
     size = shard(
         config.model_copy(update={"job_minutes": 1000}), "student_output", "wide", "mnist", 8
     )
-    assert size * 8 * 140_000 * 72 <= 1e9
+    assert size * 8 * 140_000 * 24 <= 1e9
 
 
 @pytest.mark.parametrize("name", ["default", "paper"])
@@ -99,3 +100,18 @@ def test_shards_shrink_as_a_file_grows(tmp_path):
         return shard(config, "teacher_noise", "network", "mine", 15)
 
     assert replicates(300) > replicates(30_000)
+
+
+def test_responses_count_in_the_size_of_a_shard_and_the_table_in_its_memory(tmp_path, monkeypatch):
+    monkeypatch.setattr(planning, "_shape", lambda config, dataset: (800_000, 21, 200_000))
+    config = checked({"students": STUDENTS | {"ols": {"family": "linear"}}, "job_minutes": 60})
+    settings = TabularRun(teacher="any", student="ols", replicates=1000)
+    common = config, EXPERIMENTS["variance_aware"], FAMILIES["linear"], "boston_housing", settings
+    sizes = [_shard(*common, 2, responses) for responses in (1, 10, 50)]
+    assert sizes == sorted(sizes, reverse=True)
+    assert sizes[-1] < sizes[0]
+    assert sizes[-1] * 50 * 800_000 * 4 < 1e9  # in single precision
+    own = {"path": str(tmp_path / "any.csv"), "target": "y", "test_fraction": 0.2}
+    mine = checked({"datasets": {"mine": own}})
+    assert planning.table_megabytes(mine, "mine") == 1300
+    assert planning.table_megabytes(mine, "boston_housing") == 0

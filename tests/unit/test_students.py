@@ -1,7 +1,10 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 from kduq.conditions import Condition
 from kduq.errors import UserError
+from kduq.families.protocol import Model, Problem, Trained
 from kduq.responses import tabular as responses
 from kduq.students import tabular as students
 
@@ -102,3 +105,79 @@ def test_a_condition_that_nothing_handles_is_refused_and_not_taken_for_another(
 ):
     with pytest.raises(UserError, match=line):
         train(problem, "linear", 0, 4, [Condition(alpha=0.5, k=3, **values)])
+
+
+@pytest.mark.parametrize("family", ["linear", "mlp"])
+def test_students_of_many_rows_differ_by_rounding_alone(problem, family, monkeypatch):
+    kept = train(problem, family, 0, 4)
+    monkeypatch.setattr(students, "_PILOTS_HELD", 0)
+    running = train(problem, family, 0, 4)
+    changed = np.array(kept["k"]) > 1
+    changed &= np.char.startswith(kept["method"], "variance_weighting")
+    scale = kept["prediction"].std()
+    for rows_, tolerance in ((~changed, 0), (changed, 1e-6 * scale)):
+        np.testing.assert_allclose(
+            running["prediction"][rows_], kept["prediction"][rows_], rtol=0, atol=tolerance
+        )
+
+
+def test_pilots_by_running_moments():
+    draws = np.random.default_rng(0).normal(100, 1, (9, 2, 30))
+    trained = []
+
+    def pilot(j):
+        trained.append(j)
+        return draws[j]
+
+    held, running = students._Pilots(draws.__getitem__), students._RunningPilots(pilot)
+    for k in (2, 5, 9):
+        for found, expected in zip(running.of_first(k), held.of_first(k), strict=True):
+            np.testing.assert_allclose(found, expected, rtol=1e-12)
+    assert trained == list(range(9))
+    np.testing.assert_allclose(running.of_first(3)[0], held.of_first(3)[0], rtol=1e-14)
+
+
+def test_the_order_of_conditions_changes_no_student(problem):
+    usual, turned = train(problem, "linear", 0, 4), train(problem, "linear", 0, 4, CONDITIONS[::-1])
+    size = 4
+    for i in range(len(CONDITIONS)):
+        j = len(CONDITIONS) - 1 - i
+        np.testing.assert_array_equal(
+            usual["prediction"][size * i : size * (i + 1)],
+            turned["prediction"][size * j : size * (j + 1)],
+        )
+        assert usual["k"][size * i] == turned["k"][size * j]
+
+
+class Constant(Model):
+    """Students that predict the mean of their labels."""
+
+    ensemble = 2
+
+    def __init__(self, problem, settings):
+        self.rows = len(problem.train_x), len(problem.test_x)
+
+    def fit(self, batch):
+        mean = batch.labels.mean(axis=1, keepdims=True)
+        return Trained(*(np.repeat(mean, rows, axis=1) for rows in self.rows))
+
+
+def test_labels_of_many_rows_need_memory_for_one_response_at_a_time(monkeypatch):
+    n = 30_000
+    data = Problem(np.zeros((n, 1)), np.zeros((10, 1)), np.arange(n) / n)
+    data = students.DistillationData(data, np.zeros(10), np.arange(n) / n)
+    monkeypatch.setattr(students, "_PILOTS_HELD", n)
+    model = Constant(data.problem, None)
+
+    def peak(k):
+        noise = np.zeros((2, k, n), np.float32)
+        own = students.Ensemble(np.ones(2, bool), np.arange(2), np.arange(2), noise)
+        tracemalloc.start()
+        targets = students.RegressionTargets(model, data, own, 1.0)
+        for method in ("averaging", "variance_weighting", "variance_weighting_oracle"):
+            targets.make(Condition(method=method, alpha=1.0, k=k))
+        found = tracemalloc.get_traced_memory()[1]
+        tracemalloc.stop()
+        return found
+
+    assert peak(40) < 1.1 * peak(4) < 1.1 * 12 * 2 * n * 8

@@ -63,14 +63,18 @@ class Inputs:
 
     paths: Mapping[str, Sequence[str]]
 
-    def read(self, role: str, stage: str | None = None) -> artifacts.Artifact:
+    def read(
+        self, role: str, stage: str | None = None, without: str | None = None
+    ) -> artifacts.Artifact:
         """The one artifact of a role; see `kduq.artifacts.read`."""
         (path,) = self.paths[role]
-        return artifacts.read(path, stage or role)
+        return artifacts.read(path, stage or role, without)
 
-    def read_all(self, role: str, stage: str | None = None) -> artifacts.Artifact:
+    def read_all(
+        self, role: str, stage: str | None = None, without: str | None = None
+    ) -> artifacts.Artifact:
         """All artifacts of a role, stacked; see `kduq.artifacts.read_all`."""
-        return artifacts.read_all(self.paths[role], stage or role)
+        return artifacts.read_all(self.paths[role], stage or role, without)
 
     def __contains__(self, role: object) -> bool:
         return bool(self.paths.get(str(role)))

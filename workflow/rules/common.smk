@@ -105,10 +105,16 @@ MIN_MEM_MB = 4000 if set(DOWNLOADS) & set(STUDY.datasets) else 0
 
 
 def mem_mb_per_attempt(base):
-    """Resource function: memory of a job in megabytes, times the number of the attempt."""
+    """Resource function: memory of a job in megabytes, times the number of the attempt.
+
+    A job on a large table of the user needs that of the table, and two gigabytes for its students,
+    their responses and libraries.
+    """
 
     def megabytes(wildcards, attempt):
-        return max(base, MIN_MEM_MB) * attempt
+        dataset = wildcards.get("dataset")
+        table = STUDY.table_megabytes(dataset) if dataset in STUDY.datasets else 0
+        return max(base, MIN_MEM_MB, 2000 + table if table else 0) * attempt
 
     return megabytes
 

@@ -13,10 +13,11 @@ from kduq.artifacts.provenance import (
     rebuild_command,
     versions,
 )
-from kduq.artifacts.tables import Artifact, read, read_all, write
+from kduq.artifacts.tables import Artifact, WideColumn, read, read_all, write
 
 __all__ = [
     "Artifact",
+    "WideColumn",
     "canonical_json",
     "check_files",
     "check_lineage",

@@ -20,6 +20,12 @@ from kduq.artifacts.provenance import METADATA_KEY, broken, first_line, open_tab
 from kduq.artifacts.schemas import CONDITION
 from kduq.errors import ArtifactError
 
+#: Rows of at least so many bytes are written in groups of about the second number of bytes, each of
+#: which can be read alone.
+_WIDE, _GROUP = 1 << 16, 1 << 20
+#: A wide column of fewer bytes is read as a whole.
+_WHOLE = 1 << 28
+
 
 def _array(values: Any, kind: pa.DataType) -> pa.Array:
     if pa.types.is_fixed_size_list(kind):
@@ -64,8 +70,27 @@ def write(
     fields = [pa.field(name, array.type) for name, array in zip(schema, arrays, strict=True)]
     metadata = {METADATA_KEY: canonical_json(provenance).encode()}
     table = pa.Table.from_arrays(arrays, schema=pa.schema(fields, metadata=metadata))
+    wide = max((_bytes_per_row(field.type) for field in fields), default=0)
+    group: int | None = None
+    narrow: bool | list[str] = True
+    if wide >= _WIDE:
+        group = max(1, _GROUP // wide)
+        # A dictionary of numbers that are all different takes time and is then given up.
+        narrow = [field.name for field in fields if not _bytes_per_row(field.type)]
     with files.atomic(path) as temporary:
-        pq.write_table(table, temporary, compression="zstd", write_page_checksum=True)
+        pq.write_table(
+            table,
+            temporary,
+            compression="zstd",
+            write_page_checksum=True,
+            row_group_size=group,
+            use_dictionary=narrow,
+        )
+
+
+def _bytes_per_row(kind: pa.DataType) -> int:
+    """Bytes of a row of a fixed-size list; 0 for other columns, which are narrow."""
+    return 4 * kind.list_size if pa.types.is_fixed_size_list(kind) else 0
 
 
 @dataclass(frozen=True)
@@ -94,13 +119,17 @@ class Artifact:
         Returns
         -------
         ndarray of shape (rows,) or, for a fixed-size list, (rows, width)
-            A null in a column of numbers is NaN, in a column of strings None.
+            A null in a column of numbers is NaN, in a column of strings None. The array may not be
+            writable.
         """
         chunked = self.table.column(name)
         kind = chunked.type
         if pa.types.is_fixed_size_list(kind):
             parts = [np.asarray(chunk.flatten()) for chunk in chunked.chunks]
-            flat = np.concatenate(parts) if parts else np.empty(0, np.float32)
+            # One chunk is not copied: it may be the largest array of a job.
+            flat = (
+                parts[0] if len(parts) == 1 else np.concatenate([np.empty(0, np.float32), *parts])
+            )
             return flat.reshape(-1, kind.list_size)
         if pa.types.is_string(kind):
             return np.array(chunked.to_pylist(), dtype=object)
@@ -155,7 +184,75 @@ def _key(condition: object) -> tuple[Any, ...]:
     return tuple(getattr(condition, name) for name in CONDITION)
 
 
-def read(path: Path | str, stage: str) -> Artifact:
+class WideColumn:
+    """A list column of several tables: rows of one that fills the memory are read when used.
+
+    Parameters
+    ----------
+    paths : sequence of path
+        Tables that were written by `write` and checked by `read`.
+    name : str
+        Their column, a fixed-size list of one length.
+    """
+
+    def __init__(self, paths: Sequence[Path | str], name: str) -> None:
+        self._paths, self._name = paths, name
+        # For each group of rows its file and its number there; then the first row of each.
+        self._groups: list[tuple[Path | str, int]] = []
+        sizes = []
+        for path in paths:
+            metadata = pq.read_metadata(path)
+            for group in range(metadata.num_row_groups):
+                self._groups.append((path, group))
+                sizes.append(metadata.row_group(group).num_rows)
+        self._starts = np.cumsum([0, *sizes])
+        width = pq.read_schema(paths[0]).field(name).type.list_size
+        self.shape = int(self._starts[-1]), width
+        self._whole = self._read(np.arange(len(self))) if self.bytes <= _WHOLE else None
+
+    def __len__(self) -> int:
+        return self.shape[0]
+
+    @property
+    def bytes(self) -> int:
+        """Bytes of all rows in single precision."""
+        return 4 * self.shape[0] * self.shape[1]
+
+    def __getitem__(self, rows: np.ndarray) -> np.ndarray:
+        """Rows by their numbers, or by a mask, as a new array.
+
+        Parameters
+        ----------
+        rows : ndarray of int or bool
+            Rows of the stacked tables.
+
+        Returns
+        -------
+        ndarray of float32 of shape (rows, width)
+            In the order of the numbers.
+        """
+        numbers = np.flatnonzero(rows) if rows.dtype == bool else rows
+        return self._read(numbers) if self._whole is None else self._whole[numbers]
+
+    def _read(self, rows: np.ndarray) -> np.ndarray:
+        values = np.empty((len(rows), self.shape[1]), np.float32)
+        group_of = np.searchsorted(self._starts, rows, side="right") - 1
+        opened: tuple[Path | str, Any] = ("", None)
+        for group in np.unique(group_of):
+            path, number = self._groups[group]
+            try:
+                if path != opened[0]:
+                    opened = path, pq.ParquetFile(path, page_checksum_verification=True)
+                table = opened[1].read_row_group(number, columns=[self._name])
+            except (pa.ArrowException, OSError) as error:
+                raise broken(path, f"its pages are damaged ({first_line(error)})") from error
+            (wanted,) = np.nonzero(group_of == group)
+            own = Artifact(table, {}).column(self._name)
+            values[wanted] = own[rows[wanted] - self._starts[group]]
+        return values
+
+
+def read(path: Path | str, stage: str, without: str | None = None) -> Artifact:
     """Read a table and check it: the only way any part of the project reads one.
 
     Parameters
@@ -164,6 +261,8 @@ def read(path: Path | str, stage: str) -> Artifact:
         The file.
     stage : str
         The stage that should have written it.
+    without : str, optional
+        A column that is checked but not read; see `WideColumn`.
 
     Returns
     -------
@@ -196,13 +295,14 @@ def read(path: Path | str, stage: str) -> Artifact:
         if not same:
             raise broken(path, f"column '{field.name}' is {field.type} where {kind} is expected")
     try:
-        table = pq.read_table(path, page_checksum_verification=True)
+        names = [name for name in schema.names if name != without] if without else None
+        table = pq.read_table(path, columns=names, page_checksum_verification=True)
     except (pa.ArrowException, OSError) as error:
         raise broken(path, f"its pages are damaged ({first_line(error)})") from error
     return Artifact(table, provenance)
 
 
-def read_all(paths: Sequence[Path | str], stage: str) -> Artifact:
+def read_all(paths: Sequence[Path | str], stage: str, without: str | None = None) -> Artifact:
     """Read several tables of a stage and stack their rows in the order of ``paths``.
 
     Parameters
@@ -211,6 +311,8 @@ def read_all(paths: Sequence[Path | str], stage: str) -> Artifact:
         At least one file.
     stage : str
         Their stage.
+    without : str, optional
+        As in `read`.
 
     Returns
     -------
@@ -222,10 +324,11 @@ def read_all(paths: Sequence[Path | str], stage: str) -> Artifact:
     ArtifactError
         As `read`; also if a list column of one file has another width than in the first.
     """
-    parts = [read(path, stage) for path in paths]
-    first = parts[0].table.schema
-    for path, part in zip(paths, parts, strict=True):
-        if not part.table.schema.equals(first):
+    parts = [read(path, stage, without) for path in paths]
+    schemas_of_files = [open_table(path)[0] for path in paths]
+    first = schemas_of_files[0]
+    for path, schema in zip(paths, schemas_of_files, strict=True):
+        if not schema.equals(first):
             raise ArtifactError(
                 f"{path}: its list columns have another width than those of {paths[0]}; "
                 f"rebuild it with: {rebuild_command(path)}"

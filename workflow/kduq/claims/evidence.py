@@ -24,7 +24,7 @@ from kduq.study.paths import RunKey
 
 #: Returns the condition columns of a run on a table, and its columns diverged, test_mse, prediction
 #: and, in classification, classes: the numbers of the true classes of the test rows.
-Students = Callable[[RunKey], tuple[pd.DataFrame, dict[str, np.ndarray]]]
+Students = Callable[[RunKey], tuple[pd.DataFrame, dict[str, Any]]]
 
 
 @dataclass

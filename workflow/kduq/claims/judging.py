@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from kduq import artifacts
@@ -24,9 +23,10 @@ def run(settings: Settings, inputs: Inputs, outputs: Outputs) -> None:
     examples = {Path(path).stem: path for path in inputs.paths.get("examples", ())}
     files = _by_run(inputs.paths.get("students", ()))
 
-    def students(key: RunKey) -> tuple[pd.DataFrame, dict[str, np.ndarray]]:
-        table = artifacts.read_all(files[key], "students")
-        columns = {name: table.column(name) for name in ("diverged", "test_mse", "prediction")}
+    def students(key: RunKey) -> tuple[pd.DataFrame, dict[str, Any]]:
+        table = artifacts.read_all(files[key], "students", without="prediction")
+        columns: dict[str, Any] = {name: table.column(name) for name in ("diverged", "test_mse")}
+        columns["prediction"] = artifacts.WideColumn(files[key], "prediction")
         truth = artifacts.read(examples[key.dataset], "examples")
         columns["classes"] = truth.column("y")[truth.column("split") == "test"]
         return table.table.select(list(schemas.CONDITION)).to_pandas(), columns

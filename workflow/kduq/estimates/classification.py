@@ -1,6 +1,7 @@
 """Estimates of classification: what students keep of a teacher's distribution over classes."""
 
-from typing import Any
+from collections.abc import Sequence
+from typing import Any, cast
 
 import numpy as np
 
@@ -14,6 +15,9 @@ from kduq.stage import Inputs, Outputs
 from kduq.statistics import Estimate
 
 __all__ = ["Settings", "estimate", "run"]
+
+#: Groups of test inputs.
+_GROUPS = ("all", "correct", "incorrect")
 
 
 def run(settings: Settings, inputs: Inputs, outputs: Outputs) -> None:
@@ -52,9 +56,9 @@ def estimate(settings: Settings, run: TabularRun) -> dict[str, list[Any]]:
         score = metric.estimate(teacher, all_inputs, settings.confidence)
         if metric.of_teacher and score is not None:
             table.add(table.unconditional, "teacher", metric.name, exact(score.value))
-    for group, members in _members(own[None], classes).items():
+    for group, members in _members(own, classes).items():
         n = int(members.sum())
-        entropy = float(statistics.entropy(own)[members[0]].mean()) if n else np.nan
+        entropy = float(statistics.entropy(own)[members].mean()) if n else np.nan
         estimates = {"predictive_entropy": exact(entropy, min(n, 1)), "test_inputs": exact(n)}
         for name, value in estimates.items():
             table.add(table.unconditional, "teacher", name, value, group)
@@ -62,12 +66,10 @@ def estimate(settings: Settings, run: TabularRun) -> dict[str, list[Any]]:
         diverged = run.students["diverged"][rows].astype(bool)
         table.add(condition, "student", "diverged_count", exact(diverged.sum(), len(rows)))
         good = rows[~diverged]
-        probabilities = _normalised(
-            run.students["prediction"][good].reshape(len(good), *test_y.shape)
-        )
+        probabilities = _Students(run.students["prediction"], good, test_y.shape)
         for (name, group), value in _estimates(probabilities, classes, settings.confidence).items():
             table.add(condition, "student", name, value, group)
-        students = TabularStudents(probabilities, test_y, run.teacher[1])
+        students = TabularStudents(cast(np.ndarray, probabilities), test_y, run.teacher[1])
         for metric in of_task(settings.task):
             score = metric.estimate(students, all_inputs, settings.confidence)
             if score is not None:
@@ -81,23 +83,63 @@ def _normalised(probabilities: np.ndarray) -> np.ndarray:
     return wide / wide.sum(axis=-1, keepdims=True)
 
 
+class _Students(Sequence[np.ndarray]):
+    """Class probabilities of students (S, m, C), which are read one student at a time.
+
+    All students of many test rows may not fit into memory. Metrics may use it as an array, which
+    then is made.
+
+    Parameters
+    ----------
+    stored : array_like of shape (rows, m · C)
+        Column of the students' table, which is indexed by rows.
+    rows : ndarray of shape (S,)
+        Rows of the students.
+    shape : tuple of int
+        Numbers of test rows and classes.
+    """
+
+    def __init__(self, stored: Any, rows: np.ndarray, shape: tuple[int, ...]) -> None:
+        self._stored, self._rows, self._of_one = stored, rows, shape
+        self.shape = len(rows), *shape
+
+    def __len__(self) -> int:
+        return len(self._rows)
+
+    def __getitem__(self, key: Any) -> Any:
+        if not isinstance(key, int):
+            return np.asarray(self)[key]
+        if not -len(self) <= key < len(self):
+            raise IndexError(key)
+        row = self._rows[[key]]
+        return _normalised(self._stored[row].reshape(self._of_one))
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        del copy
+        values = np.empty(self.shape, dtype)
+        for s, own in enumerate(self):
+            values[s] = own
+        return values
+
+
 def _members(probabilities: np.ndarray, classes: np.ndarray) -> dict[str, np.ndarray]:
-    """Pairs of student and test input in each group, shape (S, m)."""
-    correct = probabilities.argmax(axis=2) == classes
-    return {"all": np.ones_like(correct), "correct": correct, "incorrect": ~correct}
+    """Test inputs in each group of a model with probabilities of shape (m, C), masks."""
+    correct = probabilities.argmax(axis=1) == classes
+    return dict(zip(_GROUPS, (np.ones_like(correct), correct, ~correct), strict=True))
 
 
 def _estimates(
-    probabilities: np.ndarray, classes: np.ndarray, confidence: float
+    probabilities: Sequence[np.ndarray], classes: np.ndarray, confidence: float
 ) -> dict[tuple[str, str], Estimate]:
     estimates: dict[tuple[str, str], Estimate] = {}
-    entropies = statistics.entropy(probabilities)
-    for group, members in _members(probabilities, classes).items():
-        estimates["predictive_entropy", group] = statistics.pooled_mean(
-            entropies, members, confidence
-        )
-        estimates["mutual_information", group] = statistics.mutual_information(
-            probabilities, members, confidence
-        )
-        estimates["test_inputs", group] = statistics.mean(members.sum(axis=1), confidence)
+    found = statistics.information_by_group(
+        probabilities, lambda _, own: _members(own, classes), confidence
+    )
+    nothing = statistics.mean(np.empty(0), confidence)
+    none = statistics.Information(nothing, nothing, np.empty(0, np.intp))
+    for group in _GROUPS:
+        of_group = found.get(group, none)
+        estimates["predictive_entropy", group] = of_group.entropy
+        estimates["mutual_information", group] = of_group.mutual
+        estimates["test_inputs", group] = statistics.mean(of_group.counts, confidence)
     return estimates

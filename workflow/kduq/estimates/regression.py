@@ -58,11 +58,13 @@ def estimate(settings: Settings, run: TabularRun) -> dict[str, list[Any]]:
         if theory is not None:
             n_students = len(part["diverged"])
             estimates["theory_inter_student_variance"] = exact(theory, n_students)
-        good = ~part["diverged"].astype(bool)
-        predictions = part["prediction"][good].astype(np.float64)
-        students = TabularStudents(predictions, run.test_y, run.teacher[1])
-        all_inputs = np.ones(len(run.test_y), bool)
-        for metric in of_task(settings.task):
+        metrics = of_task(settings.task)
+        if metrics:
+            good = ~part["diverged"].astype(bool)
+            predictions = part["prediction"][good].astype(np.float64)
+            students = TabularStudents(predictions, run.test_y, run.teacher[1])
+            all_inputs = np.ones(len(run.test_y), bool)
+        for metric in metrics:
             score = metric.estimate(students, all_inputs, settings.confidence)
             if score is not None:
                 estimates[metric.name] = score
@@ -78,8 +80,10 @@ def _estimates(part: dict[str, np.ndarray], confidence: float) -> dict[str, Esti
         error = part[f"{split}_mse"][good]
         estimates[f"{split}_mse_mean"] = statistics.mean(error, confidence)
         estimates[f"{split}_mse_var"] = statistics.variance(error, confidence)
-    draws = part["prediction"][good].astype(np.float64)[:, None]
-    estimates["inter_student_variance"] = statistics.inter_student_variance(draws, confidence)
+    draws = part["prediction"] if good.all() else part["prediction"][good]
+    estimates["inter_student_variance"] = statistics.inter_student_variance(
+        draws[:, None], confidence
+    )
     estimates |= _parameter_variances(part, good, confidence)
     counts = {"diverged_count": ~good}
     deficient = part["rank_deficient"]

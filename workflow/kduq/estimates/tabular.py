@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from kduq.artifacts import schemas
+from kduq.artifacts import WideColumn, schemas
 from kduq.estimates.settings import TabularSettings
 from kduq.families.protocol import Problem
 from kduq.stage import Inputs
@@ -24,8 +24,8 @@ class TabularRun:
         True targets of the test rows.
     teacher : tuple of ndarray
         The teacher's predictions on training and test rows.
-    students : dict of str to ndarray
-        Columns of the students' table.
+    students : dict of str to array_like
+        Columns of the students' table; their predictions are read when they are indexed.
     groups : list of ndarray
         For each condition, the numbers of its rows.
     """
@@ -59,12 +59,13 @@ def read_run(settings: TabularSettings, inputs: Inputs) -> TabularRun:
     columns = teacher.arrays(inputs.read("examples"))
     train = columns["split"] == "train"
     means = inputs.read("teacher").column(teacher.RESPONSE_COLUMNS[settings.task])
-    table = inputs.read_all("students")
+    table = inputs.read_all("students", without="prediction")
     unused = (*schemas.CONDITION, "trajectory")
     names = [name for name in table.table.column_names if name not in unused]
     return TabularRun(
         *teacher.problem(settings.task, **columns),
         (means[train], means[~train]),
-        {name: table.column(name) for name in names},
+        {name: table.column(name) for name in names}
+        | {"prediction": WideColumn(inputs.paths["students"], "prediction")},
         table.rows_of(settings.conditions),
     )

@@ -32,7 +32,7 @@ _EVEN = 2.0
 
 
 #: Students that are fitted at once, and labels that they have together at most.
-_ENSEMBLE, _VALUES = 200, 20_000_000
+_ENSEMBLE, _VALUES = 200, 5_000_000
 
 
 class Linear(Model):

@@ -17,7 +17,7 @@ __all__ = ["Settings", "form", "run", "sample", "sample_labels"]
 
 def run(settings: Settings, inputs: Inputs, outputs: Outputs) -> None:
     """Write the noise of the responses; see `kduq.stage.Stage`."""
-    split = inputs.read("examples").column("split")
+    split = inputs.read("examples", without="x").column("split")
     outputs.write("responses", sample(settings, int((split == "train").sum())))
 
 

@@ -9,13 +9,19 @@ from kduq.statistics.bootstrap import (
     weighted_mean,
     weighted_variance,
 )
-from kduq.statistics.information import entropy, mutual_information
+from kduq.statistics.information import (
+    Information,
+    entropy,
+    information_by_group,
+    mutual_information,
+)
 from kduq.statistics.intervals import (
     Estimate,
     from_leave_one_out,
     jackknife,
     mean,
     pooled_mean,
+    ratio_of_sums,
 )
 from kduq.statistics.random_effects import (
     inter_student_trace,
@@ -27,8 +33,10 @@ from kduq.statistics.random_effects import (
 
 __all__ = [
     "Estimate",
+    "Information",
     "entropy",
     "from_leave_one_out",
+    "information_by_group",
     "inter_student_trace",
     "inter_student_variance",
     "jackknife",
@@ -37,6 +45,7 @@ __all__ = [
     "moments",
     "mutual_information",
     "pooled_mean",
+    "ratio_of_sums",
     "replicate_weights",
     "systematic_noise",
     "variance",

@@ -117,8 +117,24 @@ def pooled_mean(values: np.ndarray, members: np.ndarray, confidence: float) -> E
         A ratio of sums, with the jackknife over students; n is the number of students with a pair
         in the group. NaN with n = 0 for an empty group.
     """
-    totals = np.where(members, values, 0).sum(axis=1)
-    counts = members.sum(axis=1)
+    return ratio_of_sums(np.where(members, values, 0).sum(axis=1), members.sum(axis=1), confidence)
+
+
+def ratio_of_sums(totals: np.ndarray, counts: np.ndarray, confidence: float) -> Estimate:
+    """As `pooled_mean`, from each student's sum over its pairs and their number.
+
+    Parameters
+    ----------
+    totals, counts : ndarray of shape (S,)
+        Sums and numbers of pairs.
+    confidence : float
+        Coverage of the interval.
+
+    Returns
+    -------
+    Estimate
+        See `pooled_mean`.
+    """
     present = int((counts > 0).sum())
     if present == 0:
         return Estimate(np.nan, np.nan, np.nan, np.nan, 0)

@@ -4,6 +4,9 @@ import numpy as np
 
 from kduq.statistics.intervals import Estimate, from_leave_one_out
 
+#: Numbers of all students together above which they are handled student by student.
+_MANY = 1 << 22
+
 
 def variance(values: np.ndarray, confidence: float) -> Estimate:
     """Unbiased variance over students.
@@ -29,7 +32,8 @@ def inter_student_variance(draws: np.ndarray, confidence: float) -> Estimate:
     Parameters
     ----------
     draws : ndarray of shape (S, J, X)
-        Draw j of student s at input x; J = 1 for students without randomness.
+        Draw j of student s at input x; J = 1 for students without randomness. In either precision;
+        all sums are in double precision.
     confidence : float
         Coverage of the interval.
 
@@ -42,9 +46,18 @@ def inter_student_variance(draws: np.ndarray, confidence: float) -> Estimate:
     n, n_draws, _ = draws.shape
     if n < 2:
         return Estimate(np.nan, np.nan, np.nan, np.nan, n)
-    centred = draws - draws.mean(axis=(0, 1))
-    squared = (centred.mean(axis=1) ** 2).mean(axis=1)
-    within = centred.var(axis=1, ddof=1).mean(axis=1) if n_draws > 1 else np.zeros(n)
+    size = 1 if draws.size > _MANY else n
+    parts = [draws[start : start + size] for start in range(0, n, size)]
+    # In double precision only part by part, since all draws may not fit into memory.
+    total = sum(part.sum(axis=(0, 1), dtype=np.float64) for part in parts)
+    mean = total / (n * n_draws)
+    squared, within = np.zeros((2, n))
+    for i, part in enumerate(parts):
+        own = slice(i * size, (i + 1) * size)
+        centred = part - mean
+        squared[own] = (centred.mean(axis=1) ** 2).mean(axis=1)
+        if n_draws > 1:
+            within[own] = centred.var(axis=1, ddof=1).mean(axis=1)
     return _between_less_within(squared, within, n_draws, confidence)
 
 

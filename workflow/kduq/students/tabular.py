@@ -22,6 +22,9 @@ from kduq.teacher import tabular as teacher
 _METHODS = (None, "single", "averaging", "variance_weighting", "variance_weighting_oracle")
 #: Divergence factor of classification.
 _CLASS_DIVERGENCE = 1.5
+#: Largest number of predictions on training rows of one pilot of an ensemble up to which those of
+#: all pilots are kept: at 50 responses 210 MB in double precision.
+_PILOTS_HELD = 1 << 19
 
 
 def run(settings: Settings, inputs: Inputs, outputs: Outputs) -> None:
@@ -103,6 +106,93 @@ class Ensemble:
     shared_seed: int | None = None
 
 
+class _Average:
+    """Mean of the first k of a sequence of arrays, which are made one at a time.
+
+    Parameters
+    ----------
+    make : callable
+        Returns an array from its number.
+    """
+
+    def __init__(self, make: Callable[[int], np.ndarray]) -> None:
+        self._make, self._number, self._sum = make, 0, np.zeros(())
+
+    def of_first(self, k: int) -> np.ndarray:
+        """Mean of the first k arrays; after a smaller k it needs the further ones alone."""
+        if k < self._number:
+            self._number = 0
+        while self._number < k:
+            value = self._make(self._number)
+            # In this order a sum has the bits of `numpy.mean` over an axis that is not the last.
+            self._sum = self._sum + value if self._number else value
+            self._number += 1
+        return self._sum / k
+
+
+class _Pilots:
+    """Predictions of pilot students on training rows, all of which are kept.
+
+    Pilots are nested: pilot j is trained on response j alone, whatever k.
+
+    Parameters
+    ----------
+    train : callable
+        Returns the predictions of the pilots of a response, (B, n), from its number.
+    """
+
+    def __init__(self, train: Callable[[int], np.ndarray]) -> None:
+        self._train = train
+        self._predictions: list[np.ndarray] = []
+
+    def of_first(self, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """Mean over the first k pilots, (B, n), and their variance averaged over rows, (B,)."""
+        while len(self._predictions) < k:
+            self._predictions.append(self._train(len(self._predictions)))
+        pilots = np.stack(self._predictions[:k], axis=1)
+        return pilots.mean(axis=1), pilots.var(axis=1, ddof=1).mean(axis=1)
+
+
+class _RunningPilots:
+    """As `_Pilots`, for many rows: means and squared deviations, which no k makes larger.
+
+    Parameters
+    ----------
+    train : callable
+        As in `_Pilots`.
+    """
+
+    def __init__(self, train: Callable[[int], np.ndarray]) -> None:
+        self._train, self._number = train, 0
+        self._mean = self._squares = np.zeros(())
+
+    def of_first(self, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """As `_Pilots.of_first`, equal up to rounding (Welford 1962)."""
+        if k < self._number:
+            self._number = 0
+        while self._number < k:
+            value = self._train(self._number).astype(np.float64)
+            self._number += 1
+            if self._number == 1:
+                self._mean, self._squares = value, np.zeros_like(value)
+                continue
+            # In place, since these arrays are the largest of a job.
+            away = value - self._mean
+            self._mean += away / self._number
+            value -= self._mean
+            value *= away
+            self._squares += value
+        return self._mean.copy(), self._squares.mean(axis=1) / (k - 1)
+
+
+def _pilot(
+    model: Model, ensemble: Ensemble, response: Callable[[int], np.ndarray], j: int
+) -> np.ndarray:
+    """Predictions on training rows of students of response j, shape (B, n)."""
+    batch = Batch(response(j), ensemble.seeds, pilot=j, shared_seed=ensemble.shared_seed)
+    return model.fit(batch).train_prediction
+
+
 class RegressionTargets:
     """Labels of one ensemble at one alpha, by method, from the first k responses.
 
@@ -121,26 +211,16 @@ class RegressionTargets:
     def __init__(
         self, model: Model, data: DistillationData, ensemble: Ensemble, alpha: float | None
     ) -> None:
-        self._model, self._data, self._ensemble = model, data, ensemble
+        self._data, self._ensemble = data, ensemble
         self._variance = (alpha or 0.0) * float(data.problem.train_y.var())
-        self._responses = responses.form(data.teacher_mean, ensemble.noise, self._variance)
-        self._pilots: list[np.ndarray] = []
+        self._average = _Average(self._response)
+        batch = functools.partial(_pilot, model, ensemble, self._response)
+        held = ensemble.noise.size // max(1, ensemble.noise.shape[1]) <= _PILOTS_HELD
+        self._pilots = _Pilots(batch) if held else _RunningPilots(batch)
 
-    def _pilot_predictions(self, k: int) -> np.ndarray:
-        """Predictions of the first k pilots on training rows, shape (B, k, n).
-
-        Pilots are nested: pilot j is trained on response j alone, whatever k.
-        """
-        while len(self._pilots) < k:
-            j = len(self._pilots)
-            batch = Batch(
-                self._responses[:, j],
-                self._ensemble.seeds,
-                pilot=j,
-                shared_seed=self._ensemble.shared_seed,
-            )
-            self._pilots.append(self._model.fit(batch).train_prediction)
-        return np.stack(self._pilots[:k], axis=1)
+    def _response(self, j: int) -> np.ndarray:
+        """Response j of every replicate, shape (B, n)."""
+        return responses.form(self._data.teacher_mean, self._ensemble.noise[:, j], self._variance)
 
     def make(self, condition: Condition) -> np.ndarray:
         """Labels of shape (B, n).
@@ -161,16 +241,16 @@ class RegressionTargets:
             truth = self._data.problem.train_y
             return np.broadcast_to(truth, (len(self._ensemble.seeds), *truth.shape))
         if method in (None, "single") or k == 1:
-            return self._responses[:, 0]
-        average = self._responses[:, :k].mean(axis=1)
+            return self._response(0)
+        average = self._average.of_first(k)
         if method == "averaging":
             return average
-        pilots = self._pilot_predictions(k)
+        pilot_average, pilot_variance = self._pilots.of_first(k)
         teacher_variance = self._variance / k
-        student_variance = pilots.var(axis=1, ddof=1).mean(axis=1, keepdims=True) / k
+        student_variance = pilot_variance[:, None] / k
         weight = student_variance / (teacher_variance + student_variance)
         oracle = method == "variance_weighting_oracle"
-        own = self._data.teacher_mean if oracle else pilots.mean(axis=1)
+        own = self._data.teacher_mean if oracle else pilot_average
         return weight * average + (1 - weight) * own
 
 
@@ -258,8 +338,11 @@ def _ensembles(
     for first in range(start // width * width, stop, width):
         replicates = np.arange(first, first + width)
         present = (replicates >= start) & (replicates < stop)
-        filled = np.zeros((width, *noise.shape[1:]), np.float32)
-        filled[present] = noise[replicates[present] - start]
+        if present.all():
+            filled = noise[first - start : first - start + width]  # many rows fit in memory once
+        else:
+            filled = np.zeros((width, *noise.shape[1:]), np.float32)
+            filled[present] = noise[replicates[present] - start]
         seed = [seeds.replicate_seed(settings.seed, settings.path, int(r)) for r in replicates]
         yield Ensemble(present, replicates, np.array(seed, dtype=np.int64), filled, shared_seed)
 
@@ -303,7 +386,7 @@ def train(
     truth = data.problem.train_y
     regression = settings.task == "regression"
     targets = RegressionTargets if regression else ClassificationTargets
-    limit = float(_row_error(np.broadcast_to(truth.mean(axis=0), truth.shape), truth))
+    limit = _row_error(np.broadcast_to(truth.mean(axis=0), truth.shape), truth)
     limit *= settings.divergence_factor if regression else _CLASS_DIVERGENCE
     conditions = settings.conditions
     parts: list[list[dict[str, Any]]] = [[] for _ in conditions]
@@ -311,7 +394,7 @@ def train(
         labels: dict[float | None, RegressionTargets | ClassificationTargets] = {}
         # Methods that agree at k = 1 share one training.
         trained: dict[Condition, dict[str, Any]] = {}
-        for index, condition in enumerate(conditions):
+        for index, condition in _by_responses(conditions):
             method = "single" if condition.k == 1 else condition.method
             key = condition.model_copy(update={"method": method})
             if key not in trained:
@@ -325,10 +408,20 @@ def train(
     return stack(conditions, parts)
 
 
-def _row_error(prediction: np.ndarray, truth: np.ndarray) -> np.ndarray:
-    """Squared distance of (..., n[, C]) to (n[, C]), summed over classes, averaged over rows."""
-    squared = (prediction - truth) ** 2
-    return squared.reshape(*prediction.shape[: -truth.ndim], -1).sum(axis=-1) / len(truth)
+def _by_responses(conditions: Sequence[Condition]) -> list[tuple[int, Condition]]:
+    """Conditions with their numbers: those of one alpha together, by their number of responses.
+
+    Sums over responses and pilots then start once per alpha, whatever the order of the conditions.
+    """
+    first = {condition.alpha: i for i, condition in reversed(list(enumerate(conditions)))}
+    return sorted(
+        enumerate(conditions), key=lambda item: (first[item[1].alpha], item[1].k or 1, item[0])
+    )
+
+
+def _row_error(prediction: np.ndarray, truth: np.ndarray) -> float:
+    """Squared distance of (n[, C]) to (n[, C]), summed over classes, averaged over rows."""
+    return float(((prediction - truth) ** 2).ravel().sum() / len(truth))
 
 
 def _batch(
@@ -374,14 +467,14 @@ def rows_of(
         Columns, and size, the number of rows.
     """
     present = ensemble.present
-    train = trained.train_prediction[present]
-    test = trained.test_prediction[present]
+    (members,) = present.nonzero()
+    size = len(members)
+    # Student by student, since a copy of all predictions may not fit into memory.
+    train, test = trained.train_prediction, trained.test_prediction
     with np.errstate(over="ignore", invalid="ignore"):
-        train_mse = _row_error(train, data.problem.train_y)
-        test_mse = _row_error(test, data.test_y)
-    size = len(test)
-    test = test.reshape(size, -1)
-    finite = np.isfinite(train.reshape(size, -1)).all(axis=1) & np.isfinite(test).all(axis=1)
+        train_mse = np.array([_row_error(train[i], data.problem.train_y) for i in members])
+        test_mse = np.array([_row_error(test[i], data.test_y) for i in members])
+    finite = np.array([np.isfinite(train[i]).all() and np.isfinite(test[i]).all() for i in members])
     # A partner outside the shard was not trained on its own responses.
     paired = (present & present[np.arange(len(present)) ^ 1])[present]
 
@@ -400,7 +493,7 @@ def rows_of(
         "parameter_distance_before": optional(trained.distance_before, pairs=True),
         "parameter_distance_after": optional(trained.distance_after, pairs=True),
         "trajectory": optional(trained.trajectory),
-        "prediction": test.astype(np.float32),
+        "prediction": test[present].reshape(size, -1).astype(np.float32),
         "size": size,
     }
 

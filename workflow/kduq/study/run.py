@@ -14,8 +14,12 @@ from kduq.study.paths import RunKey
 
 #: Classes assumed for a file of the user, whose values are not read to plan a study.
 _CLASSES = 10
-#: Memory for predictions in bytes, and bytes per predicted number at the peak of a job.
-_MEMORY, _COPIES = 1e9, 72
+#: Memory of a job's students and responses in bytes, and bytes at its peak: per student, per number
+#: that it predicts, and per number of a response.
+_MEMORY, _STUDENT, _PREDICTED, _NOISE = 1e9, 5000, 24, 8
+#: Bytes per number of a user's table at the peak of a job that learns from it: the table, both
+#: splits, and what least squares keeps in double precision.
+_TABLE = 80
 
 
 @dataclass(frozen=True)
@@ -97,12 +101,15 @@ def plan_run(
     table = config.experiment(experiment.name)
     assert table is not None  # a run has settings
     conditions = experiment.cells(table, settings)
-    students = trainings(conditions)
+    students, responses = trainings(conditions), max(c.k or 1 for c in conditions)
     if isinstance(settings, FactorialRun):
         # Levels of decoding are draws of one student.
         trained = {f: n for f, n in settings.levels_by_factor.items() if f in LEVEL_COLUMNS}
         students = math.prod(n for f, n in trained.items() if f != SHARDED_FACTOR)
-    size = settings.shard_size or _shard(config, experiment, family, dataset, settings, students)
+        responses = 1
+    size = settings.shard_size or _shard(
+        config, experiment, family, dataset, settings, students, responses
+    )
     starts = range(0, settings.total, size)
     return Run(
         RunKey(experiment.name, family.name, dataset),
@@ -122,12 +129,13 @@ def _shard(
     dataset: str,
     settings: FamilyRun,
     students: int,
+    responses: int = 1,
 ) -> int:
     """Replicates per job, one of a few round sizes.
 
-    The largest size whose jobs take at most job_minutes and whose predictions need at most one
-    gigabyte, or else the smallest size. It does not depend on the number of replicates, so that
-    further replicates do not change existing shards.
+    The largest size whose jobs take at most job_minutes and whose predictions and responses need at
+    most one gigabyte, or else the smallest size. It does not depend on the number of replicates, so
+    that further replicates do not change existing shards.
     """
     on_text = family.lane == "text"
     rows, columns, predicted = (0, 0, 0) if on_text else _shape(config, dataset)
@@ -136,7 +144,8 @@ def _shard(
     fitting = 60 * config.job_minutes / (students * seconds)
     largest = experiment.largest_text_shard if on_text else experiment.largest_shard
     if not on_text:
-        fitting = min(fitting, _MEMORY / (_COPIES * students * predicted))
+        each = students * (_STUDENT + _PREDICTED * predicted) + _NOISE * responses * rows
+        fitting = min(fitting, _MEMORY / each)
     if largest is not None:
         fitting = min(fitting, largest)
     return max((size for size in family.sizes if size <= fitting), default=family.sizes[0])
@@ -153,3 +162,25 @@ def _shape(config: Config, dataset: str) -> tuple[int, int, int]:
     classes = 1 if config.task_of(dataset) == "regression" else _CLASSES
     features = len(settings.features) if settings.features else max(columns - 1, 1)
     return max(rows - test, 1), features + 1, max(test * classes, 1)
+
+
+def table_megabytes(config: Config, dataset: str) -> int:
+    """Memory for the examples of a user's table in a job that learns from them, in megabytes.
+
+    Parameters
+    ----------
+    config : Config
+        Configuration of the study.
+    dataset : str
+        Name of a data set, or of a corpus.
+
+    Returns
+    -------
+    int
+        In hundreds; 0 for a small table, and for a built-in data set or a corpus, for which the
+        rules' own numbers hold.
+    """
+    if dataset in config.corpora or config.datasets[dataset].path is None:
+        return 0
+    rows, columns, _ = _shape(config, dataset)
+    return int(_TABLE * rows * columns / 1e8) * 100

@@ -23,7 +23,7 @@ from kduq.figures.settings import FigureSettings
 from kduq.report.settings import ReportSettings
 from kduq.sample_size.settings import SampleSizeSettings
 from kduq.study import paths, tabular, text
-from kduq.study.run import Run, plan_run
+from kduq.study.run import Run, plan_run, table_megabytes
 from kduq.study.target import Target
 
 _CAPTIONS = PACKAGE.parent / "report"
@@ -117,6 +117,10 @@ class Study:
             return [] if path is None or self.config.kind_of(dataset).needs == "folder" else [path]
         path = self.config.datasets[dataset].path
         return [] if path is None else [path]
+
+    def table_megabytes(self, dataset: str) -> int:
+        """Memory for the examples of a user's table; see `kduq.study.run.table_megabytes`."""
+        return table_megabytes(self.config, dataset)
 
     def user_files(self, target: Target) -> list[str]:
         """Paths of the user's files that are inputs of a target."""

@@ -15,7 +15,7 @@ _Score = Callable[[np.ndarray, np.ndarray], float]
 def _metric(name: str, label: str, score: _Score) -> Metric:
     def estimate(students: TabularStudents, inputs: np.ndarray, confidence: float) -> Estimate:
         classes = students.truth.argmax(axis=1)[inputs]
-        values = [score(p, classes) for p in students.predictions[:, inputs]]
+        values = [score(p[inputs], classes) for p in students.predictions]
         return statistics.mean(np.array(values), confidence)
 
     return Metric(name, "classification", label, estimate, of_teacher=True)

@@ -16,7 +16,8 @@ class TabularStudents:
     Attributes
     ----------
     predictions : ndarray of shape (S, m, ...)
-        On the test rows, in the unit of the data; class probabilities in classification.
+        On the test rows, in the unit of the data. In classification class probabilities: a loop
+        over them has one student at a time in memory, any other use makes the whole array.
     truth : ndarray of shape (m, ...)
         True targets of the test rows; one-hot in classification.
     teacher : ndarray of shape (m, ...)

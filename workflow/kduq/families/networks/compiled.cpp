@@ -11,6 +11,7 @@
 #include "../native.hpp"
 
 #include <cmath>
+#include <utility>
 
 namespace {
 
@@ -131,6 +132,50 @@ void contract(Index count, Index depth, const float *x, Index stride, const Make
     }
 }
 
+/// Exchange the blocks of H lanes off the diagonal in each square of 2H lanes of two vectors.
+template <int H, int... J>
+inline void exchange(Vector &first, Vector &second, std::integer_sequence<int, J...>) {
+#if defined(__clang__)
+    const Vector upper = __builtin_shufflevector(first, second, (J & H ? lanes + J - H : J)...);
+    second = __builtin_shufflevector(first, second, (J & H ? lanes + J : J + H)...);
+#else
+    const Vector upper = __builtin_shuffle(first, second, Bits{(J & H ? lanes + J - H : J)...});
+    second = __builtin_shuffle(first, second, Bits{(J & H ? lanes + J : J + H)...});
+#endif
+    first = upper;
+}
+
+/// Transpose a square of vectors.
+template <int H = lanes / 2> inline void transpose(Vector (&square)[lanes]) {
+#pragma GCC unroll 16
+    for (int i = 0; i < lanes; i++)
+        if (!(i & H))
+            exchange<H>(square[i], square[i + H], std::make_integer_sequence<int, lanes>{});
+    if constexpr (H > 1) transpose<H / 2>(square);
+}
+
+/// to (count, stride) = the first `count` columns of some rows of `from`, whose rows have `width`
+/// numbers. Whole rows are read and squares of them are transposed: single numbers, each to a place
+/// of its own, take longer than the arithmetic of a softmax regression.
+void collect(const float *from, Index width, Index count, const Index *rows, Index number, float *to,
+             Index stride) {
+    const auto start = [=](Index i) { return from + (rows ? rows[i] : i) * width; };
+    Index done = 0;  // columns in squares
+    while (done + lanes <= width && done + 4 <= count) done += lanes;
+    const Index whole = number / lanes * lanes;
+    for (Index i = 0; i < whole; i += lanes)
+        for (Index k = 0; k < done; k += lanes) {
+            Vector square[lanes];
+#pragma GCC unroll 16
+            for (int j = 0; j < lanes; j++) square[j] = load(start(i + j) + k);
+            transpose(square);
+            const Index last = count - k < lanes ? count - k : lanes;
+            for (Index j = 0; j < last; j++) store(to + (k + j) * stride + i, square[j]);
+        }
+    for (Index i = 0; i < number; i++)
+        for (Index k = i < whole ? done : 0; k < count; k++) to[k * stride + i] = start(i)[k];
+}
+
 float sum_of_rows(const float *values, Index stride) {
     Vector sum = {};
     for (Index row = 0; row < stride; row += lanes) sum += load(values + row);
@@ -154,26 +199,28 @@ void adam(float *__restrict parameters, float *__restrict first, float *__restri
 /// Train one network in place.
 ///
 /// x (rows, x_stride), of whose columns the first `inputs` count, the last of them ones; labels
-/// (rows, outputs); weights (rows); order (steps, batch), the rows of every step, or null for all.
+/// (rows, labels_stride), the first `outputs`; weights (rows); order (steps, batch), the rows of every step, or null for all.
 /// parameters: first layer (units, inputs), then last layer (outputs, hidden + 1) with its bias
 /// last; without hidden units the first layer is the last. squared: the loss is Σ weight/2 ·
 /// (output - label)² of one output and hidden units, else Σ weight · cross-entropy of a softmax.
 /// record (1 + steps / record_every): the first parameter along training.
 extern "C" void kduq_train(const float *x, Index x_stride, Index inputs, const float *labels,
-                           Index outputs, const float *weights, const Index *order, Index batch,
+                           Index labels_stride, Index outputs, const float *weights, const Index *order, Index batch,
                            Index steps, Index hidden, bool squared, double learning_rate,
                            Index record_every, float *parameters, float *record) {
     const Index block = tile * lanes;
     const Index stride = (batch + block - 1) / block * block;
     const Index units = hidden ? hidden : outputs;
     const Index size = units * inputs + (hidden ? outputs * (hidden + 1) : 0);
-    const Buffer buffer(stride * (inputs + 2 * outputs + 4 + 2 * hidden) + 3 * size +
+    // The squared loss keeps one bit per unit and row.
+    const Index kept = squared ? (hidden + word - 1) / word : hidden, passed = squared ? 0 : hidden;
+    const Buffer buffer(stride * (inputs + 2 * outputs + 4 + kept + passed) + 3 * size +
                         hidden * outputs);
     float *const columns = buffer;
     float *const target = columns + inputs * stride, *const output = target + outputs * stride;
     float *const weight = output + outputs * stride, *const left = weight + stride;
     float *const active = left + 3 * stride;
-    float *const backward = active + hidden * stride, *const gradient = backward + hidden * stride;
+    float *const backward = active + kept * stride, *const gradient = backward + passed * stride;
     float *const moment_1 = gradient + size, *const moment_2 = moment_1 + size;
     float *const transposed = moment_2 + size;
     float *const last = parameters + units * inputs;
@@ -183,13 +230,10 @@ extern "C" void kduq_train(const float *x, Index x_stride, Index inputs, const f
     *record++ = parameters[0];
     for (Index step = 1; step <= steps; step++) {
         if (order || step == 1) {
-            for (Index i = 0; i < batch; i++) {
-                const Index row = order ? *order++ : i;
-                for (Index k = 0; k < inputs; k++) columns[k * stride + i] = x[row * x_stride + k];
-                for (Index c = 0; c < outputs; c++)
-                    target[c * stride + i] = labels[row * outputs + c];
-                weight[i] = weights[row];
-            }
+            collect(x, x_stride, inputs, order, batch, columns, stride);
+            collect(labels, labels_stride, outputs, order, batch, target, stride);
+            collect(weights, 1, 1, order, batch, weight, stride);
+            if (order) order += batch;
         }
         if (squared) {
             // With one output, its weight is a factor of every contribution of a unit. The gradient

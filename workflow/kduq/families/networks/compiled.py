@@ -15,6 +15,9 @@ import numpy as np
 from kduq.families import native
 from kduq.families.networks import layers
 
+#: Numbers in the longest vector that the compiled code knows.
+_VECTOR = 16
+
 
 @dataclass(frozen=True)
 class Training:
@@ -79,12 +82,15 @@ class Training:
         every = self.record_every
         record = np.empty(1 + (self.steps // every if every else 0), np.float32)
         labels, weights = (np.ascontiguousarray(a, np.float32) for a in (labels, weights))
+        if order is not None:  # every step collects rows, whole vectors of numbers at a time
+            labels = np.pad(labels, ((0, 0), (0, -self.outputs % _VECTOR)))
         rows = None if order is None else np.ascontiguousarray(order, np.int64)
         _library()(
             self.x,
             self.x.shape[1],
             self.inputs,
             labels,
+            labels.shape[1],
             self.outputs,
             weights,
             None if rows is None else rows.ctypes.data,
@@ -116,7 +122,7 @@ def _library() -> Any:
     function = library.kduq_train
     function.restype = None
     function.argtypes = [
-        *(values, number, number, values, number, values, rows),
+        *(values, number, number, values, number, number, values, rows),
         *(number, number, number, ctypes.c_bool, ctypes.c_double, number, values, values),
     ]
     return function

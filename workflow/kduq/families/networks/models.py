@@ -14,6 +14,11 @@ from kduq.families.protocol import Batch, Model, Problem, Trained
 #: Hidden units of an ensemble in regression: few enough for the activations of some hundred rows to
 #: stay in the second-level cache, and enough to make the cost of a call to torch negligible.
 _UNITS_PER_ENSEMBLE = 640
+#: Ensembles of more labels are pairs, the smallest: the cost of a call to torch is then negligible
+#: anyway, and those of a shard's edges would train students that it drops.
+_LABELS_PER_ENSEMBLE = 1 << 16
+#: Largest number of activations of hidden layers that are held at once in predictions.
+_ACTIVATIONS = 1 << 24
 #: Rows that are classified at once, which limits the memory for the hidden layers of an ensemble.
 _ROWS_PER_PIECE = 2048
 
@@ -93,6 +98,8 @@ class Regression(_Network):
     def __init__(self, problem: Problem, settings: NetworkSettings) -> None:
         super().__init__(problem, settings, outputs=1)
         self.ensemble = max(2, _UNITS_PER_ENSEMBLE // (settings.hidden_units or 1) // 2 * 2)
+        if self.ensemble * len(problem.train_x) > _LABELS_PER_ENSEMBLE:
+            self.ensemble = 2
         self._location = float(problem.train_y.mean())
         self._scale = float(problem.train_y.std()) or 1.0
 
@@ -100,7 +107,7 @@ class Regression(_Network):
         """Train students; see `Model.fit`."""
         initial = self._initial_parameters(batch)
         students = Ensemble(initial, self._widths)
-        counts = np.ones_like(batch.labels) if batch.counts is None else batch.counts
+        counts = np.ones(batch.labels.shape) if batch.counts is None else batch.counts
         trajectory = students.fit(
             self._train_x,
             ((batch.labels - self._location) / self._scale)[:, :, None],
@@ -120,8 +127,9 @@ class Regression(_Network):
         )
 
     def _predictions(self, students: Ensemble, x: torch.Tensor) -> np.ndarray:
-        outputs = students.outputs(x)[:, 0]
-        return outputs.double().cpu().numpy() * self._scale + self._location
+        rows = max(1, _ACTIVATIONS // (self.ensemble * (self._settings.hidden_units or 1)))
+        pieces = [students.outputs(piece)[:, 0] for piece in torch.split(x, rows)]
+        return torch.cat(pieces, 1).double().cpu().numpy() * self._scale + self._location
 
 
 class Classifier(_Network):
