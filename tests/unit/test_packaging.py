@@ -16,8 +16,8 @@ def project():
     return tomllib.loads((ROOT / "pyproject.toml").read_text())
 
 
-def locked():
-    lines = (ROOT / "requirements.lock").read_text().splitlines()
+def locked(name="requirements.lock"):
+    lines = (ROOT / name).read_text().splitlines()
     return dict(line.split("==") for line in lines if line and not line.startswith("#"))
 
 
@@ -35,9 +35,13 @@ def test_conda_environment_follows_pyproject():
 
 
 def test_lock_satisfies_every_bound():
-    pins = {name.lower().replace("_", "-"): version for name, version in locked().items()}
+    pins = locked() | locked("requirements-no-deps.lock")
+    pins = {name.lower().replace("_", "-"): version for name, version in pins.items()}
     table = project()
-    entries = [*table["project"]["dependencies"], *table["dependency-groups"]["test"]]
+    entries = [*table["project"]["dependencies"]]
+    for group in ("optional-dependencies", "dependency-groups"):
+        tables = table["project"] | table
+        entries += [entry for part in tables[group].values() for entry in part]
     for requirement in map(Requirement, entries):
         version = pins[requirement.name.lower()]
         assert requirement.specifier.contains(version), requirement

@@ -1,12 +1,11 @@
 """A checkout of the workflow in a temporary directory, with a study small enough to run often."""
 
-import os
+import fcntl
 import shutil
-import subprocess
-import sys
 from dataclasses import dataclass
 from pathlib import Path
 
+import forks
 import yaml
 
 ROOT = Path(__file__).parents[2]
@@ -160,12 +159,29 @@ class Checkout:
             config = merged(config, overlay)
         (self.path / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
 
+    @classmethod
+    def finished(cls, path, folder, *overlays):
+        """A copy of a checkout whose study has been run to its end, once per session.
+
+        Its run is in a folder that the session's workers share; the others wait for it.
+        """
+        folder.mkdir(exist_ok=True)
+        name = overlays[0]["study"]
+        run = folder / name
+        with (folder / f"{name}.lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)
+            if not run.exists():
+                begun = folder / f"{name}.begun"
+                shutil.rmtree(begun, ignore_errors=True)
+                checkout = cls.make(begun)
+                checkout.configure(*overlays)
+                checkout.run("reproduce-all")
+                begun.rename(run)
+        shutil.copytree(run, path, symlinks=True)
+        return cls(path)
+
     def snakemake(self, *arguments, cores=2):
-        command = [sys.executable, "-m", "snakemake", "--cores", str(cores), *arguments]
-        environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
-        return subprocess.run(
-            command, cwd=self.path, capture_output=True, text=True, check=False, env=environment
-        )
+        return forks.snakemake(["--cores", str(cores), *arguments], self.path)
 
     def run(self, *arguments, cores=2):
         done = self.snakemake(*arguments, cores=cores)

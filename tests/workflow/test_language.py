@@ -1,6 +1,7 @@
 """Real runs of language models: what reruns, what a kill leaves, what is refused."""
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -20,7 +21,7 @@ def tables(folder):
     return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("[!.]*.parquet")}
 
 
-def test_a_change_reruns_what_it_must_and_the_gate_withholds_verdicts(checkout):
+def test_a_change_reruns_what_it_must_and_the_gate_withholds_verdicts(checkout, finished_language):
     checkout.configure(LANGUAGE)
     everything = LAST | {
         "examples": 1,
@@ -32,7 +33,7 @@ def test_a_change_reruns_what_it_must_and_the_gate_withholds_verdicts(checkout):
         "figures": 3,
     }
     assert checkout.planned() == everything
-    checkout.run("reproduce-all")
+    checkout = finished_language
     checkout.run("audit")
     assert checkout.planned() == {}
     folder = checkout.path / "results/language"
@@ -68,9 +69,18 @@ def test_a_change_reruns_what_it_must_and_the_gate_withholds_verdicts(checkout):
     assert f"damaged  results/language/{teacher}/teacher.parquet" in done.stderr
 
 
-def test_a_run_killed_while_students_train_does_only_the_rest(checkout):
-    checkout.configure(LANGUAGE)
+def test_a_run_killed_while_students_train_does_only_the_rest(finished_language):
+    checkout = finished_language
     folder = checkout.path / "results/language"
+    # As it was before the students.
+    for later in [*folder.glob("*.*"), *folder.glob("*/lm/*/estimates.parquet")]:
+        later.unlink()
+    for later in [
+        folder / "figures",
+        *folder.glob("*/lm/*/students"),
+        *folder.glob("*/lm/*/losses"),
+    ]:
+        shutil.rmtree(later)
     command = [sys.executable, "-m", "snakemake", "--cores", "1", "reproduce-all"]
     with subprocess.Popen(
         command,
@@ -122,7 +132,11 @@ def test_a_pretrained_teacher_and_a_corpus_of_the_user(checkout):
         "corpora": {"faq": {"path": "faq.jsonl", "prompt": "question", "references": "answers"}},
         "teachers": {"mine": {"family": "lm", "source": "teacher", "steps": 0}},
         "experiments": {
-            "student_output": {"families": {"lm": {"teacher": "mine", "corpora": ["faq"]}}},
+            "student_output": {
+                "families": {
+                    "lm": {"teacher": "mine", "corpora": ["faq"], "replicates": 2, "shard": 2}
+                }
+            },
             "variance_aware": None,
         },
     }

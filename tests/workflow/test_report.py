@@ -7,7 +7,8 @@ from checkouts import LANGUAGE, TINY
 ALONE = {"report": 1, "reproduce-all": 1}
 
 
-def test_the_report_shows_answers_and_the_timings_leave_it_alone(checkout):
+def test_the_report_shows_answers_and_the_timings_leave_it_alone(finished_language):
+    checkout = finished_language
     tables = {"teacher_noise": TINY["experiments"]["teacher_noise"]}
     checkout.configure(LANGUAGE | {"experiments": LANGUAGE["experiments"] | tables})
     checkout.run("reproduce-all")
