@@ -6,6 +6,7 @@ from kduq import statistics
 from kduq.conditions import Condition
 from kduq.families.least_squares import Linear
 from kduq.responses import tabular as responses
+from kduq.students import labels
 from kduq.students import tabular as students
 
 REPLICATES = 2000
@@ -33,7 +34,7 @@ def simulated(problem):
     cells = [Condition(method=m, alpha=0.5, k=k) for m in METHODS for k in KS]
     table = students.train(
         settings(run, cells),
-        students.DistillationData(problem, np.zeros(15), teacher),
+        labels.DistillationData(problem, np.zeros(15), teacher),
         noise.reshape(REPLICATES, max(KS), 45),
         lambda students: None,
     )
@@ -75,7 +76,7 @@ def test_teacher_labels_leave_no_variance_at_full_rank(problem):
     run = {"experiment": "bootstrap", "family": "linear", "dataset": "made_up", "seed": 1}
     run |= {"start": 0, "stop": 200}
     cells = [Condition(sample_fraction=1.0, label_source=s) for s in ("teacher", "truth")]
-    data = students.DistillationData(problem, np.zeros(15), teacher)
+    data = labels.DistillationData(problem, np.zeros(15), teacher)
     table = students.train(
         settings(run, cells), data, np.zeros((200, 1, 45), np.float32), lambda n: None
     )

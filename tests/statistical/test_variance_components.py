@@ -11,7 +11,7 @@ from kduq.experiments import EXPERIMENTS
 from kduq.families.least_squares import Linear
 from kduq.responses import tabular as responses
 from kduq.statistics import components as variance_components
-from kduq.students import tabular as students
+from kduq.students import labels
 from kduq.students import tabular_factorial as factorial_students
 
 STUDIES = 500
@@ -284,7 +284,7 @@ def factorial(problem, alpha, levels=(30, 30)):
     )
     return factorial_students.train(
         settings,
-        students.DistillationData(problem, np.zeros(15), teacher),
+        labels.DistillationData(problem, np.zeros(15), teacher),
         noise[:, None],
         lambda number: None,
     )

@@ -5,6 +5,7 @@ import pytest
 from kduq.conditions import Condition
 from kduq.families import Problem
 from kduq.responses import tabular as responses
+from kduq.students import labels
 from kduq.students import tabular as students
 
 RUN = {
@@ -42,7 +43,7 @@ def data():
     x = rng.normal(size=(60, 3)).astype(np.float32)
     truth = np.eye(3)[rng.integers(0, 3, 60)]
     teacher = rng.dirichlet(np.ones(3), size=45).astype(np.float32)
-    return students.DistillationData(Problem(x[:45], x[45:], truth[:45]), truth[45:], teacher)
+    return labels.DistillationData(Problem(x[:45], x[45:], truth[:45]), truth[45:], teacher)
 
 
 def train(data, start, stop, conditions=CONDITIONS, model=MODEL):
@@ -56,8 +57,8 @@ def train(data, start, stop, conditions=CONDITIONS, model=MODEL):
 
 
 def made(data, noise, cell):
-    ensemble = students.Ensemble(np.ones(len(noise), bool), np.arange(len(noise)), None, noise)
-    return students.ClassificationTargets(None, data, ensemble, None).make(cell)
+    ensemble = labels.Ensemble(np.ones(len(noise), bool), np.arange(len(noise)), None, noise)
+    return labels.ClassificationTargets(None, data, ensemble, None).make(cell)
 
 
 def test_every_class_is_answered_with_its_probability():
@@ -73,8 +74,8 @@ def test_every_class_is_answered_with_its_probability():
 def test_labels_are_what_they_are_called(data):
     noise = np.random.default_rng(0).normal(size=(3000, DRAWS, 45)).astype(np.float32)
     hard, sampled, averaged, soft = (made(data, noise, cell) for cell in CONDITIONS)
-    for labels in (hard, sampled, averaged, soft):
-        np.testing.assert_allclose(labels.sum(axis=2), 1, rtol=1e-5)
+    for made_labels in (hard, sampled, averaged, soft):
+        np.testing.assert_allclose(made_labels.sum(axis=2), 1, rtol=1e-5)
     assert (hard[0].argmax(axis=1) == data.teacher_mean.argmax(axis=1)).all()
     assert set(np.unique(sampled)) == {0, 1}
     assert set(np.unique(averaged * DRAWS)) == set(range(DRAWS + 1))

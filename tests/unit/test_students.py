@@ -6,6 +6,7 @@ from kduq.conditions import Condition
 from kduq.errors import UserError
 from kduq.families.protocol import Model, Problem, Trained
 from kduq.responses import tabular as responses
+from kduq.students import labels
 from kduq.students import tabular as students
 
 MLP = {
@@ -31,7 +32,7 @@ CONDITIONS = [
 def train(problem, family, start, stop, conditions=CONDITIONS, **model):
     run = RUN | {"family": family, "start": start, "stop": stop}
     noise = responses.sample(responses.Settings(**run, responses=5, noisy=True), 45)["noise"]
-    data = students.DistillationData(problem, np.zeros(15), problem.train_y)
+    data = labels.DistillationData(problem, np.zeros(15), problem.train_y)
     settings = students.Settings(
         **run,
         task="regression",
@@ -110,7 +111,7 @@ def test_a_condition_that_nothing_handles_is_refused_and_not_taken_for_another(
 @pytest.mark.parametrize("family", ["linear", "mlp"])
 def test_students_of_many_rows_differ_by_rounding_alone(problem, family, monkeypatch):
     kept = train(problem, family, 0, 4)
-    monkeypatch.setattr(students, "_PILOTS_HELD", 0)
+    monkeypatch.setattr(labels, "_PILOTS_HELD", 0)
     running = train(problem, family, 0, 4)
     changed = np.array(kept["k"]) > 1
     changed &= np.char.startswith(kept["method"], "variance_weighting")
@@ -129,7 +130,7 @@ def test_pilots_by_running_moments():
         trained.append(j)
         return draws[j]
 
-    held, running = students._Pilots(draws.__getitem__), students._RunningPilots(pilot)
+    held, running = labels._Pilots(draws.__getitem__), labels._RunningPilots(pilot)
     for k in (2, 5, 9):
         for found, expected in zip(running.of_first(k), held.of_first(k), strict=True):
             np.testing.assert_allclose(found, expected, rtol=1e-12)
@@ -165,15 +166,15 @@ class Constant(Model):
 def test_labels_of_many_rows_need_memory_for_one_response_at_a_time(monkeypatch):
     n = 30_000
     data = Problem(np.zeros((n, 1)), np.zeros((10, 1)), np.arange(n) / n)
-    data = students.DistillationData(data, np.zeros(10), np.arange(n) / n)
-    monkeypatch.setattr(students, "_PILOTS_HELD", n)
+    data = labels.DistillationData(data, np.zeros(10), np.arange(n) / n)
+    monkeypatch.setattr(labels, "_PILOTS_HELD", n)
     model = Constant(data.problem, None)
 
     def peak(k):
         noise = np.zeros((2, k, n), np.float32)
-        own = students.Ensemble(np.ones(2, bool), np.arange(2), np.arange(2), noise)
+        own = labels.Ensemble(np.ones(2, bool), np.arange(2), np.arange(2), noise)
         tracemalloc.start()
-        targets = students.RegressionTargets(model, data, own, 1.0)
+        targets = labels.RegressionTargets(model, data, own, 1.0)
         for method in ("averaging", "variance_weighting", "variance_weighting_oracle"):
             targets.make(Condition(method=method, alpha=1.0, k=k))
         found = tracemalloc.get_traced_memory()[1]

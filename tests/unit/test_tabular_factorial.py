@@ -9,6 +9,7 @@ from kduq.families import FAMILIES, Batch
 from kduq.figures import decomposition as figures_decomposition
 from kduq.figures import drawing
 from kduq.responses import tabular as responses
+from kduq.students import labels
 from kduq.students import tabular as students
 from kduq.students import tabular_factorial as factorial
 from matplotlib.figure import Figure
@@ -33,7 +34,7 @@ def train(problem, name, start, stop, levels=None):
         levels=levels or LEVELS[name],
         divergence_factor=10,
     )
-    data = students.DistillationData(problem, np.zeros(15), problem.train_y)
+    data = labels.DistillationData(problem, np.zeros(15), problem.train_y)
     counted = []
     table = factorial.train(settings, data, noise[:, None], counted.append)
     assert sum(counted) == len(table["replicate"])

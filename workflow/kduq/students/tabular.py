@@ -2,29 +2,27 @@
 
 import functools
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
 from kduq import seeds
 from kduq.artifacts import schemas
-from kduq.conditions import DRAWN, Condition
+from kduq.conditions import Condition
 from kduq.families import FAMILIES
-from kduq.families.protocol import Batch, Model, Problem, Trained
-from kduq.registry import require_known
-from kduq.responses import tabular as responses
+from kduq.families.protocol import Batch, Trained
 from kduq.stage import Inputs, Outputs, progress
+from kduq.students.labels import (
+    ClassificationTargets,
+    DistillationData,
+    Ensemble,
+    RegressionTargets,
+)
 from kduq.students.settings import TabularSettings as Settings
 from kduq.teacher import tabular as teacher
 
-#: Methods that make labels of responses in regression.
-_METHODS = (None, "single", "averaging", "variance_weighting", "variance_weighting_oracle")
 #: Divergence factor of classification.
 _CLASS_DIVERGENCE = 1.5
-#: Largest number of predictions on training rows of one pilot of an ensemble up to which those of
-#: all pilots are kept: at 50 responses 210 MB in double precision.
-_PILOTS_HELD = 1 << 19
 
 
 def run(settings: Settings, inputs: Inputs, outputs: Outputs) -> None:
@@ -33,25 +31,6 @@ def run(settings: Settings, inputs: Inputs, outputs: Outputs) -> None:
     total = len(settings.replicates) * len(settings.conditions)
     with progress(total, "student") as advance:
         outputs.write("students", train(settings, data, noise, advance))
-
-
-@dataclass(frozen=True)
-class DistillationData:
-    """Data from which the students of a run learn.
-
-    Attributes
-    ----------
-    problem : Problem
-        Inputs and truth.
-    test_y : ndarray of shape (m, ...)
-        True targets of the test rows.
-    teacher_mean : ndarray of shape (n, ...)
-        The teacher's mean prediction, or its class probabilities, on the training rows.
-    """
-
-    problem: Problem
-    test_y: np.ndarray
-    teacher_mean: np.ndarray
 
 
 def read_distillation_data(
@@ -81,219 +60,6 @@ def read_distillation_data(
     data = DistillationData(*teacher.problem(settings.task, **columns), mean)
     noise = inputs.read("responses").column("noise")
     return data, noise.reshape(len(settings.replicates), -1, int(train.sum()))
-
-
-@dataclass(frozen=True)
-class Ensemble:
-    """Replicates that are trained at once; those outside the shard are trained and dropped.
-
-    Attributes
-    ----------
-    present : ndarray of bool of shape (B,)
-        Whether a replicate is part of the shard.
-    replicates, seeds : ndarray of int of shape (B,)
-        Numbers and seeds of the replicates.
-    noise : ndarray of float32 of shape (B, responses, n)
-        Noise of the responses.
-    shared_seed : int, optional
-        See `kduq.families.protocol.Batch`.
-    """
-
-    present: np.ndarray
-    replicates: np.ndarray
-    seeds: np.ndarray
-    noise: np.ndarray
-    shared_seed: int | None = None
-
-
-class _Average:
-    """Mean of the first k of a sequence of arrays, which are made one at a time.
-
-    Parameters
-    ----------
-    make : callable
-        Returns an array from its number.
-    """
-
-    def __init__(self, make: Callable[[int], np.ndarray]) -> None:
-        self._make, self._number, self._sum = make, 0, np.zeros(())
-
-    def of_first(self, k: int) -> np.ndarray:
-        """Mean of the first k arrays; after a smaller k it needs the further ones alone."""
-        if k < self._number:
-            self._number = 0
-        while self._number < k:
-            value = self._make(self._number)
-            # In this order a sum has the bits of `numpy.mean` over an axis that is not the last.
-            self._sum = self._sum + value if self._number else value
-            self._number += 1
-        return self._sum / k
-
-
-class _Pilots:
-    """Predictions of pilot students on training rows, all of which are kept.
-
-    Pilots are nested: pilot j is trained on response j alone, whatever k.
-
-    Parameters
-    ----------
-    train : callable
-        Returns the predictions of the pilots of a response, (B, n), from its number.
-    """
-
-    def __init__(self, train: Callable[[int], np.ndarray]) -> None:
-        self._train = train
-        self._predictions: list[np.ndarray] = []
-
-    def of_first(self, k: int) -> tuple[np.ndarray, np.ndarray]:
-        """Mean over the first k pilots, (B, n), and their variance averaged over rows, (B,)."""
-        while len(self._predictions) < k:
-            self._predictions.append(self._train(len(self._predictions)))
-        pilots = np.stack(self._predictions[:k], axis=1)
-        return pilots.mean(axis=1), pilots.var(axis=1, ddof=1).mean(axis=1)
-
-
-class _RunningPilots:
-    """As `_Pilots`, for many rows: means and squared deviations, which no k makes larger.
-
-    Parameters
-    ----------
-    train : callable
-        As in `_Pilots`.
-    """
-
-    def __init__(self, train: Callable[[int], np.ndarray]) -> None:
-        self._train, self._number = train, 0
-        self._mean = self._squares = np.zeros(())
-
-    def of_first(self, k: int) -> tuple[np.ndarray, np.ndarray]:
-        """As `_Pilots.of_first`, equal up to rounding (Welford 1962)."""
-        if k < self._number:
-            self._number = 0
-        while self._number < k:
-            value = self._train(self._number).astype(np.float64)
-            self._number += 1
-            if self._number == 1:
-                self._mean, self._squares = value, np.zeros_like(value)
-                continue
-            # In place, since these arrays are the largest of a job.
-            away = value - self._mean
-            self._mean += away / self._number
-            value -= self._mean
-            value *= away
-            self._squares += value
-        return self._mean.copy(), self._squares.mean(axis=1) / (k - 1)
-
-
-def _pilot(
-    model: Model, ensemble: Ensemble, response: Callable[[int], np.ndarray], j: int
-) -> np.ndarray:
-    """Predictions on training rows of students of response j, shape (B, n)."""
-    batch = Batch(response(j), ensemble.seeds, pilot=j, shared_seed=ensemble.shared_seed)
-    return model.fit(batch).train_prediction
-
-
-class RegressionTargets:
-    """Labels of one ensemble at one alpha, by method, from the first k responses.
-
-    Parameters
-    ----------
-    model : Model
-        Trains the pilot students.
-    data : DistillationData
-        Inputs, truth and the teacher's mean.
-    ensemble : Ensemble
-        Replicates and noise.
-    alpha : float, optional
-        Noise variance over Var(y_train); None for responses without noise.
-    """
-
-    def __init__(
-        self, model: Model, data: DistillationData, ensemble: Ensemble, alpha: float | None
-    ) -> None:
-        self._data, self._ensemble = data, ensemble
-        self._variance = (alpha or 0.0) * float(data.problem.train_y.var())
-        self._average = _Average(self._response)
-        batch = functools.partial(_pilot, model, ensemble, self._response)
-        held = ensemble.noise.size // max(1, ensemble.noise.shape[1]) <= _PILOTS_HELD
-        self._pilots = _Pilots(batch) if held else _RunningPilots(batch)
-
-    def _response(self, j: int) -> np.ndarray:
-        """Response j of every replicate, shape (B, n)."""
-        return responses.form(self._data.teacher_mean, self._ensemble.noise[:, j], self._variance)
-
-    def make(self, condition: Condition) -> np.ndarray:
-        """Labels of shape (B, n).
-
-        Averaging takes the mean of the k responses. Variance weighting mixes that mean T, of
-        variance s²/k, with the mean S of the k pilot students' predictions, whose variance is
-        that across pilots over k, pooled over training rows: (T/v_T + S/v_S)/(1/v_T + 1/v_S).
-        The oracle replaces S by the noiseless teacher. At k = 1 there is no variance to estimate,
-        and every method equals single.
-
-        The released scripts of Cui & Pei (2026) mix in the noiseless teacher mean, which no user
-        has (here: the oracle), and weight a mean of k responses by the variance of one response.
-        """
-        method, k = condition.method, condition.k or 1
-        require_known("method", method, _METHODS)
-        require_known("label_source", condition.label_source, (None, "teacher", "truth"))
-        if condition.label_source == "truth":
-            truth = self._data.problem.train_y
-            return np.broadcast_to(truth, (len(self._ensemble.seeds), *truth.shape))
-        if method in (None, "single") or k == 1:
-            return self._response(0)
-        average = self._average.of_first(k)
-        if method == "averaging":
-            return average
-        pilot_average, pilot_variance = self._pilots.of_first(k)
-        teacher_variance = self._variance / k
-        student_variance = pilot_variance[:, None] / k
-        weight = student_variance / (teacher_variance + student_variance)
-        oracle = method == "variance_weighting_oracle"
-        own = self._data.teacher_mean if oracle else pilot_average
-        return weight * average + (1 - weight) * own
-
-
-class ClassificationTargets:
-    """Labels of one ensemble in classification, by source.
-
-    Parameters
-    ----------
-    model : Model
-        Unused: classification has no pilot students.
-    data : DistillationData
-        Inputs, truth and the teacher's probabilities.
-    ensemble : Ensemble
-        Replicates and noise.
-    alpha : float, optional
-        Unused: the noise is the teacher's own distribution.
-    """
-
-    def __init__(
-        self, model: Model, data: DistillationData, ensemble: Ensemble, alpha: float | None
-    ) -> None:
-        del model, alpha
-        self._probabilities = data.teacher_mean
-        self._responses = responses.sample_labels(data.teacher_mean, ensemble.noise)
-
-    def make(self, condition: Condition) -> np.ndarray:
-        """Labels of shape (B, n, C), whose rows are probabilities.
-
-        hard: the teacher's most probable class; sampled: one class drawn from its probabilities;
-        averaged: the mean of k such draws, one-hot; soft: the probabilities.
-        """
-        source, k = condition.label_source, condition.k or 1
-        require_known("label_source", source, ("hard", "soft", *DRAWN))
-        size, shape = len(self._responses), self._probabilities.shape
-        if source == "soft":
-            return np.broadcast_to(self._probabilities, (size, *shape))
-        one_hot = np.eye(shape[1], dtype=np.float32)
-        if source == "hard":
-            return np.broadcast_to(one_hot[self._probabilities.argmax(axis=1)], (size, *shape))
-        labels = np.zeros((size, *shape), np.float32)
-        for draw in range(k):
-            labels += one_hot[self._responses[:, draw]]
-        return labels / k
 
 
 def bootstrap_counts(seed: int, n: int, fraction: float) -> np.ndarray:

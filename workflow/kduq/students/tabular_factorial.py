@@ -19,10 +19,9 @@ from kduq.families import FAMILIES
 from kduq.families.protocol import Batch
 from kduq.responses import tabular as responses
 from kduq.stage import Inputs, Outputs, progress
+from kduq.students.labels import DistillationData, Ensemble
 from kduq.students.settings import TabularFactorialSettings as Settings
 from kduq.students.tabular import (
-    DistillationData,
-    Ensemble,
     bootstrap_counts,
     read_distillation_data,
     rows_of,
