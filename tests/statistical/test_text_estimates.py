@@ -180,7 +180,7 @@ def test_a_student_like_the_truth_is_right_in_everything():
         "total_variation_from_truth": 0,
         "support_coverage": 1,
         "mass_outside_support": 0,
-        "expected_calibration_error": 0,
+        "calibration_error_to_truth": 0,
         "predictive_entropy": statistics.entropy(np.array([0.75, 0.25])) / 3,
     }
     for metric, value in exact.items():
@@ -190,8 +190,11 @@ def test_a_student_like_the_truth_is_right_in_everything():
     assert found["teacher", "true_entropy", "train"][0] == pytest.approx(entropy / 2)
     assert found["teacher", "true_entropy", "test"][0] == 0
     assert found["student", "diverged_count", "all"][::2] == (1, 6)
-    # The teacher never varies, so there is nothing to be a share of.
-    assert np.isnan(found["student", "intra_variance_ratio", "all"][0])
+    # These students never vary; the teacher's probabilities do, whatever it happened to answer.
+    assert found["student", "intra_variance_ratio", "all"][0] == pytest.approx(0, abs=1e-6)
+    certain = estimated(answers(right(students=5)), known=False)
+    # A teacher that never varies leaves nothing to be a share of.
+    assert np.isnan(certain["student", "intra_variance_ratio", "all"][0])
     # All answers are the likelier reference: off by the other one's pull on the mean.
     away = 0.25**2 * ((REFERENCES[0][0] - REFERENCES[0][1]) ** 2).sum() / 3
     for role in ("teacher", "student"):
@@ -220,7 +223,7 @@ def test_distances_from_the_truth_are_those_of_their_definitions():
         (0.5 * 0.25 + 0.02 * 0.23 + 0.6 * 0.4) / 2.12,
         (0.7 * 0.05 + 0.2 * 0.05) / 2.9,
     ]
-    assert found["student", "expected_calibration_error", "all"][0] == pytest.approx(
+    assert found["student", "calibration_error_to_truth", "all"][0] == pytest.approx(
         np.mean(errors)
     )
     rows = [[0.5, 0.02, 0.48], [0.7, 0.2, 0.1], [0.6, 0.4], [1.0]]
@@ -297,14 +300,14 @@ def test_wordings_of_one_question_share_their_references():
     # With no other question there is nothing to be nearer to.
     references = answer_scores.References(same, embedded[:2], np.arange(2))
     given = Answers(np.full((1, 2, 2), ""), right()[:, :2], [None] * 2)
-    scores = answer_scores.ModelScores(given, references, None)._hallucinated()
-    assert np.isnan(scores).all()
+    scores = answer_scores.ModelScores(given, references, None)
+    assert np.isnan(scores.hallucinated).all()
 
 
 def test_similarities_and_ratio_follow_their_definitions():
     rng = np.random.default_rng(5)
     given, own = unit(*rng.normal(size=(1, 3, 6, 3))), unit(*rng.normal(size=(4, 3, 5, 3)))
-    found = estimated(answers(own), answers(given))
+    found = estimated(answers(own), answers(given), known=False)
     cosines = [(own[:, p] @ REFERENCES[p].T).max(axis=2).mean() for p in range(3)]
     assert found["student", "similarity_to_reference", "all"][0] == pytest.approx(np.mean(cosines))
     pairs = np.einsum("spjd,pkd->spjk", own, given[0])
@@ -315,7 +318,28 @@ def test_similarities_and_ratio_follow_their_definitions():
     ratio = found["student", "intra_variance_ratio", "all"]
     assert ratio[0] == pytest.approx(variance[0] / variance[1])
     assert ratio[1] < ratio[0]
-    assert np.isnan(found["teacher", "intra_student_variance", "all"][1])
+    between = found["student", "inter_student_variance", "all"][0]
+    kept = found["student", "inter_variance_ratio", "all"][0]
+    assert kept == pytest.approx(between / variance[1])
+    whole = found["student", "total_variance_ratio", "all"][0]
+    assert whole == pytest.approx(kept + ratio[0])
+    # The teacher is not drawn; its prompts are.
+    own_interval = found["teacher", "intra_student_variance", "all"]
+    assert own_interval[1] < own_interval[0]
+
+
+def test_the_teachers_variance_is_exact_where_its_probabilities_are_known():
+    # Two draws of the teacher are too few to see its variance; its probabilities tell it.
+    found = estimated(answers(unit(*np.random.default_rng(5).normal(size=(4, 3, 5, 3)))))
+    exact = 1 - ((REFERENCES[0].T @ TRUTH[0]) ** 2).sum()
+    own = found["student", "intra_student_variance", "train"][0]
+    ratio = found["student", "intra_variance_ratio", "train"][0]
+    assert ratio == pytest.approx(own / (exact / 2))
+    # A teacher that often answers something else is measured by its draws, which never vary here.
+    support = [np.array([[0.6, 0.2]]), np.array([[0.8]]), np.array([[0.8]])]
+    teacher = answers(right(), support=support)
+    found = estimated(answers(right(students=3)), teacher)
+    assert np.isnan(found["student", "intra_variance_ratio", "train"][0])
 
 
 def test_systematic_noise_of_the_teacher_is_less_its_own_sampling_variance():
@@ -341,7 +365,8 @@ def test_few_students_or_draws_give_nulls_and_no_warnings(students, draws, known
     measured = {key: value for key, value in found.items() if key[1] != "diverged_count"}
     for (role, metric, _), (value, low, n) in measured.items():
         assert n == (students if role == "student" else 1), metric
-        assert np.isnan(low) or students == 2
+        # A teacher is not drawn, its prompts are: intervals need one teacher, or two students.
+        assert np.isnan(low) or role == "teacher" or students == 2
         if role == "student" and students == 0:
             assert np.isnan(value)
     assert np.isnan(found["student", "inter_student_variance", "all"][0]) == (students < 2)
@@ -371,6 +396,8 @@ def rows_of_a_table(students=(3, 7), prompts=(4, 2, 9), draws=(0, 1)):
         "prompt_id": np.array([p for _, p, _ in grid]),
         "draw": np.array([j for _, _, j in grid]),
         "text": np.array([f"{s}-{p}-{j}" for s, p, j in grid], dtype=object),
+        "n_tokens": np.array([s for s, _, _ in grid]),
+        "logprob": np.array([-float(p + j) for _, p, j in grid]),
         "embedding": np.array([[s, p, j] for s, p, j in grid], dtype=np.float32),
         "support_logprobs": [np.log([s / 10, p / 100]) if j == 0 else None for s, p, j in grid],
     }
@@ -385,6 +412,8 @@ def test_answers_are_arranged_by_student_prompt_and_draw():
     ]
     assert found.embeddings[1, 0, 1].tolist() == [7, 9, 1]
     np.testing.assert_allclose(found.support[1], [[0.3, 0.04], [0.7, 0.04]])
+    # Tokens times the mean over tokens: the log-probability of the whole answer.
+    np.testing.assert_allclose(found.logprobs[:, 0], [[-27, -30], [-63, -70]])
 
 
 def test_prompts_come_in_the_order_asked_for():
@@ -451,7 +480,7 @@ def compared(base, other, cells=CELLS, lost=0):
         [(answers(base), 0, len(base)), (kept, lost, len(other))],
     )
     rows = zip(
-        *(table[n] for n in ("method", "metric", "group", "estimate", "se", "n_students")),
+        *(table[n] for n in ("method", "metric", "group", "estimate", "se_students", "n_students")),
         strict=True,
     )
     return {(m, name): tuple(v) for m, name, group, *v in rows if group == "all"}

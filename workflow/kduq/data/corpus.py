@@ -40,12 +40,15 @@ class Corpus:
         Supported answers.
     probabilities : list of (list of float, or None)
         Their probabilities; None where they are not known.
+    question : list of int, optional
+        Question of which each prompt is a wording; None if every prompt is a question of its own.
     """
 
     split: list[str]
     prompts: list[str]
     references: list[list[str]]
     probabilities: list[list[float] | None]
+    question: list[int] | None = None
 
     @classmethod
     def from_columns(cls, columns: Mapping[str, Sequence[Any]]) -> "Corpus":
@@ -55,7 +58,12 @@ class Corpus:
             list(columns["prompt"]),
             list(columns["references"]),
             list(columns["probabilities"]),
+            list(columns["question"]),
         )
+
+    def questions(self, prompts: np.ndarray) -> np.ndarray:
+        """Numbers of the questions of some prompts."""
+        return prompts if self.question is None else np.array(self.question)[prompts]
 
     @property
     def training(self) -> np.ndarray:

@@ -1,6 +1,6 @@
 """Scores of language models' answers, prompt by prompt, and the estimates that follow from them."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import cached_property
 
 import numpy as np
@@ -13,6 +13,9 @@ from kduq.statistics import Estimate
 #: Lower limit of a model's probability in a divergence, which would be infinite for an answer that
 #: the model never gives. Such an answer of true probability t adds t log(t / 1e-12).
 FLOOR = 1e-12
+#: Largest share of answers outside the references at which a teacher's variance is computed from
+#: its probabilities of the references.
+OUTSIDE = 0.05
 #: Number of probability bins of equal width.
 _BINS = 15
 #: Largest excess of a sum of probabilities over 1 that may come from rounding.
@@ -52,11 +55,6 @@ def calibration_error(model: np.ndarray, truth: np.ndarray) -> float:
     return float((predicted / weight * np.abs(predicted - true) / np.maximum(counts, 1)).sum())
 
 
-def mean_over_prompts(scores: np.ndarray, prompts: np.ndarray, confidence: float) -> Estimate:
-    """Mean of scores of shape (S, P) over prompts, a mask of shape (P,)."""
-    return statistics.pooled_mean(scores, np.broadcast_to(prompts, scores.shape), confidence)
-
-
 def _mean_over_draws(values: np.ndarray) -> np.ndarray:
     """Means of shape (S,) of values of shape (S, J); J is 0 where there are no models."""
     return values.sum(axis=1) / max(values.shape[1], 1)
@@ -80,6 +78,8 @@ class References:
         self, corpus: Corpus, references: Sequence[np.ndarray], evaluated: np.ndarray
     ) -> None:
         self.has_answer_distribution = corpus.has_answer_distribution
+        #: Questions of the evaluated prompts, shape (P,).
+        self.questions = corpus.questions(evaluated)
         self.references = [np.asarray(values, np.float64) for values in references]
         self._splits = np.array([corpus.split[i] for i in evaluated], dtype=object)
         texts = [[_plain(text) for text in corpus.references[i]] for i in evaluated]
@@ -141,15 +141,17 @@ class ModelScores:
     def __init__(
         self, answers: Answers, references: References, teacher: "ModelScores | None"
     ) -> None:
-        self.answers, self.references, self._teacher = answers, references, teacher
-        self._n_draws = answers.texts.shape[2]
+        self.answers, self.references, self.teacher = answers, references, teacher
+        self.n_models, _, self.n_draws = answers.texts.shape
         numbers = answers.replicates
-        self.replicates = np.arange(len(answers.texts)) if numbers is None else numbers
+        self.replicates = np.arange(self.n_models) if numbers is None else numbers
         self.means, self.within = statistics.moments(answers.embeddings)
         self._scores = {
             "intra_student_variance": self.within,
             "similarity_to_reference": references.similarity_to_reference(answers.embeddings),
-            "hallucination_rate": self._hallucinated(),
+            "hallucination_rate": self.hallucinated.mean(axis=2)
+            if self.n_draws
+            else np.zeros(self.within.shape),
         }
         if teacher is not None:
             similarity = np.einsum("spd,pd->sp", self.means, teacher.means[0])
@@ -157,42 +159,113 @@ class ModelScores:
         if references.has_answer_distribution:
             self._scores |= self._exact()
 
+    def mean(self, scores: np.ndarray, prompts: np.ndarray, confidence: float) -> Estimate:
+        """Mean of a score over models and prompts.
+
+        Parameters
+        ----------
+        scores : ndarray of shape (S, P)
+            One per model and prompt.
+        prompts : ndarray of bool of shape (P,)
+            Prompts of a group.
+        confidence : float
+            Coverage of the interval.
+
+        Returns
+        -------
+        Estimate
+            See `kduq.statistics.two_way_mean`; the teacher is not drawn.
+        """
+        return statistics.two_way_mean(
+            scores[:, prompts],
+            self.references.questions[prompts],
+            confidence,
+            drawn=self.teacher is not None,
+        )
+
+    def jackknife(
+        self,
+        statistic: Callable[[np.ndarray, np.ndarray], float],
+        prompts: np.ndarray,
+        confidence: float,
+        n_models: int | None = None,
+    ) -> Estimate:
+        """Any statistic of models and prompts.
+
+        Parameters
+        ----------
+        statistic : callable
+            Returns it from the numbers of some models and of some prompts.
+        prompts : ndarray of bool of shape (P,)
+            Prompts of a group.
+        confidence : float
+            Coverage of the interval.
+        n_models : int, optional
+            Number of units that the first argument counts; None for all models.
+
+        Returns
+        -------
+        Estimate
+            See `kduq.statistics.two_way_jackknife`; the teacher is not drawn.
+        """
+        numbers = np.flatnonzero(prompts)
+        return statistics.two_way_jackknife(
+            lambda models, members: statistic(models, numbers[members]),
+            self.n_models if n_models is None else n_models,
+            self.references.questions[prompts],
+            confidence,
+            drawn=self.teacher is not None,
+        )
+
     def estimates(self, prompts: np.ndarray, confidence: float) -> dict[str, Estimate]:
         """Means, over a mask of prompts, of the scores that each model has on its own."""
         estimates = {
-            metric: mean_over_prompts(scores, prompts, confidence)
+            metric: self.mean(scores, prompts, confidence)
             for metric, scores in self._scores.items()
         }
         if self.references.has_answer_distribution:
-            pairs = self.references.real & prompts[:, None]
-            errors = [
-                calibration_error(q[pairs], self.references.truth[pairs])
-                for q in self.probabilities
-            ]
-            usable = np.array(errors if prompts.any() else [])
-            estimates["expected_calibration_error"] = statistics.mean(usable, confidence)
+
+            def error(models: np.ndarray, members: np.ndarray) -> float:
+                truth, real = self.references.truth[members], self.references.real[members]
+                errors = [
+                    calibration_error(q[members][real], truth[real])
+                    for q in self.probabilities[models]
+                ]
+                return float(np.mean(errors))
+
+            estimates["calibration_error_to_truth"] = self.jackknife(error, prompts, confidence)
         return estimates
 
     def across(self, prompts: np.ndarray, confidence: float) -> dict[str, Estimate]:
         """Estimates that need several students, or the teacher."""
         estimates = {
-            "inter_student_variance": statistics.inter_student_trace(
-                self.means[:, prompts], self.within[:, prompts], self._n_draws, confidence
+            "inter_student_variance": self.jackknife(
+                self.inter_student_variance, prompts, confidence
             ),
-            "systematic_noise": statistics.systematic_noise(
-                self.means[:, prompts], self.references.centre[prompts], confidence
-            ),
+            "systematic_noise": self.jackknife(self._systematic_noise, prompts, confidence),
         }
-        if self._teacher is not None:
-            base = mean_over_prompts(self._teacher.within, prompts, confidence).value
-            # Undefined for a teacher that always gives the same answer.
-            share = self.within / (base if base > 0 else np.nan)
-            estimates["intra_variance_ratio"] = mean_over_prompts(share, prompts, confidence)
-        if self.references.has_answer_distribution:
-            members = np.broadcast_to(prompts, self.probabilities.shape[:2])
-            estimates["mutual_information"] = statistics.mutual_information(
-                self.probabilities, members, confidence
-            )
+        if self.teacher is not None:
+            base = self.teacher.own_variance
+
+            def share(models: np.ndarray, members: np.ndarray) -> float:
+                whole = float(base[members].mean())
+                # Undefined for a teacher that always gives the same answer.
+                return float(self.within[np.ix_(models, members)].mean()) / (whole or np.nan)
+
+            def conserved(models: np.ndarray, members: np.ndarray) -> float:
+                between = self.inter_student_variance(models, members)
+                return share(models, members) + between / (float(base[members].mean()) or np.nan)
+
+            def between(models: np.ndarray, members: np.ndarray) -> float:
+                whole = float(base[members].mean())
+                return self.inter_student_variance(models, members) / (whole or np.nan)
+
+            for metric, statistic in (
+                ("intra_variance_ratio", share),
+                ("inter_variance_ratio", between),
+                ("total_variance_ratio", conserved),
+            ):
+                estimates[metric] = self.jackknife(statistic, prompts, confidence)
         return estimates
 
     def differences(
@@ -203,59 +276,109 @@ class ModelScores:
         n = len(shared)
         estimates = {}
         for metric in _COMPARED:
-            values = (self._scores[metric][own] - base._scores[metric][other])[:, prompts]
-            estimates[f"{metric}_difference"] = statistics.mean(values.mean(axis=1), confidence)
+            values = self._scores[metric][own] - base._scores[metric][other]
+            estimates[f"{metric}_difference"] = self.mean(values, prompts, confidence)
 
-        def noise(pairs: np.ndarray) -> float:
-            return self._systematic_noise(own[pairs], prompts) - base._systematic_noise(
-                other[pairs], prompts
+        def noise(pairs: np.ndarray, members: np.ndarray) -> float:
+            return self._systematic_noise(own[pairs], members) - base._systematic_noise(
+                other[pairs], members
             )
 
-        def change(pairs: np.ndarray) -> float:
-            before = base._inter_student_variance(other[pairs], prompts)
-            after = self._inter_student_variance(own[pairs], prompts)
+        def change(pairs: np.ndarray, members: np.ndarray) -> float:
+            before = base.inter_student_variance(other[pairs], members)
+            after = self.inter_student_variance(own[pairs], members)
             return after / before - 1 if before > 0 else np.nan
 
-        estimates["systematic_noise_difference"] = statistics.jackknife(noise, n, confidence)
-        estimates["inter_student_variance_change"] = statistics.jackknife(change, n, confidence)
+        for metric, statistic in (
+            ("systematic_noise_difference", noise),
+            ("inter_student_variance_change", change),
+        ):
+            estimates[metric] = self.jackknife(statistic, prompts, confidence, n)
         return estimates
 
-    def _systematic_noise(self, models: np.ndarray, prompts: np.ndarray) -> float:
-        means = self.means[models][:, prompts]
-        return statistics.systematic_noise(means, self.references.centre[prompts], 0.95).value
+    @cached_property
+    def _products(self) -> np.ndarray:
+        """Scalar products of the models' mean distances from the references, shape (P, S, S).
 
-    def _inter_student_variance(self, models: np.ndarray, prompts: np.ndarray) -> float:
-        means, within = self.means[models][:, prompts], self.within[models][:, prompts]
-        return statistics.inter_student_trace(means, within, self._n_draws, 0.95).value
+        Variances between models and distances from the references follow from them, without the
+        coordinates of the embeddings, for any part of the models.
+        """
+        away = (self.means - self.references.centre).transpose(1, 0, 2)
+        products: np.ndarray = away @ away.transpose(0, 2, 1)
+        return products
+
+    def _sums(self, models: np.ndarray, prompts: np.ndarray) -> tuple[float, float]:
+        """Trace and sum of the products of some models, averaged over prompts."""
+        part = self._products[np.ix_(prompts, models, models)]
+        return float(np.einsum("pss->p", part).mean()), float(part.sum(axis=(1, 2)).mean())
+
+    def inter_student_variance(self, models: np.ndarray, prompts: np.ndarray) -> float:
+        """Inter-student variance of some models at some prompts, by their numbers.
+
+        See `kduq.statistics.inter_student_trace`, of which this is the value.
+        """
+        n = len(models)
+        if n < 2 or not len(prompts):
+            return np.nan
+        trace, total = self._sums(models, prompts)
+        own = self.within[np.ix_(models, prompts)].mean() if self.n_draws > 1 else 0.0
+        return (trace - total / n) / (n - 1) - float(own) / self.n_draws
+
+    def _systematic_noise(self, models: np.ndarray, prompts: np.ndarray) -> float:
+        """See `kduq.statistics.systematic_noise`, of which this is the value."""
+        n = len(models)
+        if n < 2 or not len(prompts):
+            return np.nan
+        trace, total = self._sums(models, prompts)
+        return (total - trace) / (n * (n - 1))
+
+    @cached_property
+    def own_variance(self) -> np.ndarray:
+        """Variance of the first model's answers at each prompt, shape (P,), for the teacher.
+
+        Exact from its probabilities of the references, 1 - |Σ p e|² for unit vectors e, where at
+        most `OUTSIDE` of its answers are others; elsewhere the variance of its sampled answers.
+        """
+        if not self.n_models:
+            return np.zeros(self.within.shape[1])
+        variance = self.within[0].copy()
+        if self.references.has_answer_distribution:
+            for p, embedded in enumerate(self.references.references):
+                own = self.probabilities[0, p]
+                if own[-1] <= OUTSIDE:
+                    weights = own[: len(embedded)] / own[: len(embedded)].sum()
+                    variance[p] = max(0.0, 1 - float(((weights @ embedded) ** 2).sum()))
+        return variance
 
     def own_systematic_noise(self, prompts: np.ndarray, confidence: float) -> dict[str, Estimate]:
         """The systematic noise of each model alone, less the sampling variance of its own mean.
 
-        For the teacher: estimates are conditional on it, so there is no variance between teachers.
+        For the teacher, which is not drawn: there is no variance between teachers.
         """
         squared = ((self.means - self.references.centre) ** 2).sum(axis=2)
-        noise = squared - self.within / max(self._n_draws, 1)
-        return {"systematic_noise": mean_over_prompts(noise, prompts, confidence)}
+        noise = squared - self.within / max(self.n_draws, 1)
+        return {"systematic_noise": self.mean(noise, prompts, confidence)}
 
-    def _hallucinated(self) -> np.ndarray:
-        """Share of a prompt's answers that are hallucinated, shape (S, P).
+    @cached_property
+    def hallucinated(self) -> np.ndarray:
+        """Whether each answer is hallucinated, 0 or 1, shape (S, P, J).
 
         With an answer distribution: answers that are not among the references, up to white space.
         Without: answers nearer to another evaluated question's reference than to any reference of
         their own question; NaN where no other question has a reference of its own.
         """
-        references, rates = self.references, np.full(self.within.shape, np.nan)
+        references, wrong = self.references, np.full(self.answers.texts.shape, np.nan)
         for p, supported in enumerate(references.supported):
             if references.has_answer_distribution:
                 texts = self.answers.texts[:, p]
                 outside = [_plain(text) not in supported for text in texts.flat]
-                rates[:, p] = _mean_over_draws(np.array(outside, bool).reshape(texts.shape))
+                wrong[:, p] = np.array(outside, bool).reshape(texts.shape)
             elif not references.own[p].all():
                 embeddings = self.answers.embeddings[:, p].astype(np.float64)
                 cosines = embeddings @ references.distinct.T
                 own, others = cosines[..., references.own[p]], cosines[..., ~references.own[p]]
-                rates[:, p] = _mean_over_draws(others.max(axis=2) > own.max(axis=2))
-        return rates
+                wrong[:, p] = others.max(axis=2) > own.max(axis=2)
+        return wrong
 
     @cached_property
     def probabilities(self) -> np.ndarray:

@@ -7,7 +7,15 @@ from typing import Any
 import numpy as np
 
 #: Columns of a table of answers from which estimates are computed.
-COLUMNS = ("prompt_id", "draw", "text", "embedding", "support_logprobs")
+COLUMNS = (
+    "prompt_id",
+    "draw",
+    "text",
+    "n_tokens",
+    "logprob",
+    "embedding",
+    "support_logprobs",
+)
 
 
 @dataclass(frozen=True)
@@ -25,12 +33,16 @@ class Answers:
         and without truncation; they need not sum to 1. None where it was not computed.
     replicates : ndarray of int of shape (S,), optional
         Numbers of the models' replicates; None for 0 to S - 1.
+    logprobs : ndarray of shape (S, P, J), optional
+        Log-probability of each answer under the model that gave it, in nats: the sum over its
+        tokens, at temperature 1 and without truncation. None where it was not computed.
     """
 
     texts: np.ndarray
     embeddings: np.ndarray
     support: list[np.ndarray | None]
     replicates: np.ndarray | None = None
+    logprobs: np.ndarray | None = None
 
 
 def answers_from(columns: Mapping[str, Any], rows: np.ndarray, evaluated: np.ndarray) -> Answers:
@@ -39,8 +51,9 @@ def answers_from(columns: Mapping[str, Any], rows: np.ndarray, evaluated: np.nda
     Parameters
     ----------
     columns : mapping of str to array
-        prompt_id, draw, text, embedding of shape (rows, D), support_logprobs (a list in the row of
-        the first draw, or None) and, where there is more than one model, replicate.
+        prompt_id, draw, text, n_tokens, logprob (a mean over tokens), embedding of shape (rows, D),
+        support_logprobs (a list in the row of the first draw, or None) and, where there is more
+        than one model, replicate.
     rows : ndarray of int
         Numbers of the rows to use, in any order; empty for no models.
     evaluated : ndarray of int of shape (P,)
@@ -74,11 +87,13 @@ def answers_from(columns: Mapping[str, Any], rows: np.ndarray, evaluated: np.nda
     first = rows.reshape(shape)[:, :, 0] if len(rows) else np.zeros((0, len(evaluated)), np.intp)
     logprobs = columns["support_logprobs"]
     embeddings = np.asarray(columns["embedding"], dtype=np.float32)
+    sums = np.asarray(columns["n_tokens"])[rows] * np.asarray(columns["logprob"])[rows]
     return Answers(
         np.asarray(columns["text"], dtype=object)[rows].reshape(shape),
         embeddings[rows].reshape(*shape, embeddings.shape[1]),
         [_probabilities([logprobs[row] for row in column]) for column in first.T],
         np.unique(replicate),
+        sums.astype(np.float64).reshape(shape),
     )
 
 

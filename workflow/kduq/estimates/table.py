@@ -10,7 +10,17 @@ from kduq.estimates.settings import EstimatesSettings
 from kduq.statistics import Estimate
 
 #: Columns of a table of estimates with the estimate itself.
-_VALUES = ("estimate", "se", "ci_low", "ci_high", "n_students")
+_VALUES = (
+    "estimate",
+    "se",
+    "ci_low",
+    "ci_high",
+    "n_students",
+    "se_students",
+    "se_prompts",
+    "se_total",
+    "n_prompts",
+)
 
 
 def exact(value: float, n_students: int = 1) -> Estimate:
@@ -73,7 +83,19 @@ class Table:
         group : str
             Group of test inputs.
         """
-        values = (estimate.value, estimate.se, estimate.low, estimate.high, estimate.n)
+        # Where prompts are drawn too, the interval is over students and prompts.
+        both = estimate.se if np.isfinite(estimate.se_prompts) else np.nan
+        values = (
+            estimate.value,
+            estimate.se,
+            estimate.low,
+            estimate.high,
+            estimate.n,
+            estimate.se_students,
+            estimate.se_prompts,
+            both,
+            estimate.n_prompts or None,
+        )
         self._rows.append(
             self._keys
             | {name: getattr(condition, name) for name in schemas.CONDITION}

@@ -16,13 +16,14 @@ from kduq.answers import GREEDY
 from kduq.conditions import Condition
 from kduq.data.corpus import Corpus
 from kduq.estimates import answers as arrangement
-from kduq.estimates.answer_scores import ModelScores, References, mean_over_prompts
+from kduq.estimates.answer_scores import ModelScores, References
 from kduq.estimates.answers import Answers
 from kduq.estimates.metrics import of_task
 from kduq.estimates.settings import TextSettings as Settings
 from kduq.estimates.table import Table, exact
 from kduq.families.lm import embeddings
 from kduq.stage import Inputs, Outputs
+from kduq.statistics import Estimate
 
 __all__ = ["Settings", "estimate", "run"]
 
@@ -67,23 +68,28 @@ def estimate(
 ) -> dict[str, list[Any]]:
     """Compute all estimates of one run.
 
-    Every metric is a mean over the prompts of a group: ``all``, and ``train`` and ``test`` where
-    both are among the evaluated prompts. Intervals are a jackknife over students, conditional on
-    the corpus, the prompts and the teacher, whose own numbers therefore have no interval.
+    Every metric is a mean or another statistic over the prompts of a group: ``all``, and ``train``
+    and ``test`` where both are among the evaluated prompts. Students and prompts are both drawn.
+    Intervals are therefore of the standard error over both, ``se_total``; ``se_students`` and
+    ``se_prompts`` are those over either alone, where wordings of a question count as one (see
+    `kduq.statistics.two_way`). The teacher is not drawn. Its own numbers have intervals over
+    prompts.
 
     Sampled answers give ``intra_student_variance`` and ``inter_student_variance`` (one-way random
-    effects, trace of the covariance), ``intra_variance_ratio`` (to the teacher's; the interval does
-    not include the sampling error of the teacher's draws), ``similarity_to_reference`` (cosine to
-    the nearest of a prompt's references), ``similarity_to_teacher`` (mean cosine of a student's and
-    a teacher's answer), ``systematic_noise`` (see `statistics.systematic_noise`; the target is the
-    references' mean, weighted by their probabilities) and ``hallucination_rate``.
+    effects, trace of the covariance), their ratios to the teacher's variance
+    (``intra_variance_ratio``, ``inter_variance_ratio``, and their sum ``total_variance_ratio``),
+    ``similarity_to_reference`` (cosine to the nearest of a prompt's references),
+    ``similarity_to_teacher`` (mean cosine of a student's and a teacher's answer),
+    ``systematic_noise`` (see `statistics.systematic_noise`; the target is the references' mean,
+    weighted by their probabilities) and ``hallucination_rate``.
 
     Where the corpus has an answer distribution, exact probabilities q of the supported answers and
-    of "outside", and the true probabilities t, give ``predictive_entropy`` and
-    ``mutual_information`` (nats), ``kl_from_truth`` = Σ t log(t / max(q, 1e-12)) (nats),
-    ``total_variation_from_truth`` = Σ |q - t| / 2, ``support_coverage`` (share of answers with
-    q ≥ t/10), ``mass_outside_support``, ``expected_calibration_error`` (see `calibration_error`)
-    and, in the teacher's rows, ``true_entropy``.
+    of "outside", and the true probabilities t, give ``predictive_entropy`` (nats; a lower bound of
+    the entropy, since all other answers count as one), ``kl_from_truth`` = Σ t log(t / max(q,
+    1e-12)) (nats), ``total_variation_from_truth`` = Σ |q - t| / 2, ``support_coverage`` (share of
+    answers with q ≥ t/10), ``mass_outside_support``, ``calibration_error_to_truth`` (see
+    `calibration_error`) and, in the teacher's rows, ``true_entropy``. Further metrics are in the
+    registry.
 
     Conditions with a baseline (see `baselines`) are also compared with it, replicate by replicate
     on common random numbers: ``…_difference`` and the relative
@@ -128,10 +134,11 @@ def estimate(
         estimates |= teacher_scores.own_systematic_noise(prompts, confidence)
         if corpus.has_answer_distribution:
             entropies = statistics.entropy(evaluated_references.truth)[None]
-            estimates["true_entropy"] = mean_over_prompts(entropies, prompts, confidence)
-        estimates["greedy_similarity_to_reference"] = mean_over_prompts(
+            estimates["true_entropy"] = teacher_scores.mean(entropies, prompts, confidence)
+        estimates["greedy_similarity_to_reference"] = teacher_scores.mean(
             greedy_similarity, prompts, confidence
         )
+        estimates |= _further(teacher_scores, prompts, confidence)
         for metric, value in estimates.items():
             table.add(table.unconditional, "teacher", metric, value, group)
     scores_by_condition = [
@@ -150,13 +157,21 @@ def estimate(
             if baseline is not None:
                 base = scores_by_condition[baseline]
                 estimates |= scores.differences(base, prompts, confidence)
-            for further in of_task("text"):
-                score = further.estimate(scores, prompts, confidence)
-                if score is not None:
-                    estimates[further.name] = score
+            estimates |= _further(scores, prompts, confidence)
             for metric, value in estimates.items():
                 table.add(condition, "student", metric, value, group)
     return table.columns()
+
+
+def _further(scores: ModelScores, prompts: np.ndarray, confidence: float) -> dict[str, Estimate]:
+    """Estimates of the registered metrics; of the teacher, those that it has."""
+    estimates = {}
+    for metric in of_task("text"):
+        if metric.of_teacher or scores.teacher is not None:
+            score = metric.estimate(scores, prompts, confidence)
+            if score is not None:
+                estimates[metric.name] = score
+    return estimates
 
 
 def baselines(conditions: Sequence[Condition]) -> list[int | None]:

@@ -30,10 +30,12 @@ from kduq.statistics.random_effects import (
     systematic_noise,
     variance,
 )
+from kduq.statistics.two_way import degrees_of_freedom, two_way_jackknife, two_way_mean
 
 __all__ = [
     "Estimate",
     "Information",
+    "degrees_of_freedom",
     "entropy",
     "from_leave_one_out",
     "information_by_group",
@@ -48,6 +50,8 @@ __all__ = [
     "ratio_of_sums",
     "replicate_weights",
     "systematic_noise",
+    "two_way_jackknife",
+    "two_way_mean",
     "variance",
     "weighted_mean",
     "weighted_variance",

@@ -17,6 +17,11 @@ class Estimate:
         Point estimate, standard error and confidence limits, in the unit of the statistic.
     n : int
         Number of independent students.
+    se_students, se_prompts : float
+        Standard errors over students alone and over prompts alone, where both are drawn; NaN
+        elsewhere.
+    n_prompts : int
+        Number of questions that prompts were drawn from; 0 where no prompts are drawn.
     """
 
     value: float
@@ -24,6 +29,9 @@ class Estimate:
     low: float
     high: float
     n: int
+    se_students: float = np.nan
+    se_prompts: float = np.nan
+    n_prompts: int = 0
 
 
 def from_leave_one_out(value: float, left_out: np.ndarray, confidence: float) -> Estimate:

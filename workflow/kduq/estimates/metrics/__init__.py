@@ -5,7 +5,13 @@ with their theory, groups of test inputs) are in the task's own module:
 `kduq.estimates.regression`, `classification` and `text`.
 """
 
-from kduq.estimates.metrics import class_scores
+from kduq.estimates.metrics import (
+    answer_information,
+    class_scores,
+    error_detection,
+    reflection,
+    sequence_entropy,
+)
 from kduq.estimates.metrics.protocol import Metric
 from kduq.registry import Registry
 
@@ -16,6 +22,23 @@ METRICS: Registry[Metric] = Registry(
         class_scores.CALIBRATION_ERROR,
         class_scores.BRIER_SCORE,
         class_scores.NEGATIVE_LOG_LIKELIHOOD,
+        sequence_entropy.SEQUENCE_ENTROPY,
+        sequence_entropy.SEQUENCE_ENTROPY_RATIO,
+        sequence_entropy.SEMANTIC_ENTROPY,
+        reflection.RANK_CORRELATION,
+        reflection.KENDALL,
+        reflection.SLOPE,
+        reflection.ENSEMBLE_RANK_CORRELATION,
+        reflection.CEILING,
+        reflection.TOTAL_VARIATION,
+        reflection.JENSEN_SHANNON,
+        reflection.ENSEMBLE_TOTAL_VARIATION,
+        answer_information.MUTUAL_INFORMATION,
+        answer_information.TOTAL_ENTROPY,
+        answer_information.GINI_INTRA,
+        answer_information.GINI_INTER,
+        error_detection.ERROR_AUROC,
+        error_detection.PREDICTION_REJECTION_RATIO,
     ),
 )
 

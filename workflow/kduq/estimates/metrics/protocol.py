@@ -46,7 +46,7 @@ class Metric:
         `kduq.estimates.answer_scores.ModelScores`, a mask of the test inputs (or prompts) of a
         group, and the coverage of intervals; None if there is nothing to estimate.
     of_teacher : bool
-        Whether it is also computed for the teacher (classification only).
+        Whether it is also computed for the teacher (classification and text).
 
     Examples
     --------
