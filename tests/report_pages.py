@@ -59,6 +59,7 @@ def _claims() -> pd.DataFrame:
         (3, "mlp", "diabetes", 2.25, 2.0, 2.5, "supported", None, 80),
         (3, "mlp", "boston_housing", -3.0, -4.0, -2.0, "supported", None, 400),
         (3, "linear", "boston_housing", float("nan"), *[float("nan")] * 2, "inconclusive", None, 0),
+        (3, "linear", "wine", 1.0, 0.9, 1.05, "supported", None, 90),
         (9, "lm", "faq", 0.5, 0.25, 0.75, "inconclusive", GATE[0], 7),
         (9, "lm", "faq", 0.6, 0.35, 0.85, "inconclusive", " ".join(GATE), 8),
     ]
@@ -70,6 +71,10 @@ def _claims() -> pd.DataFrame:
         statement=statement,
         statistic="log-log slope of the variance, largest over k",
         threshold=1.1,
+        margin=0.1,
+        p_adjusted=[float("nan") if c == 9 else 1e-5 for c in table["claim"]],
+        power=0.83,
+        kind=["check" if name == "wine" else "claim" for name in table["dataset"]],
     )
 
 

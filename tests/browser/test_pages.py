@@ -159,7 +159,7 @@ def columns_of(browser, table):
 def test_every_column_sorts_by_click_both_ways(browser, report):
     show(browser, report)
     buttons = columns_of(browser, CLAIMS)
-    assert len(buttons) == 10
+    assert len(buttons) == 11
     for column, button in enumerate(buttons):
         for direction in ("ascending", "descending"):
             button.click()
@@ -169,7 +169,7 @@ def test_every_column_sorts_by_click_both_ways(browser, report):
             assert states[column] == direction
             values = browser.execute_script(COLUMN, CLAIMS, column)
             numbers = button.text.split()[0] in {
-                "Claim", "Estimate", "Interval", "Threshold", "Students"
+                "Claim", "Estimate", "Interval", "Threshold", "p", "Power", "Students"
             }  # fmt: skip
             known = [value for value in values if value]
             # Rows without a value are last in both directions.
@@ -177,7 +177,7 @@ def test_every_column_sorts_by_click_both_ways(browser, report):
             keys = [float(value) for value in known] if numbers else known
             ordered = sorted(keys, key=None if numbers else str.casefold)
             assert keys == (ordered if direction == "ascending" else ordered[::-1])
-    assert browser.execute_script("return document.querySelectorAll('[id^=claim-]').length") == 10
+    assert browser.execute_script("return document.querySelectorAll('[id^=claim-]').length") == 11
 
 
 def test_tables_sort_by_keyboard(browser, report):

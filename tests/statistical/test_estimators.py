@@ -5,7 +5,6 @@ import tracemalloc
 import numpy as np
 import pytest
 from kduq import statistics
-from kduq.claims import hypothesis
 from kduq.statistics import random_effects
 
 STUDIES = 500
@@ -123,44 +122,3 @@ def test_the_variance_of_a_bootstrap_sample_counts_every_input():
 def test_slope_of_a_power_law_is_its_exponent():
     x = np.array([1.0, 3, 10, 50])
     np.testing.assert_allclose(statistics.log_log_slope(x, np.stack([2 / x, x**2])), [-1, 2])
-
-
-def test_holm_rejects_as_the_textbook_step_down_does():
-    p = np.array([0.001, 0.04, 0.02, 0.3])
-    levels = hypothesis.holm_levels(p, 0.05)
-    np.testing.assert_allclose(levels, [0.05 / 4, 0.05 / 3, 0.05 / 3, 0.05 / 3])
-    assert (p < levels).tolist() == [True, False, False, False]
-
-
-def verdict(points, spread, threshold, **options):
-    rng = np.random.default_rng(0)
-    draws = np.asarray(points) + spread * rng.normal(size=(2000, len(points)))
-    test = hypothesis.HypothesisTest.resampled(
-        1, "4", "s", "linear", "d", "x", np.asarray(points), draws, threshold, 10, **options
-    )
-    return test.row(0.95)
-
-
-def test_verdicts_follow_from_the_interval_alone():
-    assert verdict([0.5], 0.1, 1.0)["verdict"] == "supported"
-    assert verdict([1.5], 0.1, 1.0)["verdict"] == "contradicted"
-    assert verdict([0.9], 0.1, 1.0)["verdict"] == "inconclusive"
-    assert verdict([1.5], 0.1, 1.0, above=True)["verdict"] == "supported"
-    assert verdict([0.0, -0.5], 0.01, 0.1, absolute=True)["verdict"] == "contradicted"
-    assert verdict([np.nan], 0.1, 1.0)["verdict"] == "inconclusive"
-    row = verdict([0.1], 0.01, 0.0, above=True, ratio=True)
-    assert row["ci_low"] < row["estimate"] < row["ci_high"]
-    np.testing.assert_allclose(row["estimate"], np.exp(0.1))
-
-
-def test_simultaneous_interval_of_the_worst_case_covers():
-    rng = np.random.default_rng(5)
-    covered = 0
-    for _ in range(STUDIES):
-        points = 0.1 * rng.normal(size=8)  # all components are 0 in truth
-        draws = points + 0.1 * rng.normal(size=(400, 8))
-        row = hypothesis.HypothesisTest.resampled(
-            1, "4", "s", "f", "d", "x", points, draws, 0.0, 1
-        ).row(0.95)
-        covered += row["ci_low"] <= 0 <= row["ci_high"]
-    assert covered / STUDIES > 0.92  # Bonferroni is conservative; three standard errors below

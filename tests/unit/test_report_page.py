@@ -21,14 +21,34 @@ ROOT = Path(__file__).parents[2]
 
 def test_every_claim_has_a_line_and_every_row_an_anchor():
     page = filled()
-    assert re.search(r'<li id="claim-3">.*Claim 3</a>: 2 supported, 1 inconclusive<', page)
+    line = (
+        r'<li id="claim-3">.*Claim 3</a>: partly supported</strong> \(2 supported, 1 inconclusive'
+    )
+    assert re.search(line, page)
     anchors = re.findall(r'<tr id="(claim-[\d-]+)">', page)
-    numbers = ["1-1", "1-2", "3-1", "3-2", "3-3", "9-1", "9-2"]
+    # Checks are in a table of their own, after the claims.
+    numbers = ["1-1", "1-2", "3-1", "3-2", "3-3", "9-1", "9-2", "3-4"]
     assert anchors == [f"claim-{number}" for number in numbers]
     ids = re.findall(r' id="([^"]*)"', page)
     assert len(ids) == len(set(ids))
     assert set(re.findall(r'href="#([^"]*)"', page)) <= set(ids)
     assert page.index('id="gate"') < page.index('id="verdicts"')
+    assert page.index('id="claim-9-2"') < page.index('id="checks"') < page.index('id="claim-3-4"')
+
+
+def test_the_tally_counts_claims_and_leaves_checks_out():
+    tally = re.search(r"<strong>(Of 3 claims .*?)</strong>", filled()).group(1)
+    assert tally == "Of 3 claims 1 is inconclusive, 1 is mixed, 1 is partly supported."
+    assert report._verdict({"supported"}) == "supported"
+    assert report._verdict({"contradicted", "inconclusive"}) == "partly contradicted"
+    assert report._verdict({"inconclusive"}) == "inconclusive"
+
+
+def test_a_row_says_why_it_is_not_supported():
+    row = re.search(r'<tr id="claim-9-1">.*?</tr>', filled(), re.S).group()
+    assert str(escape(GATE[0])) in row
+    assert "margin 0.1" in row
+    assert "83 %" in row
 
 
 def test_methods_are_named_in_words():

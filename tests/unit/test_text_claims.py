@@ -9,7 +9,14 @@ from kduq.claims.evidence import Evidence
 from kduq.study.paths import RunKey
 
 SETTINGS = judging.Settings(
-    margins={"robust_change": 0.25},
+    margins={
+        "robust_change": 0.25,
+        "ratio_margin": 1.1,
+        "entropy_margin": 1.25,
+        "share_margin": 0.05,
+        "answer_margin": 0.02,
+        "reflection_margin": 0.2,
+    },
     confidence=0.95,
     bootstrap_draws=200,
     seed=0,
@@ -37,7 +44,10 @@ def row(experiment, role, metric, estimate, se=np.nan, group="train", **conditio
             "group": group,
             "estimate": estimate,
             "se": se,
+            "se_students": se,
+            "se_prompts": 0.0 if np.isfinite(se) else np.nan,
             "n_students": 10,
+            "n_prompts": 20,
         }
     )
 
@@ -72,18 +82,61 @@ def judged(table, curves=None):
 
 OUTPUT = [
     row("student_output", "student", "intra_variance_ratio", 0.1, 0.02, label_source="sampled"),
-    row("student_output", "student", "intra_variance_ratio", 3, 0.1, "all", label_source="sampled"),
-    row("student_output", "student", "inter_student_variance", 0.3, 0.02, label_source="sampled"),
+    row(
+        "student_output", "student", "intra_variance_ratio", 3, 0.1, "test", label_source="sampled"
+    ),
+    row("student_output", "student", "inter_variance_ratio", 0.9, 0.05, label_source="sampled"),
 ]
 
 
-def test_suppression_is_judged_on_prompts_that_were_taught():
-    ratio, inter = judged(estimates("student_output", OUTPUT))
-    assert (ratio["claim"], ratio["verdict"], ratio["estimate"]) == (8, "supported", 0.1)
+def test_suppression_is_judged_on_taught_prompts_and_on_held_out_ones():
+    taught, inter, held_out = judged(estimates("student_output", OUTPUT))
+    assert (taught["claim"], taught["verdict"], taught["estimate"]) == (8, "supported", 0.1)
+    assert taught["statistic"].endswith("taught prompts")
     assert inter["verdict"] == "supported"
-    assert inter["ci_low"] < 0.3 < inter["ci_high"]
-    # Holm: two tests, Student's t with nine degrees of freedom, 97.5 %.
-    np.testing.assert_allclose(ratio["ci_high"] - 0.1, 2.685 * 0.02, rtol=1e-3)
+    assert held_out["verdict"] == "contradicted"
+    assert held_out["statistic"].endswith("held-out wordings")
+    # Student's t with nine degrees of freedom, 95 %, whatever the number of rows.
+    np.testing.assert_allclose(taught["ci_high"] - 0.1, 2.262 * 0.02, rtol=1e-3)
+
+
+def test_students_that_do_not_differ_contradict_that_they_differ():
+    # Above zero by many standard errors, and a thousandth of the teacher's own variance.
+    tiny = [row("student_output", "student", "inter_variance_ratio", 1e-3, 1e-5)]
+    (found,) = judged(estimates("student_output", [{**tiny[0], "label_source": "greedy"}]))
+    assert (found["verdict"], found["threshold"], found["margin"]) == ("contradicted", 0, 0.05)
+
+
+def test_conservation_is_a_band_around_the_teachers_variance():
+    for value, verdict in ((1.04, "supported"), (1.5, "contradicted"), (0.5, "contradicted")):
+        total = row("student_output", "student", "total_variance_ratio", value, 0.03)
+        (found,) = judged(estimates("student_output", [{**total, "label_source": "sampled"}]))
+        assert (found["claim"], found["verdict"], found["estimate"]) == (11, verdict, value)
+
+
+def test_reflection_is_none_below_a_fifth_and_restored_above_three_fifths():
+    students = [
+        row("variance_aware", "student", "entropy_slope", v, 0.03, method="multi_response", k=k)
+        for k, v in ((3, 0.1), (5, 0.8))
+    ]
+    (restored,) = judged(estimates("variance_aware", students))
+    assert (restored["claim"], restored["verdict"], restored["estimate"]) == (10, "supported", 0.8)
+    assert "5 answers per prompt" in restored["statement"]
+    students = [
+        row("student_output", "student", metric, 0.1, 0.03, label_source="sampled")
+        for metric in ("entropy_slope", "ensemble_entropy_rank_correlation")
+    ]
+    single, ensemble = judged(estimates("student_output", students))
+    assert (single["verdict"], ensemble["verdict"]) == ("supported", "contradicted")
+
+
+def test_stability_asks_for_more_than_the_margin():
+    students = [row("variance_aware", "student", "x", 1, 1, method="single", k=1)]
+    for method, change in (("averaging", -0.3), ("variance_weighting", -0.01)):
+        name = "inter_student_variance_change"
+        students.append(row("variance_aware", "student", name, change, 0.02, method=method, k=5))
+    rows = judged(estimates("variance_aware", students))
+    assert [(r["claim"], r["verdict"]) for r in rows] == [(12, "supported"), (12, "contradicted")]
 
 
 @pytest.mark.parametrize(
@@ -97,7 +150,7 @@ def test_suppression_is_judged_on_prompts_that_were_taught():
 )
 def test_poor_models_allow_no_verdict_and_the_reason_stands_in_the_row(teacher, curves, words):
     rows = judged(estimates("student_output", OUTPUT, teacher), curves)
-    assert len(rows) == 2
+    assert len(rows) == 3
     for found in rows:
         assert found["verdict"] == "inconclusive"
         assert words in found["reason"]
@@ -112,34 +165,30 @@ def test_a_change_beyond_the_margin_supports_sensitivity():
     zero = row("student_init", "student", "inter_student_variance", 0.3, 0.1, init_noise=0.0)
     (found,) = judged(estimates("student_init", [zero, *change]))
     assert (found["claim"], found["verdict"]) == (5, "supported")
-    assert found["estimate"] == 0.6
-    assert 0.25 < found["ci_low"] < 0.6 < found["ci_high"]
+    assert found["estimate"] == -0.6
+    assert found["ci_low"] < -0.6 < found["ci_high"] < -0.25
     small = [zero, change[0] | {"init_noise": 0.4}]
     assert judged(estimates("student_init", small))[0]["verdict"] == "contradicted"
 
 
-def test_remedies_are_judged_at_the_number_of_responses_nearest_to_five():
+@pytest.mark.parametrize(("size", "verdict"), [(0.2, "supported"), (0.0, "contradicted")])
+def test_remedies_are_judged_at_the_number_of_responses_nearest_to_five(size, verdict):
     students = [
         row("variance_aware", "student", "intra_student_variance", 1, 1, method="single", k=1)
     ]
-    for k, size in ((2, 0.0), (6, 0.2)):
+    for k, effect in ((2, 0.5), (6, size)):
         for metric, sign in (
             ("similarity_to_reference", 1),
             ("systematic_noise", -1),
             ("hallucination_rate", -1),
         ):
+            name = f"{metric}_difference"
             students.append(
                 row(
-                    "variance_aware",
-                    "student",
-                    f"{metric}_difference",
-                    sign * size,
-                    0.01,
-                    method="averaging",
-                    k=k,
+                    "variance_aware", "student", name, sign * effect, 0.002, method="averaging", k=k
                 )
             )
     rows = judged(estimates("variance_aware", students))
     assert [r["claim"] for r in rows] == [9, 9, 9]
-    assert {r["verdict"] for r in rows} == {"supported"}
+    assert {r["verdict"] for r in rows} == {verdict}
     assert all("k = 6" in r["statistic"] for r in rows)

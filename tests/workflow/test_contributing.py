@@ -126,8 +126,9 @@ def test_a_claim(finished):
     checkout.configure(TINY, rows)
     checkout.run("results/tiny/claims.parquet")
     claims = table(checkout, "claims")
-    own = claims[claims["claim"] == 10]
-    assert list(own["threshold"]) == [0.5]
+    own = claims[claims["claim"] == 13]
+    assert list(own["threshold"]) == [0]
+    assert list(own["margin"]) == [0.5]
     assert set(own["verdict"]) <= {"supported", "contradicted", "inconclusive"}
     checkout.configure(TINY)
     done = checkout.snakemake("reproduce-all")

@@ -2,13 +2,17 @@
 
 from kduq.claims import (
     averaging,
+    averaging_of_classes,
     bootstrap_of_teacher_labels,
+    conservation,
     entropy_is_kept,
     networks_amplify,
     noise_is_proportional,
+    reflection,
     remedies_on_text,
     robust_to_initialisation,
     sensitive_to_initialisation,
+    stability,
     suppression,
     variance_weighting,
 )
@@ -21,6 +25,7 @@ CLAIMS: Registry[Claim] = Registry(
         noise_is_proportional.CLAIM,
         networks_amplify.CLAIM,
         averaging.CLAIM,
+        averaging_of_classes.CLAIM,
         variance_weighting.CLAIM,
         robust_to_initialisation.CLAIM,
         bootstrap_of_teacher_labels.CLAIM,
@@ -28,6 +33,9 @@ CLAIMS: Registry[Claim] = Registry(
         sensitive_to_initialisation.CLAIM,
         suppression.CLAIM,
         remedies_on_text.CLAIM,
+        reflection.CLAIM,
+        conservation.CLAIM,
+        stability.CLAIM,
     ),
 )
 

@@ -18,32 +18,29 @@ def _tests(evidence: Evidence) -> Iterator[HypothesisTest]:
         # Without entropy of the teacher the ratio is undefined.
         own = run.teacher("predictive_entropy") or np.nan
         used = run.take_used()
-        common = run.names
         yield HypothesisTest.resampled(
-            7,
-            "6",
-            "Students of hard labels keep the teacher's predictive entropy",
-            *common,
-            "ratio of mean predictive entropy to the teacher's, or its inverse if larger",
-            *log_pair((point / own, draws / own)),
+            (7, "6", "Students of hard labels keep the teacher's predictive entropy"),
+            run.names,
+            "ratio of mean predictive entropy to the teacher's",
+            log_pair((point / own, draws / own)),
+            "equal",
+            0.0,
             float(np.log(evidence.margins["entropy_margin"])),
             used,
-            absolute=True,
             ratio=True,
         )
         wrong, right = (run.curve(f"entropy/{group}", cell) for group in ("incorrect", "correct"))
         with np.errstate(invalid="ignore", divide="ignore"):
             ratio = wrong[0] / right[0], wrong[1] / right[1]
         yield HypothesisTest.resampled(
-            7,
-            "6",
-            "Students of hard labels are less certain where they are wrong",
-            *common,
+            (7, "6", "Students of hard labels are less certain where they are wrong"),
+            run.names,
             "ratio of mean predictive entropy where incorrect to where correct",
-            *log_pair(ratio),
+            log_pair(ratio),
+            "above",
             0.0,
+            float(np.log(evidence.margins["ratio_margin"])),
             used,
-            above=True,
             ratio=True,
         )
 
@@ -58,6 +55,7 @@ CLAIM = Claim(
         "entropy_margin": Margin(
             "A ratio of entropies between 1/margin and margin counts as kept.",
             above=1.0,
-        )
+        ),
+        "ratio_margin": Margin("A ratio between 1/margin and margin counts as 1.", above=1.0),
     },
 )

@@ -3,8 +3,8 @@
 Claims on tables are judged from the students, not from the estimates. Slopes, ratios and
 differences of cells need a bootstrap over replicates in which all cells of a run share their
 weights, since they share their random numbers. The numbers of such a verdict are therefore in the
-table of claims alone. Claims on text are judged from the estimates, whose intervals are a jackknife
-over students, also where conditions are compared student by student.
+table of claims alone. Claims on text are judged from the estimates, whose errors are over students
+and prompts, also where conditions are compared student by student.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,14 +16,23 @@ import pandas as pd
 
 from kduq import seeds, statistics
 from kduq.claims import gate
-from kduq.claims.hypothesis import HypothesisTest
+from kduq.claims.hypothesis import HypothesisTest, Relation
 from kduq.claims.settings import ClaimsSettings
 from kduq.families import FAMILIES
 from kduq.families.protocol import Family
 from kduq.study.paths import RunKey
 
-#: Returns the condition columns of a run on a table, and its columns diverged, test_mse, prediction
-#: and, in classification, classes: the numbers of the true classes of the test rows.
+_GROUPS = {"all": "all prompts", "train": "taught prompts", "test": "held-out wordings"}
+#: Responses per input at which remedies are judged, or the nearest number in the grid.
+_K = 5
+#: A variance below this share of the mean square is rounding of predictions in single precision.
+_ROUNDING = 1e-13
+#: Largest number of values whose logarithms are taken at once.
+_VALUES_AT_ONCE = 1 << 22
+
+#: Returns the condition columns of a run on a table, and its columns diverged, rank_deficient,
+#: test_mse, prediction and, in classification, classes: the numbers of the true classes of the test
+#: rows.
 Students = Callable[[RunKey], tuple[pd.DataFrame, dict[str, Any]]]
 
 
@@ -70,11 +79,24 @@ class TabularRun:
         """Values that a condition column takes, ascending."""
         return sorted(self._rows("student")[column].dropna().unique().tolist())
 
+    def cells(self, method: str, columns: Sequence[str]) -> list[dict[str, Any]]:
+        """Values of some condition columns, for every condition of a method."""
+        rows = self._rows("student")
+        rows = rows[rows["method"] == method][list(columns)].drop_duplicates()
+        return [{str(k): v for k, v in row.items()} for row in rows.to_dict("records")]
+
     def metric(self, metric: str, column: str) -> dict[Any, float]:
         """An estimate for the students, by the value of a condition column."""
         rows = self._rows("student")
         rows = rows[rows["metric"] == metric]
         return dict(zip(rows[column], rows["estimate"], strict=True))
+
+    def share(self, metric: str) -> float:
+        """Share of all students that a count among the estimates counts."""
+        rows = self._rows("student")
+        rows = rows[rows["metric"] == metric]
+        students = rows["n_students"].sum()
+        return float(rows["estimate"].sum() / students) if students else 0.0
 
     def teacher(self, metric: str) -> float:
         """An estimate for the teacher over all test inputs."""
@@ -88,10 +110,14 @@ class TabularRun:
     def values(self, metric: str, **condition: Any) -> tuple[float, np.ndarray]:
         """Statistic of a cell and its bootstrap draws.
 
+        Students without a unique solution (`rank_deficient`) are excluded: their variance is that
+        of a few solutions of minimum norm, not of the method.
+
         Parameters
         ----------
         metric : str
-            variance, test_mse, or entropy/GROUP of a group of test inputs.
+            variance (zero if it is no larger than the rounding of predictions), test_mse,
+            mutual_information, or entropy/GROUP of a group of test inputs.
         **condition
             Values of condition columns that identify the cell.
 
@@ -116,7 +142,10 @@ class TabularRun:
         rows = np.ones(len(conditions), dtype=bool)
         for column, value in condition.items():
             rows &= (conditions[column] == value).to_numpy()
+        deficient = columns["rank_deficient"][rows]
         good = ~columns["diverged"][rows].astype(bool)
+        # Null for families whose solutions are always unique.
+        good &= ~np.array([bool(value) for value in deficient], bool)
         self._size[tuple(sorted(condition.items()))] = int(good.sum())
         if self._weights is None:
             seed = seeds.replicate_seed(self.seed, ("claims", *self.key), 0)
@@ -133,7 +162,15 @@ class TabularRun:
             values = columns["prediction"][rows].astype(np.float64)
             values[~good] = np.nan
             point = float(np.var(values[good], axis=0, ddof=1).mean())
+            if point <= _ROUNDING * float((values[good] ** 2).mean()):
+                return 0.0, np.zeros(len(self._weights))
             return point, statistics.weighted_variance(values, self._weights)
+        if metric == "mutual_information":
+            values = columns["prediction"][rows][good].astype(np.float64)
+            values = values.reshape(len(values), len(columns["classes"]), -1)
+            values /= values.sum(axis=2, keepdims=True)
+            whole = _mutual_information(values, one[:, good])
+            return float(whole[0]), _mutual_information(values, self._weights[:, good])
         errors = np.where(good, columns["test_mse"][rows], np.nan)
         point = float(statistics.weighted_mean(errors, one)[0])
         return point, statistics.weighted_mean(errors, self._weights)
@@ -156,6 +193,33 @@ class TabularRun:
         self._loaded = None
 
 
+def _mutual_information(probabilities: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Mutual information between students in each weighting of them, shape (D,).
+
+    H(mean p) - mean H(p), times n/(n - 1) for n students: like a variance, it is too low by that
+    factor to second order. A bootstrap sample takes it once more.
+
+    Parameters
+    ----------
+    probabilities : ndarray of shape (n, m, C)
+        Class probabilities.
+    weights : ndarray of shape (D, n)
+        Of the students.
+    """
+    n, rows, _ = probabilities.shape
+    total = weights.sum(axis=1, keepdims=True)
+    shares = weights / total
+    within = shares @ statistics.entropy(probabilities).mean(axis=1)
+    flat = probabilities.reshape(n, -1)
+    found = np.empty(len(weights))
+    step = max(1, _VALUES_AT_ONCE // flat.shape[1])
+    for start in range(0, len(weights), step):
+        mixture = (shares[start : start + step] @ flat).reshape(-1, rows, probabilities.shape[2])
+        found[start : start + step] = statistics.entropy(mixture).mean(axis=1)
+    resampled = n / (n - 1) if not (weights == 1).all() else 1.0
+    return (found - within) * n / (n - 1) * resampled
+
+
 def _entropies(
     columns: dict[str, np.ndarray], rows: np.ndarray, good: np.ndarray, group: str
 ) -> tuple[np.ndarray, np.ndarray]:
@@ -176,6 +240,61 @@ def log_pair(pair: tuple[np.ndarray, np.ndarray]) -> tuple[np.ndarray, np.ndarra
         return np.log(pair[0]), np.log(pair[1])
 
 
+def nearest_to_five(ks: Sequence[float]) -> float | None:
+    """The number of responses nearest to five, at which remedies are judged; None if empty."""
+    return min(ks, key=lambda k: abs(k - _K), default=None)
+
+
+def worst_and_mean(
+    pair: tuple[np.ndarray, np.ndarray], worst: str = "largest"
+) -> Iterator[tuple[str, tuple[np.ndarray, np.ndarray]]]:
+    """Logarithms of the ratios of several cells, all of them and their mean, each with a word.
+
+    The most extreme of many estimates is biased away from the others; their mean is not.
+    """
+    points, draws = pair
+    yield "mean", (points.mean(keepdims=True), draws.mean(axis=1, keepdims=True))
+    if len(points) > 1:
+        yield worst, pair
+
+
+def excess_by_k(
+    ks: Sequence[int],
+    averaged: Sequence[tuple[float, np.ndarray]],
+    single: tuple[float, np.ndarray],
+    without: tuple[float, np.ndarray],
+) -> tuple[np.ndarray, np.ndarray]:
+    """Variance due to noise, relative to that of one response, compared with 1/k.
+
+    Parameters
+    ----------
+    ks : sequence of int
+        Numbers of responses, larger than one.
+    averaged : sequence of (float, ndarray)
+        Variance V_k of averages of k responses, and its bootstrap draws.
+    single, without : (float, ndarray)
+        The same of one response, V_1, and without noise, V_0.
+
+    Returns
+    -------
+    ndarray of shape (1,)
+        Least-squares slope of (V_k - V_0)/(V_1 - V_0) on 1/k through the origin: the mean of
+        k (V_k - V_0)/(V_1 - V_0) with weights 1/k². It is 1 if noise falls as 1/k, and needs no
+        logarithm of a difference that may be negative.
+    ndarray of shape (D, 1)
+        Its bootstrap draws.
+    """
+    inverse = 1 / np.asarray(ks, dtype=float)
+    weights = inverse / (inverse**2).sum()
+    point = np.array([value for value, _ in averaged]) - without[0]
+    draws = np.column_stack([draw for _, draw in averaged]) - without[1][:, None]
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return (
+            np.array([point @ weights / (single[0] - without[0])]),
+            (draws @ weights / (single[1] - without[1]))[:, None],
+        )
+
+
 @dataclass(frozen=True)
 class TextRun:
     """Estimates of one run of language models.
@@ -188,14 +307,14 @@ class TextRun:
         Estimates for the students.
     taught : str
         Group of the prompts that were taught, the default group of tests.
-    reason : str, optional
+    withheld : str, optional
         Why the quality gate withholds a verdict.
     """
 
     key: RunKey
     students: pd.DataFrame
     taught: str
-    reason: str | None
+    withheld: str | None
 
     def grid(self, column: str) -> list[Any]:
         """Values that a condition column takes, ascending."""
@@ -206,11 +325,13 @@ class TextRun:
         claim: tuple[int, str, str],
         statistic: str,
         metric: str,
+        relation: Relation,
         threshold: float,
+        margin: float,
         where: Mapping[str, Any],
         group: str | None = None,
-        **options: Any,
-    ) -> HypothesisTest:
+        withheld: str | None = None,
+    ) -> HypothesisTest | None:
         """A test of one estimate.
 
         Parameters
@@ -218,42 +339,65 @@ class TextRun:
         claim : tuple
             Number, section and statement.
         statistic : str
-            What is estimated, in words.
+            What is estimated, in words; the group of prompts is added.
         metric : str
             Its name among the estimates.
-        threshold : float
-            Threshold of the claim.
+        relation, threshold, margin
+            See `HypothesisTest`.
         where : mapping
             Values of condition columns that identify the cell.
         group : str, optional
             Group of prompts; those that were taught if left out.
-        **options
-            Further attributes of `HypothesisTest`.
+        withheld : str, optional
+            Why there is no verdict on this estimate, whatever it is.
 
         Returns
         -------
-        HypothesisTest
-            With the standard error of the estimate.
+        HypothesisTest or None
+            With the standard error of the estimate, which is over students and prompts; None if the
+            study has no such estimate.
         """
-        rows = self.students[self.students["metric"] == metric]
-        rows = rows[rows["group"] == (group or self.taught)]
-        for column, value in where.items():
-            rows = rows[rows[column] == value]
+        group = group or self.taught
+        rows = self._rows(metric, where, group)
+        if rows.empty:
+            return None
         row = rows.iloc[0]
         n = int(row["n_students"])
+        over_prompts = bool(np.isfinite(row["se_prompts"]))
+        degrees = statistics.degrees_of_freedom(
+            row["se_students"], row["se_prompts"], n, int(row["n_prompts"]) if over_prompts else 0
+        )
         return HypothesisTest(
             *claim,
             self.key.family,
             self.key.dataset,
-            statistic,
+            f"{statistic}, {_GROUPS[group]}",
             np.array([float(row["estimate"])]),
             np.array([float(row["se"])]),
+            relation,
             threshold,
+            margin,
             n,
-            degrees=max(n - 1, 1),
-            reason=self.reason,
-            **options,
+            degrees=degrees,
+            over_prompts=over_prompts,
+            withheld=self.withheld or withheld,
         )
+
+    def value(self, metric: str, where: Mapping[str, Any], group: str) -> float:
+        """An estimate, NaN if the study has none."""
+        rows = self._rows(metric, where, group)
+        return float(rows["estimate"].iloc[0]) if len(rows) else np.nan
+
+    def _rows(self, metric: str, where: Mapping[str, Any], group: str) -> pd.DataFrame:
+        rows = self.students[(self.students["metric"] == metric)]
+        rows = rows[rows["group"] == group]
+        for column, value in where.items():
+            rows = rows[rows[column] == value]
+        return rows
+
+    def groups(self) -> tuple[str, ...]:
+        """Groups of prompts on which claims are judged: taught and held-out ones."""
+        return ("train", "test") if self.taught == "train" else ("all",)
 
 
 class Evidence:

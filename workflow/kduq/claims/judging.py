@@ -16,6 +16,9 @@ from kduq.study.paths import RunKey, run_of
 
 __all__ = ["Settings", "judge", "run"]
 
+#: Columns of students that claims are judged from, besides their predictions.
+_COLUMNS = ("diverged", "rank_deficient", "test_mse")
+
 
 def run(settings: Settings, inputs: Inputs, outputs: Outputs) -> None:
     """Write the verdicts; see `kduq.stage.Stage`."""
@@ -25,7 +28,7 @@ def run(settings: Settings, inputs: Inputs, outputs: Outputs) -> None:
 
     def students(key: RunKey) -> tuple[pd.DataFrame, dict[str, Any]]:
         table = artifacts.read_all(files[key], "students", without="prediction")
-        columns: dict[str, Any] = {name: table.column(name) for name in ("diverged", "test_mse")}
+        columns: dict[str, Any] = {name: table.column(name) for name in _COLUMNS}
         columns["prediction"] = artifacts.WideColumn(files[key], "prediction")
         truth = artifacts.read(examples[key.dataset], "examples")
         columns["classes"] = truth.column("y")[truth.column("split") == "test"]

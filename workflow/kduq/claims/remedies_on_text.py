@@ -2,39 +2,62 @@
 
 from collections.abc import Iterator
 
-from kduq.claims.evidence import Evidence
-from kduq.claims.hypothesis import HypothesisTest
-from kduq.claims.protocol import Claim
+from kduq.claims.evidence import Evidence, nearest_to_five
+from kduq.claims.hypothesis import HypothesisTest, Relation
+from kduq.claims.protocol import Claim, Margin
 
-#: Responses per prompt at which the remedies are judged, or the nearest number in the grid.
-_K = 5
 _REMEDIES = ("averaging", "variance_weighting")
+#: Metrics, what a remedy does to them, the direction, and what a perfect student has.
+_METRICS: tuple[tuple[str, str, Relation, float], ...] = (
+    ("similarity_to_reference", "raises similarity to the reference", "above", 1.0),
+    ("systematic_noise", "lowers systematic noise", "below", 0.0),
+    ("hallucination_rate", "lowers hallucination", "below", 0.0),
+)
+_NO_ROOM = (
+    "Nothing can be seen here: students of one answer are only {:.2g} away from the best possible "
+    "value, less than the margin of {:g}, so no remedy could help by more."
+)
 
 
 def _tests(evidence: Evidence) -> Iterator[HypothesisTest]:
+    margin = evidence.margins["answer_margin"]
     for run in evidence.text("variance_aware"):
         # Two answers are equally near their mean, so averaging takes the first, as single does.
-        ks = [k for k in run.grid("k") if k > 2]
+        k = nearest_to_five([k for k in run.grid("k") if k > 2])
         methods = run.grid("method")
-        if not ks or "single" not in methods:
+        if k is None or "single" not in methods:
             continue
-        k = min(ks, key=lambda value: abs(value - _K))
         for method in _REMEDIES:
             if method not in methods:
                 continue
-            for metric, words, above in (
-                ("similarity_to_reference", "raises similarity to the reference", True),
-                ("systematic_noise", "lowers systematic noise", False),
-                ("hallucination_rate", "lowers hallucination", False),
-            ):
-                yield run.test(
-                    (9, "7", f"{method} {words} compared with single"),
-                    f"difference of {metric.replace('_', ' ')} from single at k = {k:g}",
-                    f"{metric}_difference",
-                    0.0,
-                    {"method": method, "k": k},
-                    above=above,
-                )
+            for metric, words, relation, best in _METRICS:
+                for group in run.groups():
+                    room = abs(run.value(metric, {"method": "single"}, group) - best)
+                    test = run.test(
+                        (9, "7", f"{method} {words} compared with single"),
+                        f"difference of {metric.replace('_', ' ')} from single at k = {k:g}",
+                        f"{metric}_difference",
+                        relation,
+                        0.0,
+                        margin,
+                        {"method": method, "k": k},
+                        group,
+                        None if not room < margin else _NO_ROOM.format(room, margin),
+                    )
+                    if test is not None:
+                        yield test
 
 
-CLAIM = Claim("remedies_on_text", 9, "7", ("variance_aware",), _tests)
+CLAIM = Claim(
+    "remedies_on_text",
+    9,
+    "7",
+    ("variance_aware",),
+    _tests,
+    {
+        "answer_margin": Margin(
+            "A smaller difference of similarity, systematic noise or hallucination counts as none.",
+            below=1.0,
+        )
+    },
+)

@@ -18,16 +18,14 @@ def _tests(evidence: Evidence) -> Iterator[HypothesisTest]:
         ):
             point, draws = run.curve(metric, [{"init_noise": s} for s in (scales[0], scales[-1])])
             yield HypothesisTest.resampled(
-                5,
-                "5",
-                "Small networks are robust to noise on their initial parameters",
-                *run.names,
+                (5, "5", "Small networks are robust to noise on their initial parameters"),
+                run.names,
                 f"relative change of {words} from s = 0 to s = {scales[-1]:g}",
-                point[1:] / point[:1] - 1,
-                draws[:, 1:] / draws[:, :1] - 1,
+                (point[1:] / point[:1] - 1, draws[:, 1:] / draws[:, :1] - 1),
+                "equal",
+                0.0,
                 evidence.margins["robust_change"],
                 run.take_used(),
-                absolute=True,
             )
 
 

@@ -14,17 +14,20 @@ def _tests(evidence: Evidence) -> Iterator[HypothesisTest]:
             continue
         # On taught prompts students of one answer agree whatever they started from, and a change
         # relative to no variance is undefined. On held-out wordings they can differ.
-        yield run.test(
-            (5, "5", "Language models are not robust to noise on their initial parameters"),
-            f"relative change of inter-student variance from s = {scales[0]:g} to {scales[-1]:g}, "
-            "all prompts",
-            "inter_student_variance_change",
-            evidence.margins["robust_change"],
-            {"init_noise": scales[-1]},
-            group="all",
-            above=True,
-            absolute=True,
-        )
+        for group in dict.fromkeys(("all", run.groups()[-1])):
+            test = run.test(
+                (5, "5", "Language models are not robust to noise on their initial parameters"),
+                "relative change of inter-student variance from "
+                f"s = {scales[0]:g} to {scales[-1]:g}",
+                "inter_student_variance_change",
+                "unequal",
+                0.0,
+                evidence.margins["robust_change"],
+                {"init_noise": scales[-1]},
+                group,
+            )
+            if test is not None:
+                yield test
 
 
 CLAIM = Claim(

@@ -4,28 +4,56 @@ from collections.abc import Iterator
 
 from kduq.claims.evidence import Evidence
 from kduq.claims.hypothesis import HypothesisTest
-from kduq.claims.protocol import Claim
+from kduq.claims.protocol import Claim, Margin
+
+_WORDS = {"greedy": "the greedy answer", "sampled": "one sampled answer"}
 
 
 def _tests(evidence: Evidence) -> Iterator[HypothesisTest]:
+    less, some = evidence.margins["ratio_margin"] - 1, evidence.margins["share_margin"]
     for run in evidence.text("student_output"):
-        words = {"greedy": "the greedy answer", "sampled": "one sampled answer"}
         for source in run.grid("label_source"):
-            yield run.test(
-                (8, "6", "Students of one answer per prompt vary less in their own answers"),
-                f"intra-student variance over the teacher's, students of {words[source]}",
-                "intra_variance_ratio",
-                1.0,
-                {"label_source": source},
-            )
-            yield run.test(
-                (8, "6", "Students of one answer per prompt differ from each other"),
-                f"inter-student variance, students of {words[source]}",
-                "inter_student_variance",
-                0.0,
-                {"label_source": source},
-                above=True,
-            )
+            students = f"students of {_WORDS[source]}"
+            for group in run.groups():
+                tests = (
+                    run.test(
+                        (
+                            8,
+                            "6",
+                            "Students of one answer per prompt vary less in their own answers",
+                        ),
+                        f"intra-student variance over the teacher's, {students}",
+                        "intra_variance_ratio",
+                        "below",
+                        1.0,
+                        less,
+                        {"label_source": source},
+                        group,
+                    ),
+                    run.test(
+                        (8, "6", "Students of one answer per prompt differ from each other"),
+                        f"inter-student variance over the teacher's own, {students}",
+                        "inter_variance_ratio",
+                        "above",
+                        0.0,
+                        some,
+                        {"label_source": source},
+                        group,
+                    ),
+                )
+                yield from (test for test in tests if test is not None)
 
 
-CLAIM = Claim("suppression", 8, "6", ("student_output",), _tests)
+CLAIM = Claim(
+    "suppression",
+    8,
+    "6",
+    ("student_output",),
+    _tests,
+    {
+        "ratio_margin": Margin("A ratio between 1/margin and margin counts as 1.", above=1.0),
+        "share_margin": Margin(
+            "A smaller share of the teacher's own variance counts as none.", below=1.0
+        ),
+    },
+)

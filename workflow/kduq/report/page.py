@@ -30,6 +30,8 @@ _PROMPTS_SHOWN = 6
 #: Largest numbers of different answers per line, conditions, and students per condition.
 _ANSWERS_SHOWN, _CONDITIONS_SHOWN, _STUDENTS_SHOWN = 5, 4, 2
 _LETTERS_SHOWN = 300
+#: P-values below this are not distinguished.
+_TINY = 0.001
 #: Space between two sentences of a reason; a decimal point is followed by a digit.
 _SENTENCE_END = re.compile(r"(?<=\.) (?=[A-Z])")
 #: Visible replacements for control characters other than tab and newline, which browsers drop.
@@ -89,7 +91,10 @@ def render(
     totals = counts.groupby(keys, sort=False, as_index=False)[["estimate", "n_students"]].sum()
     captions = {name: _caption(name) for name in figures}
     number = claims.groupby("claim").cumcount() + 1
-    anchors = [f"claim-{c}-{n}" for c, n in zip(claims["claim"], number, strict=True)]
+    anchors = "claim-" + claims["claim"].astype(str) + "-" + number.astype(str)
+    checks = claims["kind"] == "check"
+    judged = claims[~checks]
+    overview = _overview(judged)
     return page(
         "report.html.j2",
         study=study,
@@ -101,10 +106,11 @@ def render(
             width=96,
             allow_unicode=True,
         ),
-        claims=claims.assign(anchor=anchors).to_dict("records"),
-        overview=_overview(claims),
+        claims=_rows(judged.assign(anchor=anchors[~checks])),
+        checks=_rows(claims[checks].assign(anchor=anchors[checks])),
+        overview=overview,
         reasons=_reasons(claims),
-        verdicts=claims["verdict"].value_counts().to_dict(),
+        tally=Counter(claim["verdict"] for claim in overview),
         totals=totals.to_dict("records"),
         figures={name: base64.b64encode(data).decode() for name, data in figures.items()},
         captions=captions,
@@ -143,6 +149,8 @@ def page(template: str, **values: Any) -> str:
     )
     environment.filters["number"] = _number
     environment.filters["exact"] = _exact
+    environment.filters["probability"] = _probability
+    environment.filters["share"] = _share
     environment.filters["shown"] = _shown
     environment.filters["worded"] = _worded
     environment.filters["source"] = _source
@@ -243,8 +251,15 @@ def _counted(texts: Sequence[str], references: list[str]) -> dict[str, Any]:
     }
 
 
+def _rows(claims: pd.DataFrame) -> list[dict[str, Any]]:
+    """Rows of verdicts with None in place of a missing reason."""
+    reasons = [reason if isinstance(reason, str) else None for reason in claims["reason"]]
+    table = claims.assign(reason=pd.Series(reasons, claims.index, object))
+    return [{str(key): value for key, value in row.items()} for row in table.to_dict("records")]
+
+
 def _overview(claims: pd.DataFrame) -> list[dict[str, Any]]:
-    """Counts of verdicts, one entry per number of a claim."""
+    """Verdict of each claim and counts of its rows, one entry per number of a claim."""
     overview = []
     for number, rows in claims.groupby("claim"):
         counts = rows["verdict"].value_counts()
@@ -253,10 +268,19 @@ def _overview(claims: pd.DataFrame) -> list[dict[str, Any]]:
                 "number": number,
                 "section": rows["section"].iloc[0],
                 "statements": list(dict.fromkeys(rows["statement"])),
+                "verdict": _verdict(set(rows["verdict"])),
                 "counts": ", ".join(f"{counts[v]} {v}" for v in _VERDICTS if v in counts),
             }
         )
     return overview
+
+
+def _verdict(verdicts: set[str]) -> str:
+    """Verdict of a claim from those of its rows: supported if all are, mixed if they differ."""
+    decided = verdicts - {"inconclusive"}
+    if len(verdicts) == 1:
+        return next(iter(verdicts))
+    return "mixed" if len(decided) > 1 else f"partly {next(iter(decided))}"
 
 
 def _reasons(claims: pd.DataFrame) -> dict[str, list[str]]:
@@ -264,9 +288,9 @@ def _reasons(claims: pd.DataFrame) -> dict[str, list[str]]:
 
     Runs of one data set share a teacher, and therefore the sentences about it.
     """
-    failed = claims[claims["reason"].notna()]
+    withheld = claims[claims["p_adjusted"].isna() & claims["reason"].notna()]
     reasons: dict[str, dict[str, None]] = {}
-    for dataset, reason in zip(failed["dataset"], failed["reason"], strict=True):
+    for dataset, reason in zip(withheld["dataset"], withheld["reason"], strict=True):
         reasons.setdefault(dataset, {}).update(dict.fromkeys(_SENTENCE_END.split(reason)))
     return {dataset: list(sentences) for dataset, sentences in reasons.items()}
 
@@ -276,6 +300,18 @@ def _number(value: float) -> str:
     if math.isnan(value):
         return "–"
     return f"{value:.3g}"
+
+
+def _probability(value: float) -> str:
+    """A p-value: two significant digits, or that it is tiny; a dash for NaN."""
+    if math.isnan(value):
+        return "–"
+    return f"{value:.2g}" if value >= _TINY else "< 0.001"
+
+
+def _share(value: float) -> str:
+    """A share in percent; a dash for NaN."""
+    return "–" if math.isnan(value) else f"{100 * value:.0f} %"
 
 
 def _exact(value: float) -> str:

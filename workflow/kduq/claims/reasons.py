@@ -1,0 +1,85 @@
+"""Why a row of the table of verdicts is not supported, in one plain sentence or two."""
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+#: Power for which numbers of students are named.
+PLANNED_POWER = 0.8
+#: Largest number of students that is worth naming.
+_MOST = 1e7
+
+
+def reason_of(
+    row: Mapping[str, Any], boundaries: Sequence[float], needed: tuple[float, bool]
+) -> str:
+    """Reason for a verdict that is not supported.
+
+    Parameters
+    ----------
+    row : mapping
+        estimate, ci_low, ci_high, p_adjusted, power, verdict and n_students.
+    boundaries : sequence of float
+        One or two values at which the verdict changes, on the scale of the row.
+    needed : tuple of (float, bool)
+        Students that would decide an effect of twice the margin in four of five studies, and
+        whether prompts must grow in proportion.
+
+    Returns
+    -------
+    str
+        One sentence on where the interval lies; for an inconclusive row, one more on what a verdict
+        needs.
+    """
+    low, high = row["ci_low"], row["ci_high"]
+    if not (math.isfinite(low) and math.isfinite(high)):
+        return "The statistic or its standard error is not defined for these students."
+    interval = f"The interval [{_number(low)}, {_number(high)}]"
+    limits = " to ".join(map(_number, boundaries))
+    if row["verdict"] == "contradicted":
+        return f"{interval} lies {_place(low, high, boundaries)} {limits}."
+    where = "includes" if any(low <= b <= high for b in boundaries) else "excludes"
+    if where == "excludes":
+        return (
+            f"{interval} excludes {limits}, but not after adjustment for the other rows of the "
+            f"claim (p = {row['p_adjusted']:.2g})."
+        )
+    inside = " and ".join(_number(b) for b in boundaries if low <= b <= high)
+    return f"{interval} includes {inside}. {_need(row, *needed)}"
+
+
+def _need(row: Mapping[str, Any], students: float, with_prompts: bool) -> str:
+    if row["power"] >= PLANNED_POWER:
+        return (
+            "The effect is too close to it for a verdict, though the study would decide one of "
+            "twice the margin."
+        )
+    if not students < _MOST:
+        return "No number of students that could be trained would decide it."
+    more = " and as many times more prompts" if with_prompts else ""
+    return (
+        f"About {_rounded(students)} students instead of {row['n_students']}{more} would decide an "
+        "effect of twice the margin in four of five studies."
+    )
+
+
+def _place(low: float, high: float, boundaries: Sequence[float]) -> str:
+    """Where an interval lies that includes no boundary."""
+    if len(boundaries) > 1 and boundaries[0] < low and high < boundaries[-1]:
+        return "within"
+    if low > boundaries[-1]:
+        return "above"
+    if high < boundaries[0]:
+        return "below"
+    # The verdict is of several components, whose limits towards the others are wider.
+    return "beyond"
+
+
+def _number(value: float) -> str:
+    return f"{value:.3g}"
+
+
+def _rounded(value: float) -> str:
+    """Two significant digits, with a comma for thousands."""
+    digits = 1 - math.floor(math.log10(max(value, 1)))
+    return f"{round(value, min(digits, 0)):,.0f}"

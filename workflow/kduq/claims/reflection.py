@@ -1,0 +1,82 @@
+"""Claim 10: which students reflect their teacher's uncertainty, prompt by prompt."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from kduq.claims.evidence import Evidence, TextRun, nearest_to_five
+from kduq.claims.hypothesis import HypothesisTest, Relation
+from kduq.claims.protocol import Claim, Margin
+
+#: Midway between no relation (below 0.2) and a restored one (above 0.6).
+_MIDDLE = 0.4
+_RELATIONS = {
+    "entropy_rank_correlation": "rank correlation of a student's entropy with the teacher's",
+    "entropy_slope": "slope of a student's entropy on the teacher's",
+}
+_ENSEMBLE = {
+    "ensemble_entropy_rank_correlation": "rank correlation of the entropy of all students' answers "
+    "with the teacher's"
+}
+
+
+def _tests(evidence: Evidence) -> Iterator[HypothesisTest]:
+    margin = evidence.margins["reflection_margin"]
+
+    def judged(
+        run: TextRun,
+        statement: str,
+        metrics: Mapping[str, str],
+        relation: Relation,
+        where: Mapping[str, Any],
+    ) -> Iterator[HypothesisTest]:
+        for metric, words in metrics.items():
+            for group in run.groups():
+                test = run.test(
+                    (10, "7", statement), words, metric, relation, _MIDDLE, margin, where, group
+                )
+                if test is not None:
+                    yield test
+
+    for run in evidence.text("student_output"):
+        if "sampled" in run.grid("label_source"):
+            where = {"label_source": "sampled"}
+            yield from judged(
+                run,
+                "A student of one answer per prompt does not reflect the teacher's uncertainty",
+                _RELATIONS,
+                "below",
+                where,
+            )
+            yield from judged(
+                run,
+                "Students of one answer per prompt together reflect the teacher's uncertainty",
+                _ENSEMBLE,
+                "above",
+                where,
+            )
+    for run in evidence.text("variance_aware"):
+        k = nearest_to_five([k for k in run.grid("k") if k > 1])
+        if k is not None and "multi_response" in run.grid("method"):
+            yield from judged(
+                run,
+                f"A student of {k:g} answers per prompt reflects the teacher's uncertainty",
+                _RELATIONS,
+                "above",
+                {"method": "multi_response", "k": k},
+            )
+
+
+CLAIM = Claim(
+    "reflection",
+    10,
+    "7",
+    ("student_output", "variance_aware"),
+    _tests,
+    {
+        "reflection_margin": Margin(
+            "A correlation or slope below 0.4 - margin counts as none, above 0.4 + margin as "
+            "restored.",
+            below=0.4,
+        )
+    },
+)
