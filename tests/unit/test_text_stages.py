@@ -1,5 +1,7 @@
 """Stages of language models on a corpus of four questions: what is taught, asked and shared."""
 
+import dataclasses
+
 import numpy as np
 import pytest
 from kduq.answers import GREEDY
@@ -195,6 +197,20 @@ def test_each_method_learns_what_it_is_called(taught, corpus):
     for pairs in (average, weighted):
         assert [q for q, _ in pairs] == list(by_prompt)
         assert all(t in by_prompt[q] for q, t in pairs)
+
+
+def test_wordings_of_one_question_can_share_one_answer(taught, corpus):
+    columns = given(taught, corpus, 0, 1)
+    columns["text"] = np.array([f"answer {i}" for i in range(len(columns["text"]))], dtype=object)
+    wordings = dataclasses.replace(corpus, question=[7, 7, 2, 2])
+    start = built(corpus, 3)
+    replicate = students._Replicate(student_settings(), wordings, start, columns, 0)
+    cells = conditions_of("student_output", label_source=["sampled", "sampled_per_question"])
+    each, shared = (dict(replicate._pairs(cell)) for cell in cells)
+    first, second, other = corpus.prompts[:3]
+    assert each[second] != each[first]
+    assert shared[first] == shared[second] == each[first]
+    assert shared[other] == each[other]
 
 
 def test_the_target_of_averaging_is_the_answer_that_most_others_are_like():

@@ -31,6 +31,8 @@ class Condition(StrictModel):
     """Temperature of the teacher's responses."""
 
 
+#: Source of labels: one sampled answer to every prompt that is a wording of the same question.
+PER_QUESTION = "sampled_per_question"
 #: Sources of labels that are drawn from a teacher's distribution.
 DRAWN = ("sampled", "averaged")
 #: Factors of a factorial design in the order of its layout, the slowest first.

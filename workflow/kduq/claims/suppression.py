@@ -5,8 +5,13 @@ from collections.abc import Iterator
 from kduq.claims.evidence import Evidence
 from kduq.claims.hypothesis import HypothesisTest
 from kduq.claims.protocol import Claim, Margin
+from kduq.conditions import PER_QUESTION
 
-_WORDS = {"greedy": "the greedy answer", "sampled": "one sampled answer"}
+_WORDS = {
+    "greedy": "the greedy answer",
+    "sampled": "one sampled answer",
+    PER_QUESTION: "one sampled answer per question",
+}
 
 
 def _tests(evidence: Evidence) -> Iterator[HypothesisTest]:

@@ -27,9 +27,12 @@ class StudentOutputText(TextRun):
     """Students of one answer per prompt."""
 
     label_source: Annotated[
-        list[Literal["greedy", "sampled"]], Field(min_length=1), AfterValidator(unique)
+        list[Literal["greedy", "sampled", "sampled_per_question"]],
+        Field(min_length=1),
+        AfterValidator(unique),
     ]
-    """greedy: the teacher's greedy answer; sampled: one drawn answer."""
+    """greedy: the teacher's greedy answer; sampled: one drawn answer to each prompt;
+    sampled_per_question: one drawn answer that all wordings of a question share."""
 
 
 def _conditions(settings: Settings) -> list[Condition]:
@@ -50,7 +53,7 @@ def _text_conditions(run: StudentOutputText) -> list[Condition]:
             method="single",
             k=1,
             label_source=source,
-            temperature=1.0 if source == "sampled" else None,
+            temperature=None if source == "greedy" else 1.0,
         )
         for source in run.label_source
     ]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from kduq.answers import GREEDY
-from kduq.conditions import Condition
+from kduq.conditions import PER_QUESTION, Condition
 from kduq.data.corpus import Corpus
 from kduq.estimates import answers as arrangement
 from kduq.estimates.answers import Answers
@@ -87,7 +87,8 @@ def describe(condition: Condition) -> str:
     k, method = condition.k, condition.method
     if k == 1:
         taught = {"greedy": "the teacher's greedy answer", "sampled": "one sampled answer"}
-        words = f"{taught[str(condition.label_source)]} per prompt"
+        one = taught.get(str(condition.label_source), taught["sampled"])
+        words = f"{one} per {'question' if condition.label_source == PER_QUESTION else 'prompt'}"
     else:
         words = f"{k} answers per prompt, {METHODS[str(method)][0]}"
     if condition.init_noise is not None:

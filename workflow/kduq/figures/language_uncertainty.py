@@ -122,7 +122,10 @@ def _positions(cells: pd.DataFrame, experiment: str) -> tuple[pd.DataFrame, list
         for value in sorted(rows[column].unique()):
             parts.append(rows[rows[column] == value].assign(position=position))
             positions.append(position)
-            labels.append(value if isinstance(value, str) else f"{value:g}")
+            words = (
+                value.replace("_", "\n", 1).replace("_", " ") if isinstance(value, str) else None
+            )
+            labels.append(words or f"{value:g}")
             position += 1.8 if isinstance(value, str) else 1
         position += 0.6
     return (

@@ -30,4 +30,4 @@ def taught(part: pd.DataFrame) -> pd.DataFrame:
 def note(settings: FigureSettings) -> str:
     """Note on the error bars of estimates on text."""
     level = round(100 * settings.confidence)
-    return f"On prompts that were taught. Bars: {level} % jackknife intervals over students."
+    return f"On prompts that were taught. Bars: {level} % intervals over students and prompts."

@@ -10,7 +10,7 @@ import torch
 from kduq import seeds
 from kduq.answers.text import check_max_new_tokens, evaluate_on_prompts
 from kduq.artifacts import schemas
-from kduq.conditions import Condition
+from kduq.conditions import PER_QUESTION, Condition
 from kduq.data.corpus import Corpus
 from kduq.families.lm import embeddings, models, sampling, training
 from kduq.families.lm.text import Model, Tokenizer
@@ -184,6 +184,8 @@ class _Replicate:
         require_known("method", method, _METHODS)
         questions = [self._corpus.prompts[i] for i in responses.prompts]
         first = [texts[:k] for texts in responses.texts]
+        if condition.label_source == PER_QUESTION:
+            first = self._shared(responses.prompts, first)
         if method == "multi_response" or k == 1:
             return [(q, a) for q, texts in zip(questions, first, strict=True) for a in texts]
         embedded = self._response_embeddings(temperature)[:, :k]
@@ -194,6 +196,12 @@ class _Replicate:
             centroids = weighted_centroids(embedded, own)
         numbers = nearest(centroids, embedded)
         return [(q, texts[i]) for q, texts, i in zip(questions, first, numbers, strict=True)]
+
+    def _shared(self, prompts: np.ndarray, texts: list[list[str]]) -> list[list[str]]:
+        """Answers to the first wording of each prompt's question."""
+        questions = self._corpus.questions(prompts)
+        _, firsts, question = np.unique(questions, return_index=True, return_inverse=True)
+        return [texts[i] for i in firsts[question]]
 
     def _response_embeddings(self, temperature: float) -> np.ndarray:
         """Embeddings of all responses, shape (n, k, D)."""
