@@ -100,6 +100,14 @@ MISTAKES = [
         "experiments.variance_aware.method.0: found 'avg'; allowed: single, averaging,",
     ),
     (
+        {"experiments": {"variance_aware": {"weight": [0.5, 1.5]}}},
+        "experiments.variance_aware.weight.1: found 1.5; input should be less than or equal to 1",
+    ),
+    (
+        {"experiments": {"variance_aware": {"k": [1, 5]}}},
+        "experiments.variance_aware.weight_k: found [3]; numbers from the key k above 1 are needed",
+    ),
+    (
         {"experiments": {"teacher_noise": {"datasets": ["digits"]}}},
         "experiments.teacher_noise.datasets.0: found 'digits', which is for classification;",
     ),

@@ -3,12 +3,13 @@
 import pyarrow as pa
 
 #: Incremented whenever a schema or the meaning of a column changes.
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 #: Columns of a student's condition; null where one does not apply.
 CONDITION: dict[str, pa.DataType] = {
     "method": pa.string(),
     "alpha": pa.float64(),
     "k": pa.int32(),
+    "weight": pa.float64(),
     "init_noise": pa.float64(),
     "sample_fraction": pa.float64(),
     "label_source": pa.string(),

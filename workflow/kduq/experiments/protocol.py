@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, create_model
 
-from kduq.conditions import FACTORS, SHARDED_FACTOR, Condition, in_order
+from kduq.conditions import FACTORS, PILOTED, SHARDED_FACTOR, Condition, in_order
 from kduq.config.data import Task
 from kduq.config.fields import Count, Name, Names, StrictModel, require_even, unique
 from kduq.families import FAMILIES
@@ -231,7 +231,22 @@ def runs_of(settings: ExperimentSettings) -> dict[str, FamilyRun]:
 
 
 def trainings(conditions: Sequence[Condition]) -> int:
-    """Students trained per replicate: one per condition, and the pilots of plug-in weighting."""
-    weighted = [c for c in conditions if c.method == "variance_weighting" and c.alpha is not None]
-    pilots = {c.alpha: c.k or 1 for c in weighted}
+    """Students trained per replicate: one per condition, and the pilots of some methods.
+
+    Parameters
+    ----------
+    conditions : sequence of Condition
+        Conditions of a run.
+
+    Returns
+    -------
+    int
+        Methods share the pilots of an alpha, one per response. On text, where conditions have no
+        alpha, there are none.
+    """
+    pilots: dict[float, int] = {}
+    for condition in conditions:
+        alpha, k = condition.alpha, condition.k or 1
+        if condition.method in PILOTED and alpha is not None and k > 1 and condition.weight != 1:
+            pilots[alpha] = max(k, pilots.get(alpha, 0))
     return len(conditions) + sum(pilots.values())

@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 #: Size of hollow markers of methods that equal another: at one response all methods are equal, and
-#: for least squares averaging equals variance weighting.
-_HOLLOW = {"single": 7.0, "averaging": 5.0}
+#: for least squares averaging, the pilots' mean and variance weighting are equal.
+_HOLLOW = {"single": 7.0, "averaging": 5.0, "pilot_mean": 7.0}
 
 
 def _draw(part: pd.DataFrame) -> Figure:

@@ -161,8 +161,9 @@ def train(
         # Methods that agree at k = 1 share one training.
         trained: dict[Condition, dict[str, Any]] = {}
         for index, condition in _by_responses(conditions):
-            method = "single" if condition.k == 1 else condition.method
-            key = condition.model_copy(update={"method": method})
+            key = condition
+            if condition.k == 1:
+                key = condition.model_copy(update={"method": "single", "weight": None})
             if key not in trained:
                 alpha = condition.alpha
                 if alpha not in labels:
