@@ -1,8 +1,10 @@
 import pytest
 from configurations import checked, default, merged
+from kduq.conditions import Condition
 from kduq.config import messages
 from kduq.config import study as config
 from kduq.errors import UserError
+from kduq.experiments import EXPERIMENTS
 from kduq.study.study import Study
 
 
@@ -257,3 +259,17 @@ def test_a_style_files_content_is_part_of_what_is_drawn(tmp_path):
         file.write_text(f"lines.linewidth: {width}\n")
         texts.append(Study(config.check(chosen)).targets["figures/teacher_noise.png"].config)
     assert texts[0] != texts[1]
+
+
+def test_without_noise_the_remedies_have_one_condition():
+    grid = {"alpha": [0, 0.5], "k": [1, 3], "method": ["averaging", "pilot_mean"], "weight": [0.5]}
+    table = checked({"experiments": {"variance_aware": grid}}).experiment("variance_aware")
+    cells = EXPERIMENTS["variance_aware"].conditions(table)
+    assert cells[0] == Condition(method="single", alpha=0, k=1)
+    assert [(c.method, c.k, c.weight) for c in cells[1:]] == [
+        ("averaging", 1, None),
+        ("averaging", 3, None),
+        ("pilot_mean", 1, None),
+        ("pilot_mean", 3, None),
+        ("fixed_weight", 3, 0.5),
+    ]

@@ -6,15 +6,16 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
 from kduq.conditions import Condition
-from kduq.config.fields import Count, Positive, Real, unique
+from kduq.config.fields import Alphas, Count, Real, unique
 from kduq.experiments.protocol import Experiment, ExperimentSettings, TextRun
 
 
 class Settings(ExperimentSettings):
     """The two remedies (section 7)."""
 
-    alpha: Annotated[list[Positive], Field(min_length=1), AfterValidator(unique)]
-    """Noise variance of one response over Var(y_train)."""
+    alpha: Alphas
+    """Noise variance of one response over Var(y_train). At 0 all methods and k are the same, and
+    the only condition is single."""
     k: Annotated[list[Count], Field(min_length=1), AfterValidator(unique)]
     """Responses per input."""
     method: Annotated[
@@ -73,6 +74,8 @@ def _conditions(settings: Settings) -> list[Condition]:
 
 def _of_noise(settings: Settings, alpha: float) -> list[Condition]:
     """Conditions of one alpha."""
+    if alpha == 0:
+        return [Condition(method="single", alpha=alpha, k=1)]
     methods = [
         Condition(method=method, alpha=alpha, k=k)
         for method, k in product(settings.method, settings.k)
