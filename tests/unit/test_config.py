@@ -47,13 +47,15 @@ def test_a_part_of_the_paper_study_makes_the_whole_ones_artifacts():
 def test_the_paper_study_has_the_papers_replicates():
     experiments = checked("paper").experiments.model_dump()
     for name, grid in experiments.items():
-        if grid is None or name in ("student_output", "decomposition"):
-            continue  # the paper has one student there, and none
+        if grid is None or name in OTHERS:
+            continue  # the paper has one student there, or none
         for family in ("linear", "mlp"):
             run = grid["families"].get(family)
             assert run is None or run["replicates"] == (10000 if name == "student_init" else 1000)
 
 
+#: Experiments in which the paper has one student per cell, or which it does not have.
+OTHERS = ("student_output", "predictive_distribution", "decomposition")
 OFF = dict.fromkeys(
     [
         "teacher_noise",
@@ -62,6 +64,7 @@ OFF = dict.fromkeys(
         "student_output",
         "variance_aware",
         "decomposition",
+        "predictive_distribution",
     ]
 )
 
@@ -108,6 +111,26 @@ MISTAKES = [
     (
         {"experiments": {"variance_aware": {"k": [1, 5]}}},
         "experiments.variance_aware.weight_k: found [3]; numbers from the key k above 1 are needed",
+    ),
+    (
+        {"experiments": {"predictive_distribution": {"families": {"mlp": {"student": "mlp_16"}}}}},
+        "experiments.predictive_distribution.families.mlp.student: found 'mlp_16', which predicts",
+    ),
+    (
+        {"experiments": {"predictive_distribution": {"families": {"linear": {}}}}},
+        "experiments.predictive_distribution.families.linear: unknown key; allowed: mlp",
+    ),
+    (
+        {"teachers": {"mlp_128_slow": {"head": "gaussian"}}},
+        "teachers.mlp_128_slow.head: found 'gaussian', but experiments.bootstrap.families.mlp uses",
+    ),
+    (
+        {"students": {"classifier_64": {"head": "gaussian"}}},
+        "students.classifier_64.head: found 'gaussian', but experiments.student_output.families",
+    ),
+    (
+        {"experiments": {"predictive_distribution": {"k": [1, 3]}}},
+        "experiments.predictive_distribution.k.0: found 1; input should be greater than 1",
     ),
     (
         {"experiments": {"teacher_noise": {"datasets": ["digits"]}}},

@@ -15,7 +15,8 @@ CONDITION: dict[str, pa.DataType] = {
     "label_source": pa.string(),
     "temperature": pa.float64(),
 }
-#: A list whose length is fixed within a file and may differ between files.
+#: A list whose length is fixed within a file and may differ between files. Where a column of a
+#: file has no value at all, its length is one.
 VECTOR = pa.list_(pa.float32(), 1)
 
 #: A generated text, its length and its probability under the model that generated it.
@@ -48,6 +49,7 @@ _STUDENT: dict[str, pa.DataType] = {
     "parameter_distance_after": pa.float64(),
     "trajectory": pa.list_(pa.float32()),
     "prediction": VECTOR,
+    "predictive_variance": VECTOR,
 }
 
 #: An answer of a student that is a language model.

@@ -130,6 +130,8 @@ class Experiment:
         Its title in figures; its name in words if left out.
     text_axis : str
         Condition column on the horizontal axis of figures of runs on text.
+    distribution : bool
+        Whether its students must have a predictive distribution, and a family such students.
 
     Examples
     --------
@@ -159,11 +161,14 @@ class Experiment:
     largest_text_shard: int | None = None
     title: str = ""
     text_axis: str = "k"
+    distribution: bool = False
 
     def takes(self, family: Family) -> bool:
         """Whether a family can take part."""
         on_text = family.lane == "text"
         if on_text and self.text_run is None and not (self.factorial and self.text_conditions):
+            return False
+        if self.distribution and not family.has_distribution:
             return False
         task = "text" if on_text else self.task
         return task in family.tasks and set(self.factors) <= set(family.factors)

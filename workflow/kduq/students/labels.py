@@ -12,7 +12,7 @@ from kduq.registry import require_known
 from kduq.responses import tabular as responses
 
 #: Methods that make labels of responses in regression.
-_METHODS = (None, "single", "averaging", *PILOTED)
+_METHODS = (None, "single", "averaging", "multi_response", *PILOTED)
 #: Largest number of predictions on training rows of one pilot of an ensemble up to which those of
 #: all pilots are kept: at 50 responses 210 MB in double precision.
 _PILOTS_HELD = 1 << 19
@@ -128,25 +128,25 @@ class _Pilots:
         return pilots.mean(axis=1), pilots.var(axis=1, ddof=1).mean(axis=1)
 
 
-class _RunningPilots:
-    """As `_Pilots`, for many rows: means and squared deviations, which no k makes larger.
+class _RunningMoments:
+    """Means and squared deviations of arrays that are made one at a time, as no k makes larger.
 
     Parameters
     ----------
-    train : callable
-        As in `_Pilots`.
+    make : callable
+        Returns an array of shape (B, n) from its number.
     """
 
-    def __init__(self, train: Callable[[int], np.ndarray]) -> None:
-        self._train, self._number = train, 0
+    def __init__(self, make: Callable[[int], np.ndarray]) -> None:
+        self._make, self._number = make, 0
         self._mean = self._squares = np.zeros(())
 
-    def of_first(self, k: int) -> tuple[np.ndarray, np.ndarray]:
-        """As `_Pilots.of_first`, equal up to rounding (Welford 1962)."""
+    def moments(self, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """Mean of the first k arrays, and sum of their squared deviations (Welford 1962)."""
         if k < self._number:
             self._number = 0
         while self._number < k:
-            value = self._train(self._number).astype(np.float64)
+            value = self._make(self._number).astype(np.float64)
             self._number += 1
             if self._number == 1:
                 self._mean, self._squares = value, np.zeros_like(value)
@@ -157,7 +157,25 @@ class _RunningPilots:
             value -= self._mean
             value *= away
             self._squares += value
-        return self._mean.copy(), self._squares.mean(axis=1) / (k - 1)
+        return self._mean, self._squares
+
+
+class _RunningPilots:
+    """As `_Pilots`, for many rows: their moments instead of all their predictions.
+
+    Parameters
+    ----------
+    train : callable
+        As in `_Pilots`.
+    """
+
+    def __init__(self, train: Callable[[int], np.ndarray]) -> None:
+        self._pilots = _RunningMoments(train)
+
+    def of_first(self, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """As `_Pilots.of_first`, equal up to rounding."""
+        mean, squares = self._pilots.moments(k)
+        return mean.copy(), squares.mean(axis=1) / (k - 1)
 
 
 def _pilot(
@@ -189,6 +207,7 @@ class RegressionTargets:
         self._data, self._ensemble = data, ensemble
         self._variance = (alpha or 0.0) * float(data.problem.train_y.var())
         self._responses = _Responses(self._response)
+        self._by_row = _RunningMoments(self._response)
         batch = functools.partial(_pilot, model, ensemble, self._response)
         held = ensemble.noise.size // max(1, ensemble.noise.shape[1]) <= _PILOTS_HELD
         self._pilots = _Pilots(batch) if held else _RunningPilots(batch)
@@ -200,7 +219,8 @@ class RegressionTargets:
     def make(self, condition: Condition) -> np.ndarray:
         """Labels of shape (B, n).
 
-        Averaging takes the mean T of the k responses, and pilot_mean the mean S of the k pilot
+        Averaging takes the mean T of the k responses, as does multi_response, whose students learn
+        from `variance` that there are k; pilot_mean the mean S of the k pilot
         students' predictions. The other methods mix both, w T + (1 - w) S. With fixed_weight w is
         the condition's. With variance_weighting it is v_S/(v_T + v_S): v_T is the variance across
         the replicate's k responses over k, and v_S that across its k pilots over k, both unbiased
@@ -220,7 +240,7 @@ class RegressionTargets:
         if method in (None, "single") or k == 1:
             return self._response(0)
         average, variance = self._responses.of_first(k)
-        if method == "averaging" or condition.weight == 1:
+        if method in ("averaging", "multi_response") or condition.weight == 1:
             return average
         own, pilot_variance = self._pilots.of_first(k)
         if method == "pilot_mean":
@@ -234,6 +254,17 @@ class RegressionTargets:
         total = variance + pilot_variance
         weight = np.divide(pilot_variance, total, out=np.ones_like(total), where=total > 0)
         return weight[:, None] * average + (1 - weight[:, None]) * own
+
+    def variance(self, condition: Condition) -> np.ndarray | None:
+        """Mean squared distance of the k responses from their mean, (B, n).
+
+        It is None unless a student learns all k responses. Their mean and this number are all of
+        them that the normal likelihood depends on.
+        """
+        k = condition.k or 1
+        if condition.method != "multi_response" or k == 1:
+            return None
+        return self._by_row.moments(k)[1] / k
 
 
 class ClassificationTargets:
@@ -276,3 +307,6 @@ class ClassificationTargets:
         for draw in range(k):
             labels += one_hot[self._responses[:, draw]]
         return labels / k
+
+    def variance(self, condition: Condition) -> None:
+        """None: labels of classification are probabilities."""

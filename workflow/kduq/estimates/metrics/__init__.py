@@ -5,7 +5,7 @@ with their theory, groups of test inputs) are in the task's own module:
 `kduq.estimates.regression`, `classification` and `text`.
 """
 
-from kduq.estimates.metrics import class_scores
+from kduq.estimates.metrics import class_scores, distribution_scores
 from kduq.estimates.metrics.protocol import Metric
 from kduq.registry import Registry
 
@@ -16,10 +16,34 @@ METRICS: Registry[Metric] = Registry(
         class_scores.CALIBRATION_ERROR,
         class_scores.BRIER_SCORE,
         class_scores.NEGATIVE_LOG_LIKELIHOOD,
+        distribution_scores.INTRA_STUDENT_VARIANCE,
+        distribution_scores.INTRA_VARIANCE_RATIO,
+        distribution_scores.TOTAL_VARIANCE,
+        distribution_scores.PREDICTIVE_COVERAGE,
+        distribution_scores.PREDICTIVE_COVERAGE_TRUTH,
+        distribution_scores.CRPS,
+        distribution_scores.CRPS_TRUTH,
     ),
 )
 
 
-def of_task(task: str) -> list[Metric]:
-    """Metrics of a task, in the order of the registry."""
-    return [metric for metric in METRICS.values() if metric.task == task]
+def of_task(task: str, has_distribution: bool = False) -> list[Metric]:
+    """Metrics of a task, in the order of the registry.
+
+    Parameters
+    ----------
+    task : str
+        regression, classification or text.
+    has_distribution : bool
+        Whether students have a predictive distribution, which some metrics need.
+
+    Returns
+    -------
+    list of Metric
+        Those that can be estimated.
+    """
+    return [
+        metric
+        for metric in METRICS.values()
+        if metric.task == task and (has_distribution or not metric.of_distribution)
+    ]
