@@ -11,7 +11,8 @@ from kduq.students import tabular as students
 
 REPLICATES = 2000
 KS = (1, 2, 5, 10)
-METHODS = ("averaging", "variance_weighting", "variance_weighting_oracle")
+METHODS = ("averaging", "variance_weighting", "variance_weighting_oracle", "pilot_mean")
+WEIGHTS = (0.0, 0.3, 1.0)
 
 
 def settings(run, conditions):
@@ -32,22 +33,25 @@ def simulated(problem):
     design = np.column_stack([np.ones(45), problem.train_x])
     teacher = design @ np.linalg.lstsq(design, problem.train_y, rcond=None)[0]
     cells = [Condition(method=m, alpha=0.5, k=k) for m in METHODS for k in KS]
+    cells += [
+        Condition(method="fixed_weight", alpha=0.5, k=k, weight=w) for w in WEIGHTS for k in KS
+    ]
     table = students.train(
         settings(run, cells),
         labels.DistillationData(problem, np.zeros(15), teacher),
         noise.reshape(REPLICATES, max(KS), 45),
         lambda students: None,
     )
-    return table["prediction"].reshape(len(METHODS), len(KS), REPLICATES, 15).astype(np.float64)
+    return table["prediction"].reshape(-1, len(KS), REPLICATES, 15).astype(np.float64)
 
 
 def test_variance_equals_the_closed_form_for_every_method(problem, simulated):
     noise = 0.5 * problem.train_y.var()
-    for m, method in enumerate(METHODS):
+    for m, method in enumerate((*METHODS, *["fixed_weight"] * len(WEIGHTS))):
         for j, k in enumerate(KS):
             found = statistics.inter_student_variance(simulated[m, j][:, None], 0.95)
             exact = Linear.theoretical_variance(problem, method, noise, k)
-            # Four standard errors: one false alarm in 16,000, here in 12 cells.
+            # Four standard errors: one false alarm in 16,000, here in 28 cells.
             assert abs(found.value - exact) < 4 * found.se, (method, k)
 
 
@@ -66,8 +70,12 @@ def test_averaging_divides_variance_by_k(simulated):
     assert abs(slope + 1) < 0.03
 
 
-def test_pooled_plug_in_weighting_changes_nothing_for_least_squares(simulated):
-    np.testing.assert_allclose(simulated[1], simulated[0], rtol=1e-5, atol=1e-5)
+def test_no_weight_of_the_pilots_changes_anything_for_least_squares(simulated):
+    for m, method in enumerate(METHODS):
+        same = np.allclose(simulated[m], simulated[0], rtol=1e-5, atol=1e-5)
+        assert same == (method != "variance_weighting_oracle"), method
+    for mixed in simulated[len(METHODS) :]:
+        np.testing.assert_allclose(mixed, simulated[0], rtol=1e-5, atol=1e-5)
 
 
 def test_teacher_labels_leave_no_variance_at_full_rank(problem):

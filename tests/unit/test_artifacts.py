@@ -153,7 +153,7 @@ def other_columns(path):
         (flip, "pages are damaged"),
         (foreign, "foreign"),
         (other_stage, "made by stage 'teacher' where 'responses' is expected"),
-        (other_version, "schema version 999 where 1 is expected"),
+        (other_version, f"schema version 999 where {schemas.SCHEMA_VERSION} is expected"),
         (other_columns, "columns"),
     ],
 )

@@ -1,8 +1,10 @@
 import pytest
 from configurations import checked, default, merged
+from kduq.conditions import Condition
 from kduq.config import messages
 from kduq.config import study as config
 from kduq.errors import UserError
+from kduq.experiments import EXPERIMENTS
 from kduq.study.study import Study
 
 
@@ -45,13 +47,15 @@ def test_a_part_of_the_paper_study_makes_the_whole_ones_artifacts():
 def test_the_paper_study_has_the_papers_replicates():
     experiments = checked("paper").experiments.model_dump()
     for name, grid in experiments.items():
-        if grid is None or name in ("student_output", "decomposition"):
-            continue  # the paper has one student there, and none
+        if grid is None or name in OTHERS:
+            continue  # the paper has one student there, or none
         for family in ("linear", "mlp"):
             run = grid["families"].get(family)
             assert run is None or run["replicates"] == (10000 if name == "student_init" else 1000)
 
 
+#: Experiments in which the paper has one student per cell, or which it does not have.
+OTHERS = ("student_output", "predictive_distribution", "decomposition")
 OFF = dict.fromkeys(
     [
         "teacher_noise",
@@ -60,6 +64,7 @@ OFF = dict.fromkeys(
         "student_output",
         "variance_aware",
         "decomposition",
+        "predictive_distribution",
     ]
 )
 
@@ -98,6 +103,34 @@ MISTAKES = [
     (
         {"experiments": {"variance_aware": {"method": ["avg"]}}},
         "experiments.variance_aware.method.0: found 'avg'; allowed: single, averaging,",
+    ),
+    (
+        {"experiments": {"variance_aware": {"weight": [0.5, 1.5]}}},
+        "experiments.variance_aware.weight.1: found 1.5; input should be less than or equal to 1",
+    ),
+    (
+        {"experiments": {"variance_aware": {"k": [1, 5]}}},
+        "experiments.variance_aware.weight_k: found [3]; numbers from the key k above 1 are needed",
+    ),
+    (
+        {"experiments": {"predictive_distribution": {"families": {"mlp": {"student": "mlp_16"}}}}},
+        "experiments.predictive_distribution.families.mlp.student: found 'mlp_16', which predicts",
+    ),
+    (
+        {"experiments": {"predictive_distribution": {"families": {"linear": {}}}}},
+        "experiments.predictive_distribution.families.linear: unknown key; allowed: mlp",
+    ),
+    (
+        {"teachers": {"mlp_128_slow": {"head": "gaussian"}}},
+        "teachers.mlp_128_slow.head: found 'gaussian', but experiments.bootstrap.families.mlp uses",
+    ),
+    (
+        {"students": {"classifier_64": {"head": "gaussian"}}},
+        "students.classifier_64.head: found 'gaussian', but experiments.student_output.families",
+    ),
+    (
+        {"experiments": {"predictive_distribution": {"k": [1, 3]}}},
+        "experiments.predictive_distribution.k.0: found 1; input should be greater than 1",
     ),
     (
         {"experiments": {"teacher_noise": {"datasets": ["digits"]}}},
@@ -249,3 +282,17 @@ def test_a_style_files_content_is_part_of_what_is_drawn(tmp_path):
         file.write_text(f"lines.linewidth: {width}\n")
         texts.append(Study(config.check(chosen)).targets["figures/teacher_noise.png"].config)
     assert texts[0] != texts[1]
+
+
+def test_without_noise_the_remedies_have_one_condition():
+    grid = {"alpha": [0, 0.5], "k": [1, 3], "method": ["averaging", "pilot_mean"], "weight": [0.5]}
+    table = checked({"experiments": {"variance_aware": grid}}).experiment("variance_aware")
+    cells = EXPERIMENTS["variance_aware"].conditions(table)
+    assert cells[0] == Condition(method="single", alpha=0, k=1)
+    assert [(c.method, c.k, c.weight) for c in cells[1:]] == [
+        ("averaging", 1, None),
+        ("averaging", 3, None),
+        ("pilot_mean", 1, None),
+        ("pilot_mean", 3, None),
+        ("fixed_weight", 3, 0.5),
+    ]

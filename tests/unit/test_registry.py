@@ -53,6 +53,7 @@ def test_responses_have_noise_where_conditions_have_alpha_or_drawn_labels():
         "student_init": False,
         "bootstrap": False,
         "student_output": True,
+        "predictive_distribution": True,
         "variance_aware": True,
         "decomposition": True,
     }

@@ -4,9 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 from configurations import checked
+from kduq.conditions import Condition
 from kduq.data.tables import shape_of_file
 from kduq.experiments import EXPERIMENTS
-from kduq.experiments.protocol import TabularRun
+from kduq.experiments.protocol import TabularRun, trainings
 from kduq.families import FAMILIES, Workload
 from kduq.study import run as planning
 from kduq.study.run import _shard
@@ -115,3 +116,17 @@ def test_responses_count_in_the_size_of_a_shard_and_the_table_in_its_memory(tmp_
     mine = checked({"datasets": {"mine": own}})
     assert planning.table_megabytes(mine, "mine") == 1300
     assert planning.table_megabytes(mine, "boston_housing") == 0
+
+
+def test_methods_share_the_pilots_of_an_alpha_which_count_as_students():
+    def number(*cells):
+        return trainings([Condition(alpha=a, method=m, k=k, weight=w) for a, m, k, w in cells])
+
+    assert number((1, "averaging", 50, None), (1, "single", 1, None)) == 2
+    for method in ("variance_weighting", "variance_weighting_oracle", "pilot_mean"):
+        assert number((1, method, 5, None), (1, method, 1, None)) == 2 + 5
+        # A grid of weights at few responses needs no further ones, and comes last.
+        assert number((1, method, 50, None), (1, "fixed_weight", 3, 0.5)) == 2 + 50
+    assert number((1, "fixed_weight", 3, 0.5), (2, "fixed_weight", 3, 0.5)) == 2 + 6
+    assert number((1, "fixed_weight", 3, 1.0)) == 1
+    assert number((None, "variance_weighting", 5, None)) == 1

@@ -22,6 +22,7 @@ TINY = {
         "student_init": None,
         "bootstrap": None,
         "student_output": None,
+        "predictive_distribution": None,
         "variance_aware": {
             "datasets": ["boston_housing"],
             "alpha": [1],
@@ -49,6 +50,7 @@ LANGUAGE = {
             "optional_datasets": [],
             "families": {"softmax": None, "mlp": None, "lm": {"replicates": 4, "shard": 2}},
         },
+        "predictive_distribution": None,
         "variance_aware": {
             "families": {
                 "linear": None,

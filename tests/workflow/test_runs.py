@@ -79,6 +79,7 @@ def test_the_smoke_study_has_every_artifact_metric_and_claim(checkout):
         "plan.parquet",
         "figures/bootstrap.pdf",
         "figures/plan.pdf",
+        "figures/predictive_distribution.png",
         "figures/student_init.png",
         "figures/student_output.png",
         "figures/student_output_responses.pdf",
@@ -127,6 +128,7 @@ def test_the_smoke_study_has_every_artifact_metric_and_claim(checkout):
         "student_init",
         "bootstrap",
         "student_output",
+        "predictive_distribution",
         "variance_aware",
     }
     assert (variances["ci_low"] <= variances["estimate"]).all()

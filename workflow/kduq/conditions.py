@@ -21,6 +21,8 @@ class Condition(StrictModel):
     """Noise variance of one response over Var(y_train)."""
     k: int | None = None
     """Responses per input."""
+    weight: float | None = None
+    """Weight of the mean of the k responses in a label; the rest is that of the pilots' mean."""
     init_noise: float | None = None
     """Scale s of the noise on the initial parameters."""
     sample_fraction: float | None = None
@@ -35,6 +37,8 @@ class Condition(StrictModel):
 PER_QUESTION = "sampled_per_question"
 #: Sources of labels that are drawn from a teacher's distribution.
 DRAWN = ("sampled", "averaged")
+#: Methods of regression whose labels need pilot students, one per response.
+PILOTED = ("variance_weighting", "variance_weighting_oracle", "pilot_mean", "fixed_weight")
 #: Factors of a factorial design in the order of its layout, the slowest first.
 FACTORS = ("noise", "initialisation", "bootstrap", "decoding")
 #: The factor whose levels are cut into shards, as replicates are elsewhere.

@@ -3,18 +3,20 @@
 import pyarrow as pa
 
 #: Incremented whenever a schema or the meaning of a column changes.
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 #: Columns of a student's condition; null where one does not apply.
 CONDITION: dict[str, pa.DataType] = {
     "method": pa.string(),
     "alpha": pa.float64(),
     "k": pa.int32(),
+    "weight": pa.float64(),
     "init_noise": pa.float64(),
     "sample_fraction": pa.float64(),
     "label_source": pa.string(),
     "temperature": pa.float64(),
 }
-#: A list whose length is fixed within a file and may differ between files.
+#: A list whose length is fixed within a file and may differ between files. Where a column of a
+#: file has no value at all, its length is one.
 VECTOR = pa.list_(pa.float32(), 1)
 
 #: A generated text, its length and its probability under the model that generated it.
@@ -47,6 +49,7 @@ _STUDENT: dict[str, pa.DataType] = {
     "parameter_distance_after": pa.float64(),
     "trajectory": pa.list_(pa.float32()),
     "prediction": VECTOR,
+    "predictive_variance": VECTOR,
 }
 
 #: An answer of a student that is a language model.

@@ -29,6 +29,8 @@ _WHOLE = 1 << 28
 
 def _array(values: Any, kind: pa.DataType) -> pa.Array:
     if pa.types.is_fixed_size_list(kind):
+        if isinstance(values, list) and all(value is None for value in values):
+            return pa.nulls(len(values), kind)
         matrix = np.ascontiguousarray(values, dtype=np.float32)
         flat = pa.array(matrix.reshape(-1))
         return pa.FixedSizeListArray.from_arrays(flat, matrix.shape[1])
@@ -119,12 +121,15 @@ class Artifact:
         Returns
         -------
         ndarray of shape (rows,) or, for a fixed-size list, (rows, width)
-            A null in a column of numbers is NaN, in a column of strings None. The array may not be
+            A null in a column of numbers is NaN, in a column of strings None, and a column of
+            fixed-size lists that has no value at all is NaN of width one. The array may not be
             writable.
         """
         chunked = self.table.column(name)
         kind = chunked.type
         if pa.types.is_fixed_size_list(kind):
+            if chunked.null_count:
+                return np.full((len(chunked), kind.list_size), np.nan, np.float32)
             parts = [np.asarray(chunk.flatten()) for chunk in chunked.chunks]
             # One chunk is not copied: it may be the largest array of a job.
             flat = (

@@ -17,7 +17,7 @@ from kduq.data.corpora.protocol import CorpusKind
 from kduq.data.datasets import DATASETS, DOWNLOADS
 from kduq.errors import UserError
 from kduq.experiments import EXPERIMENTS
-from kduq.experiments.protocol import ExperimentSettings, FamilyRun, runs_of
+from kduq.experiments.protocol import Experiment, ExperimentSettings, FamilyRun, runs_of
 from kduq.families import FAMILIES, AnyModelSettings
 from kduq.families.lm.settings import Decoding
 from kduq.families.protocol import ModelSettings
@@ -268,6 +268,7 @@ class Config(StrictModel):
                 task = "text" if FAMILIES[family].lane == "text" else experiment.task
                 for role in ("teacher", "student"):
                     problems.extend(self._model_problems(path, role, run, family, task))
+                    problems.extend(self._head_problems(path, role, run, experiment))
                 problems.extend(self._factorial_problems(path, run, experiment.factorial))
         if not any(self.runs(name) for name in EXPERIMENTS):
             problems.append(
@@ -314,6 +315,27 @@ class Config(StrictModel):
             for option in ("batch_size", "max_steps")
             if getattr(model, option, None) is not None
         ]
+
+    def _head_problems(
+        self, path: str, role: str, run: FamilyRun, experiment: Experiment
+    ) -> Iterator[str]:
+        """What is wrong with a model that predicts a distribution, or with one that does not."""
+        name: str = getattr(run, role)
+        models: dict[str, ModelSettings] = getattr(self, f"{role}s")
+        model, student = models.get(name), role == "student"
+        if model is None:
+            return
+        if student and experiment.distribution and not model.has_distribution:
+            yield (
+                f"{path}.{role}: found '{name}', which predicts one number; this experiment needs "
+                "a student with head: gaussian"
+            )
+        if model.has_distribution and not (student and experiment.task == "regression"):
+            reason = "for classification" if student else "as a teacher, whose noise is alpha's"
+            yield (
+                f"{role}s.{name}.head: found 'gaussian', but {path} uses it {reason}; remove the "
+                "key"
+            )
 
     def _factorial_problems(self, path: str, run: FamilyRun, factorial: bool) -> list[str]:
         """What is wrong with a student whose initialisation varies."""

@@ -58,19 +58,33 @@ def estimate(settings: Settings, run: TabularRun) -> dict[str, list[Any]]:
         if theory is not None:
             n_students = len(part["diverged"])
             estimates["theory_inter_student_variance"] = exact(theory, n_students)
-        metrics = of_task(settings.task)
-        if metrics:
-            good = ~part["diverged"].astype(bool)
-            predictions = part["prediction"][good].astype(np.float64)
-            students = TabularStudents(predictions, run.test_y, run.teacher[1])
-            all_inputs = np.ones(len(run.test_y), bool)
-        for metric in metrics:
-            score = metric.estimate(students, all_inputs, settings.confidence)
-            if score is not None:
-                estimates[metric.name] = score
+        estimates |= _metrics(settings, run, condition, part)
         for name, value in estimates.items():
             table.add(condition, "student", name, value)
     return table.columns()
+
+
+def _metrics(
+    settings: Settings, run: TabularRun, condition: Condition, part: dict[str, np.ndarray]
+) -> dict[str, Estimate]:
+    """Registered metrics of the students of a condition."""
+    good = ~part["diverged"].astype(bool)
+    variances = part["predictive_variance"][good]
+    has_distribution = bool(len(variances)) and not np.isnan(variances).any()
+    metrics = of_task(settings.task, has_distribution)
+    if not metrics:  # then all predictions need not fit in memory in double precision
+        return {}
+    noise = None if condition.alpha is None else condition.alpha * run.problem.train_y.var()
+    students = TabularStudents(
+        part["prediction"][good].astype(np.float64),
+        run.test_y,
+        run.teacher[1],
+        variances.astype(np.float64) if has_distribution else None,
+        None if noise is None else float(noise),
+    )
+    all_inputs = np.ones(len(run.test_y), bool)
+    scores = {m.name: m.estimate(students, all_inputs, settings.confidence) for m in metrics}
+    return {name: score for name, score in scores.items() if score is not None}
 
 
 def _estimates(part: dict[str, np.ndarray], confidence: float) -> dict[str, Estimate]:

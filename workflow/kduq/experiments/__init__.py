@@ -3,6 +3,7 @@
 from kduq.experiments import (
     bootstrap,
     decomposition,
+    predictive_distribution,
     student_init,
     student_output,
     teacher_noise,
@@ -18,6 +19,7 @@ EXPERIMENTS: Registry[Experiment] = Registry(
         student_init.EXPERIMENT,
         bootstrap.EXPERIMENT,
         student_output.EXPERIMENT,
+        predictive_distribution.EXPERIMENT,
         variance_aware.EXPERIMENT,
         decomposition.EXPERIMENT,
     ),

@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, Field, create_model
 
-from kduq.conditions import FACTORS, SHARDED_FACTOR, Condition, in_order
+from kduq.conditions import FACTORS, PILOTED, SHARDED_FACTOR, Condition, in_order
 from kduq.config.data import Task
 from kduq.config.fields import Count, Name, Names, StrictModel, require_even, unique
 from kduq.families import FAMILIES
@@ -130,6 +130,8 @@ class Experiment:
         Its title in figures; its name in words if left out.
     text_axis : str
         Condition column on the horizontal axis of figures of runs on text.
+    distribution : bool
+        Whether its students must have a predictive distribution, and a family such students.
 
     Examples
     --------
@@ -159,11 +161,14 @@ class Experiment:
     largest_text_shard: int | None = None
     title: str = ""
     text_axis: str = "k"
+    distribution: bool = False
 
     def takes(self, family: Family) -> bool:
         """Whether a family can take part."""
         on_text = family.lane == "text"
         if on_text and self.text_run is None and not (self.factorial and self.text_conditions):
+            return False
+        if self.distribution and not family.has_distribution:
             return False
         task = "text" if on_text else self.task
         return task in family.tasks and set(self.factors) <= set(family.factors)
@@ -231,7 +236,22 @@ def runs_of(settings: ExperimentSettings) -> dict[str, FamilyRun]:
 
 
 def trainings(conditions: Sequence[Condition]) -> int:
-    """Students trained per replicate: one per condition, and the pilots of plug-in weighting."""
-    weighted = [c for c in conditions if c.method == "variance_weighting" and c.alpha is not None]
-    pilots = {c.alpha: c.k or 1 for c in weighted}
+    """Students trained per replicate: one per condition, and the pilots of some methods.
+
+    Parameters
+    ----------
+    conditions : sequence of Condition
+        Conditions of a run.
+
+    Returns
+    -------
+    int
+        Methods share the pilots of an alpha, one per response. On text, where conditions have no
+        alpha, there are none.
+    """
+    pilots: dict[float, int] = {}
+    for condition in conditions:
+        alpha, k = condition.alpha, condition.k or 1
+        if condition.method in PILOTED and alpha is not None and k > 1 and condition.weight != 1:
+            pilots[alpha] = max(k, pilots.get(alpha, 0))
     return len(conditions) + sum(pilots.values())

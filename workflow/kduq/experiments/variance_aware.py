@@ -3,26 +3,56 @@
 from itertools import product
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
 from kduq.conditions import Condition
-from kduq.config.fields import Count, Positive, unique
+from kduq.config.fields import Alphas, Count, Real, unique
 from kduq.experiments.protocol import Experiment, ExperimentSettings, TextRun
 
 
 class Settings(ExperimentSettings):
     """The two remedies (section 7)."""
 
-    alpha: Annotated[list[Positive], Field(min_length=1), AfterValidator(unique)]
-    """Noise variance of one response over Var(y_train)."""
+    alpha: Alphas
+    """Noise variance of one response over Var(y_train). At 0 all methods and k are the same, and
+    the only condition is single."""
     k: Annotated[list[Count], Field(min_length=1), AfterValidator(unique)]
     """Responses per input."""
     method: Annotated[
-        list[Literal["single", "averaging", "variance_weighting", "variance_weighting_oracle"]],
+        list[
+            Literal[
+                "single",
+                "averaging",
+                "variance_weighting",
+                "variance_weighting_oracle",
+                "pilot_mean",
+            ]
+        ],
         Field(min_length=1),
         AfterValidator(unique),
     ]
     """How the k responses are combined into one label; single uses the first of them."""
+    weight: Annotated[
+        list[Annotated[Real, Field(ge=0, le=1)]],
+        AfterValidator(unique),
+    ] = Field(default=[])
+    """Weights of the mean of the k responses in labels of method fixed_weight, whose rest is that
+    of the pilots' mean: 0 is pilot_mean, 1 is averaging; an empty list for none."""
+    weight_k: Annotated[list[Count], Field(min_length=1), AfterValidator(unique)] = Field(
+        default=[3], validate_default=True
+    )
+    """Responses per input at which these weights are tried, of those in k and above 1."""
+
+    @field_validator("weight_k")
+    @classmethod
+    def _in_grid(cls, numbers: list[int], info: ValidationInfo) -> list[int]:
+        allowed = [k for k in info.data.get("k", numbers) if k > 1]
+        if info.data.get("weight") and not set(numbers) <= set(allowed):
+            raise ValueError(
+                "numbers from the key k above 1 are needed, at which pilot_mean and averaging can "
+                "be compared; correct weight_k or k, or set weight to []"
+            )
+        return numbers
 
 
 class VarianceAwareText(TextRun):
@@ -39,11 +69,23 @@ class VarianceAwareText(TextRun):
 
 
 def _conditions(settings: Settings) -> list[Condition]:
-    return [
+    return [cell for alpha in settings.alpha for cell in _of_noise(settings, alpha)]
+
+
+def _of_noise(settings: Settings, alpha: float) -> list[Condition]:
+    """Conditions of one alpha."""
+    if alpha == 0:
+        return [Condition(method="single", alpha=alpha, k=1)]
+    methods = [
         Condition(method=method, alpha=alpha, k=k)
-        for alpha, method, k in product(settings.alpha, settings.method, settings.k)
+        for method, k in product(settings.method, settings.k)
         if method != "single" or k == 1
     ]
+    weights = [
+        Condition(method="fixed_weight", alpha=alpha, k=k, weight=weight)
+        for weight, k in product(settings.weight, settings.weight_k)
+    ]
+    return methods + weights
 
 
 def _text_conditions(run: VarianceAwareText) -> list[Condition]:

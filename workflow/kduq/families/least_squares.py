@@ -210,11 +210,11 @@ class Linear(Model):
         Returns
         -------
         float
-            s²/k · mean diag Z(XᵀX)⁻¹Zᵀ. Variance weighting equals averaging, since projecting
-            twice changes nothing. The oracle's target is f·(mean of k) + (1 - f)·(noiseless
-            mean) with f = v_S/(v_T + v_S); v_S is s²/(nk(k-1)) times a chi-square with p(k-1)
-            degrees of freedom and, for Gaussian noise, independent of the mean, so the variance
-            is E[f²] times that of averaging.
+            s²/k · mean diag Z(XᵀX)⁻¹Zᵀ. The pilots' mean, and any mix of it with the mean of the
+            responses, equal averaging, since projecting twice changes nothing. The oracle's target
+            is f·(mean of k) + (1 - f)·(noiseless mean) with f = v_S/(v_T + v_S); v_S is
+            s²/(nk(k-1)) times a chi-square with p(k-1) degrees of freedom and, for Gaussian noise,
+            independent of the mean, so the variance is E[f²] times that of averaging.
         """
         model = cls(problem)
         # The rows of Z V/σ have the norms of those of Z X⁺, and are as short as there are columns.

@@ -14,11 +14,19 @@ class MlpSettings(NetworkSettings):
     """mlp"""
     hidden: Count
     """Hidden units."""
+    head: Literal["point", "gaussian"] = "point"
+    """point: one number, by the squared loss; gaussian: a mean and a log-variance, by the normal
+    likelihood. gaussian is for students of a regression only."""
 
     @property
     def hidden_units(self) -> int:
         """Units of the hidden layer."""
         return self.hidden
+
+    @property
+    def has_distribution(self) -> bool:
+        """Whether a student predicts a distribution of its target, instead of one number."""
+        return self.head == "gaussian"
 
 
 FAMILY = Family(
@@ -35,4 +43,5 @@ FAMILY = Family(
     factors=("noise", "initialisation", "bootstrap"),
     colour="#D55E00",
     marker="s",
+    has_distribution=True,
 )

@@ -20,6 +20,11 @@ class ModelSettings(StrictModel):
     family: str
     """Name of the family."""
 
+    @property
+    def has_distribution(self) -> bool:
+        """Whether a student predicts a distribution of its target, instead of one number."""
+        return False
+
     def alone(self) -> Self:
         """The same settings without shared initial parameters and without a record of training."""
         return self
@@ -90,6 +95,9 @@ class Batch:
     shared_seed : int, optional
         Seed of the initial parameters that all students of a run share; None if each student has
         its own.
+    label_variance : ndarray of shape (B, n), optional
+        Mean squared distance of the responses to a row from their mean, which is its label, where
+        a student with a predictive distribution learns all of them; None for one label per row.
     """
 
     labels: np.ndarray
@@ -98,6 +106,7 @@ class Batch:
     init_noise: float | None = None
     pilot: int | None = None
     shared_seed: int | None = None
+    label_variance: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -117,6 +126,9 @@ class Trained:
         (students 2i and 2i + 1), before and after training; None for a family without partners.
     trajectory : ndarray of shape (B, T), optional
         One weight along training; None if it was not recorded.
+    predictive_variance : ndarray of shape (B, m), optional
+        Variances of the predictive distributions on the test rows, whose means are the
+        predictions, in squared units of the data; None for students that predict one number.
     """
 
     train_prediction: np.ndarray
@@ -125,6 +137,7 @@ class Trained:
     distance_before: np.ndarray | None = None
     distance_after: np.ndarray | None = None
     trajectory: np.ndarray | None = None
+    predictive_variance: np.ndarray | None = None
 
 
 class Model(Protocol):
@@ -229,6 +242,9 @@ class Family:
         Colour and marker in figures.
     closed_form : bool
         Whether theory predicts its inter-student variance.
+    has_distribution : bool
+        Whether its students of a regression can predict a distribution, by their settings; see
+        `ModelSettings.has_distribution`.
 
     Examples
     --------
@@ -259,6 +275,7 @@ class Family:
     colour: str
     marker: str
     closed_form: bool = False
+    has_distribution: bool = False
 
     @property
     def tasks(self) -> tuple[str, ...]:

@@ -30,6 +30,7 @@ FAMILY = {name: (f.label, f.colour, f.marker) for name, f in FAMILIES.items()}
 METHOD = {
     "single": ("single", "#000000", "D"),
     "averaging": ("averaging", BLUE, "o"),
+    "pilot_mean": ("pilots' mean", "#E69F00", "P"),
     "variance_weighting": ("variance weighting", RED, "s"),
     "variance_weighting_oracle": ("variance weighting, oracle", GREEN, "^"),
 }

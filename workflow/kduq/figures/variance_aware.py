@@ -6,21 +6,23 @@ from typing import TYPE_CHECKING
 
 import pandas as pd
 
+from kduq.families import FAMILIES
 from kduq.figures import drawing
 from kduq.figures.protocol import Drawn, FigureKind, estimates_of
 from kduq.figures.settings import FigureSettings
 from kduq.stage import Inputs
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 #: Size of hollow markers of methods that equal another: at one response all methods are equal, and
-#: for least squares averaging equals variance weighting.
-_HOLLOW = {"single": 7.0, "averaging": 5.0}
+#: for least squares averaging, the pilots' mean and variance weighting are equal.
+_HOLLOW = {"single": 7.0, "averaging": 5.0, "pilot_mean": 7.0}
 
 
 def _draw(part: pd.DataFrame) -> Figure:
-    alphas = sorted(part["alpha"].dropna().unique())
+    alphas = sorted(part.loc[part["alpha"] > 0, "alpha"].unique())
     runs = [
         (family, dataset, metric)
         for family in drawing.FAMILY
@@ -28,6 +30,7 @@ def _draw(part: pd.DataFrame) -> Figure:
         for metric in ("inter_student_variance", "test_mse_mean")
         if ((part["family"] == family) & (part["dataset"] == dataset)).any()
     ]
+    numbers = sorted(part["k"].dropna().astype(int).unique())
     figure, axes = drawing.grid(len(runs), len(alphas), 1.45)
     for row, (family, dataset, metric) in enumerate(runs):
         cells = part[(part["family"] == family) & (part["dataset"] == dataset)]
@@ -48,8 +51,9 @@ def _draw(part: pd.DataFrame) -> Figure:
                     drawing.theory(ax, theory, "k", look[1])
                     line = theory.empty
                 drawing.curve(ax, curve, "k", look, line, _HOLLOW.get(method))
+            _without_noise(ax, student[student["metric"] == metric], family)
             ax.margins(y=0.1)
-            drawing.response_ticks(ax, sorted(part["k"].dropna().astype(int).unique()))
+            drawing.response_ticks(ax, numbers)
             if metric == "inter_student_variance":
                 drawing.log_scale(ax)
             if row == 0:
@@ -63,6 +67,26 @@ def _draw(part: pd.DataFrame) -> Figure:
     drawing.theory_key(axes[0, 0], part)
     drawing.key(figure, axes)
     return figure
+
+
+def _without_noise(ax: Axes, cells: pd.DataFrame, family: str) -> None:
+    """Draw the level at alpha = 0, where all methods are the same.
+
+    It is left out where theory predicts the variance, which then is zero and has no logarithm.
+    """
+    level = cells.loc[cells["alpha"] == 0, "estimate"]
+    if FAMILIES[family].closed_form or not level.notna().any():
+        return
+    ax.axhline(level.iloc[0], color="#555555", linestyle=":", lw=1.1)
+    ax.annotate(
+        "α = 0",
+        (0, level.iloc[0]),
+        (3, 1.5),
+        xycoords=ax.get_yaxis_transform(),
+        textcoords="offset points",
+        fontsize=6.5,
+        color="#555555",
+    )
 
 
 def _prepare(settings: FigureSettings, inputs: Inputs) -> Drawn:

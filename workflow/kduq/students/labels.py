@@ -6,13 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kduq.conditions import DRAWN, Condition
+from kduq.conditions import DRAWN, PILOTED, Condition
 from kduq.families.protocol import Batch, Model, Problem
 from kduq.registry import require_known
 from kduq.responses import tabular as responses
 
 #: Methods that make labels of responses in regression.
-_METHODS = (None, "single", "averaging", "variance_weighting", "variance_weighting_oracle")
+_METHODS = (None, "single", "averaging", "multi_response", *PILOTED)
 #: Largest number of predictions on training rows of one pilot of an ensemble up to which those of
 #: all pilots are kept: at 50 responses 210 MB in double precision.
 _PILOTS_HELD = 1 << 19
@@ -60,28 +60,49 @@ class Ensemble:
     shared_seed: int | None = None
 
 
-class _Average:
-    """Mean of the first k of a sequence of arrays, which are made one at a time.
+class _Responses:
+    """Mean and variance of the first k responses, which are formed one at a time.
 
     Parameters
     ----------
     make : callable
-        Returns an array from its number.
+        Returns a response of every replicate, (B, n), from its number; it may be changed.
     """
 
     def __init__(self, make: Callable[[int], np.ndarray]) -> None:
-        self._make, self._number, self._sum = make, 0, np.zeros(())
+        self._make, self._number = make, 0
+        self._first: np.ndarray = np.zeros(())
+        self._sum: np.ndarray = np.zeros(())
+        self._squares: np.ndarray = np.zeros(())
 
-    def of_first(self, k: int) -> np.ndarray:
-        """Mean of the first k arrays; after a smaller k it needs the further ones alone."""
+    def of_first(self, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """Mean of the first k responses, (B, n), and their variance averaged over rows, (B,).
+
+        After a smaller k it needs the further responses alone. The variance is the unbiased one,
+        from squares of the distances to the first response, since squares of the responses would
+        lose it to rounding (Chan et al. 1983, The American Statistician 37, 242-247).
+        """
         if k < self._number:
             self._number = 0
         while self._number < k:
             value = self._make(self._number)
-            # In this order a sum has the bits of `numpy.mean` over an axis that is not the last.
-            self._sum = self._sum + value if self._number else value
             self._number += 1
-        return self._sum / k
+            if self._number == 1:
+                self._first = self._sum = value
+                self._squares = np.zeros(len(value))
+                continue
+            # In this order a sum has the bits of `numpy.mean` over an axis that is not the last.
+            self._sum = self._sum + value
+            value -= self._first
+            self._squares += _squares(value)
+        average = self._sum / k
+        squares = self._squares - k * _squares(average - self._first)
+        return average, squares / (max(k - 1, 1) * average.shape[1])
+
+
+def _squares(values: np.ndarray) -> np.ndarray:
+    """Sums of squares of the rows of (B, n), shape (B,)."""
+    return np.einsum("bn,bn->b", values, values)
 
 
 class _Pilots:
@@ -107,25 +128,25 @@ class _Pilots:
         return pilots.mean(axis=1), pilots.var(axis=1, ddof=1).mean(axis=1)
 
 
-class _RunningPilots:
-    """As `_Pilots`, for many rows: means and squared deviations, which no k makes larger.
+class _RunningMoments:
+    """Means and squared deviations of arrays that are made one at a time, as no k makes larger.
 
     Parameters
     ----------
-    train : callable
-        As in `_Pilots`.
+    make : callable
+        Returns an array of shape (B, n) from its number.
     """
 
-    def __init__(self, train: Callable[[int], np.ndarray]) -> None:
-        self._train, self._number = train, 0
+    def __init__(self, make: Callable[[int], np.ndarray]) -> None:
+        self._make, self._number = make, 0
         self._mean = self._squares = np.zeros(())
 
-    def of_first(self, k: int) -> tuple[np.ndarray, np.ndarray]:
-        """As `_Pilots.of_first`, equal up to rounding (Welford 1962)."""
+    def moments(self, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """Mean of the first k arrays, and sum of their squared deviations (Welford 1962)."""
         if k < self._number:
             self._number = 0
         while self._number < k:
-            value = self._train(self._number).astype(np.float64)
+            value = self._make(self._number).astype(np.float64)
             self._number += 1
             if self._number == 1:
                 self._mean, self._squares = value, np.zeros_like(value)
@@ -136,7 +157,25 @@ class _RunningPilots:
             value -= self._mean
             value *= away
             self._squares += value
-        return self._mean.copy(), self._squares.mean(axis=1) / (k - 1)
+        return self._mean, self._squares
+
+
+class _RunningPilots:
+    """As `_Pilots`, for many rows: their moments instead of all their predictions.
+
+    Parameters
+    ----------
+    train : callable
+        As in `_Pilots`.
+    """
+
+    def __init__(self, train: Callable[[int], np.ndarray]) -> None:
+        self._pilots = _RunningMoments(train)
+
+    def of_first(self, k: int) -> tuple[np.ndarray, np.ndarray]:
+        """As `_Pilots.of_first`, equal up to rounding."""
+        mean, squares = self._pilots.moments(k)
+        return mean.copy(), squares.mean(axis=1) / (k - 1)
 
 
 def _pilot(
@@ -167,7 +206,8 @@ class RegressionTargets:
     ) -> None:
         self._data, self._ensemble = data, ensemble
         self._variance = (alpha or 0.0) * float(data.problem.train_y.var())
-        self._average = _Average(self._response)
+        self._responses = _Responses(self._response)
+        self._by_row = _RunningMoments(self._response)
         batch = functools.partial(_pilot, model, ensemble, self._response)
         held = ensemble.noise.size // max(1, ensemble.noise.shape[1]) <= _PILOTS_HELD
         self._pilots = _Pilots(batch) if held else _RunningPilots(batch)
@@ -179,14 +219,17 @@ class RegressionTargets:
     def make(self, condition: Condition) -> np.ndarray:
         """Labels of shape (B, n).
 
-        Averaging takes the mean of the k responses. Variance weighting mixes that mean T, of
-        variance s²/k, with the mean S of the k pilot students' predictions, whose variance is
-        that across pilots over k, pooled over training rows: (T/v_T + S/v_S)/(1/v_T + 1/v_S).
-        The oracle replaces S by the noiseless teacher. At k = 1 there is no variance to estimate,
-        and every method equals single.
+        Averaging takes the mean T of the k responses, as does multi_response, whose students learn
+        from `variance` that there are k; pilot_mean the mean S of the k pilot
+        students' predictions. The other methods mix both, w T + (1 - w) S. With fixed_weight w is
+        the condition's. With variance_weighting it is v_S/(v_T + v_S): v_T is the variance across
+        the replicate's k responses over k, and v_S that across its k pilots over k, both unbiased
+        and pooled over training rows. The oracle replaces S by the noiseless teacher, and the
+        variance of the responses by the true one, neither of which a user has. At k = 1 there is
+        no variance to estimate, and every method equals single.
 
-        The released scripts of Cui & Pei (2026) mix in the noiseless teacher mean, which no user
-        has (here: the oracle), and weight a mean of k responses by the variance of one response.
+        The released scripts of Cui & Pei (2026) mix in the noiseless teacher mean (here: the
+        oracle), and weight a mean of k responses by the variance of one response.
         """
         method, k = condition.method, condition.k or 1
         require_known("method", method, _METHODS)
@@ -196,16 +239,32 @@ class RegressionTargets:
             return np.broadcast_to(truth, (len(self._ensemble.seeds), *truth.shape))
         if method in (None, "single") or k == 1:
             return self._response(0)
-        average = self._average.of_first(k)
-        if method == "averaging":
+        average, variance = self._responses.of_first(k)
+        if method in ("averaging", "multi_response") or condition.weight == 1:
             return average
-        pilot_average, pilot_variance = self._pilots.of_first(k)
-        teacher_variance = self._variance / k
-        student_variance = pilot_variance[:, None] / k
-        weight = student_variance / (teacher_variance + student_variance)
-        oracle = method == "variance_weighting_oracle"
-        own = self._data.teacher_mean if oracle else pilot_average
-        return weight * average + (1 - weight) * own
+        own, pilot_variance = self._pilots.of_first(k)
+        if method == "pilot_mean":
+            return own
+        if method == "fixed_weight":
+            assert condition.weight is not None  # the experiment sets it
+            return condition.weight * average + (1 - condition.weight) * own
+        if method == "variance_weighting_oracle":
+            own, variance = self._data.teacher_mean, np.full_like(variance, self._variance)
+        # Both variances over k. Where both are zero, both means are equal.
+        total = variance + pilot_variance
+        weight = np.divide(pilot_variance, total, out=np.ones_like(total), where=total > 0)
+        return weight[:, None] * average + (1 - weight[:, None]) * own
+
+    def variance(self, condition: Condition) -> np.ndarray | None:
+        """Mean squared distance of the k responses from their mean, (B, n).
+
+        It is None unless a student learns all k responses. Their mean and this number are all of
+        them that the normal likelihood depends on.
+        """
+        k = condition.k or 1
+        if condition.method != "multi_response" or k == 1:
+            return None
+        return self._by_row.moments(k)[1] / k
 
 
 class ClassificationTargets:
@@ -248,3 +307,6 @@ class ClassificationTargets:
         for draw in range(k):
             labels += one_hot[self._responses[:, draw]]
         return labels / k
+
+    def variance(self, condition: Condition) -> None:
+        """None: labels of classification are probabilities."""

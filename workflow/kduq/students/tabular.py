@@ -161,8 +161,9 @@ def train(
         # Methods that agree at k = 1 share one training.
         trained: dict[Condition, dict[str, Any]] = {}
         for index, condition in _by_responses(conditions):
-            method = "single" if condition.k == 1 else condition.method
-            key = condition.model_copy(update={"method": method})
+            key = condition
+            if condition.k == 1:
+                key = condition.model_copy(update={"method": "single", "weight": None})
             if key not in trained:
                 alpha = condition.alpha
                 if alpha not in labels:
@@ -208,6 +209,7 @@ def _batch(
         counts,
         condition.init_noise,
         shared_seed=ensemble.shared_seed,
+        label_variance=labels.variance(condition),
     )
 
 
@@ -237,10 +239,13 @@ def rows_of(
     size = len(members)
     # Student by student, since a copy of all predictions may not fit into memory.
     train, test = trained.train_prediction, trained.test_prediction
+    variance = trained.predictive_variance
     with np.errstate(over="ignore", invalid="ignore"):
         train_mse = np.array([_row_error(train[i], data.problem.train_y) for i in members])
         test_mse = np.array([_row_error(test[i], data.test_y) for i in members])
     finite = np.array([np.isfinite(train[i]).all() and np.isfinite(test[i]).all() for i in members])
+    if variance is not None:
+        finite &= np.isfinite(variance[present]).all(axis=1)
     # A partner outside the shard was not trained on its own responses.
     paired = (present & present[np.arange(len(present)) ^ 1])[present]
 
@@ -260,6 +265,7 @@ def rows_of(
         "parameter_distance_after": optional(trained.distance_after, pairs=True),
         "trajectory": optional(trained.trajectory),
         "prediction": test[present].reshape(size, -1).astype(np.float32),
+        "predictive_variance": optional(variance),
         "size": size,
     }
 

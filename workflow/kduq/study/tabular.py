@@ -110,7 +110,8 @@ def estimates(config: Config, run: Run) -> list[Target]:
             **common, levels=run.levels
         )
     else:
-        metrics = of_task(run.task)
+        student = config.students[run.settings.student]
+        metrics = of_task(run.task, student.has_distribution)
         further = {metric.estimate.__module__ for metric in metrics}
         own = (f"kduq.estimates.{run.task}", *run.family.modules(run.task))
         modules = (*own, *sorted(further))

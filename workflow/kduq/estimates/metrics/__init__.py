@@ -8,6 +8,7 @@ with their theory, groups of test inputs) are in the task's own module:
 from kduq.estimates.metrics import (
     answer_information,
     class_scores,
+    distribution_scores,
     error_detection,
     reflection,
     sequence_entropy,
@@ -39,10 +40,34 @@ METRICS: Registry[Metric] = Registry(
         answer_information.GINI_INTER,
         error_detection.ERROR_AUROC,
         error_detection.PREDICTION_REJECTION_RATIO,
+        distribution_scores.INTRA_STUDENT_VARIANCE,
+        distribution_scores.INTRA_VARIANCE_RATIO,
+        distribution_scores.TOTAL_VARIANCE,
+        distribution_scores.PREDICTIVE_COVERAGE,
+        distribution_scores.PREDICTIVE_COVERAGE_TRUTH,
+        distribution_scores.CRPS,
+        distribution_scores.CRPS_TRUTH,
     ),
 )
 
 
-def of_task(task: str) -> list[Metric]:
-    """Metrics of a task, in the order of the registry."""
-    return [metric for metric in METRICS.values() if metric.task == task]
+def of_task(task: str, has_distribution: bool = False) -> list[Metric]:
+    """Metrics of a task, in the order of the registry.
+
+    Parameters
+    ----------
+    task : str
+        regression, classification or text.
+    has_distribution : bool
+        Whether students have a predictive distribution, which some metrics need.
+
+    Returns
+    -------
+    list of Metric
+        Those that can be estimated.
+    """
+    return [
+        metric
+        for metric in METRICS.values()
+        if metric.task == task and (has_distribution or not metric.of_distribution)
+    ]

@@ -22,11 +22,18 @@ class TabularStudents:
         True targets of the test rows; one-hot in classification.
     teacher : ndarray of shape (m, ...)
         The teacher's predictions.
+    variances : ndarray of shape (S, m), optional
+        Variances of the students' predictive distributions, whose means are the predictions, in
+        squared units of the data; None for students that predict one number.
+    noise_variance : float, optional
+        Variance of the noise of one response of the teacher; None for responses without noise.
     """
 
     predictions: np.ndarray
     truth: np.ndarray
     teacher: np.ndarray
+    variances: np.ndarray | None = None
+    noise_variance: float | None = None
 
 
 @dataclass(frozen=True)
@@ -47,6 +54,8 @@ class Metric:
         group, and the coverage of intervals; None if there is nothing to estimate.
     of_teacher : bool
         Whether it is also computed for the teacher (classification and text).
+    of_distribution : bool
+        Whether it is for students with a predictive distribution alone (regression only).
 
     Examples
     --------
@@ -67,3 +76,4 @@ class Metric:
     label: str
     estimate: Callable[[Any, np.ndarray, float], Estimate | None]
     of_teacher: bool = False
+    of_distribution: bool = False

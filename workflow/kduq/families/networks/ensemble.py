@@ -15,6 +15,12 @@ import torch
 
 from kduq.families.networks import compiled, layers
 
+Loss = Literal["squared", "cross_entropy", "gaussian"]
+#: Losses that the compiled code knows.
+_COMPILED = ("squared", "cross_entropy")
+#: Largest log-variance of a target of unit variance, and its smallest with the other sign.
+_LARGEST_LOG_VARIANCE = 12.0
+
 
 class Ensemble:
     """B networks of the same widths, whose parameters lie in one buffer.
@@ -103,7 +109,7 @@ class Ensemble:
         labels: np.ndarray,
         weights: np.ndarray,
         *,
-        loss: Literal["squared", "cross_entropy"],
+        loss: Loss,
         steps: int,
         learning_rate: float,
         record_every: int,
@@ -116,12 +122,16 @@ class Ensemble:
         x : torch.Tensor of shape (n, width)
             Inputs from `layers.design`.
         labels : ndarray of shape (B, n, outputs)
-            Targets; for the cross-entropy probabilities that sum to one over the outputs.
+            Targets; for the cross-entropy probabilities that sum to one over the outputs; for the
+            Gaussian likelihood the mean and the variance of a row's labels.
         weights : ndarray of shape (B, n)
             Weight of each row in the loss of a step: Σ weight · (output - label)²/2, or
-            Σ weight · Σ_c label_c · -log p_c with the softmax p of the outputs.
-        loss : {"squared", "cross_entropy"}
-            The squared loss is for networks with one output.
+            Σ weight · Σ_c label_c · -log p_c with the softmax p of the outputs, or
+            Σ weight · (v + ((mean - u)² + variance) · exp(-v))/2 with outputs u and v.
+        loss : {"squared", "cross_entropy", "gaussian"}
+            The squared loss is for networks with one output, and the Gaussian likelihood, less its
+            constant, for those with two: a mean and a log-variance, which `limited` limits. The
+            variance of a row's labels, zero for one label, makes it the mean over them all.
         steps : int
             Number of steps.
         learning_rate : float
@@ -136,12 +146,13 @@ class Ensemble:
         ndarray of shape (B, 1 + steps // record_every), optional
             The record, starting before the first step.
         """
-        fit = self._fit_compiled if compiled.available() else self._fit_by_torch
+        use_compiled = compiled.available() and loss in _COMPILED
+        fit = self._fit_compiled if use_compiled else self._fit_by_torch
         record = fit(
             x,
             labels.astype(np.float32),
             weights.astype(np.float32),
-            loss == "squared",
+            loss,
             steps,
             learning_rate,
             record_every,
@@ -154,7 +165,7 @@ class Ensemble:
         x: torch.Tensor,
         labels: np.ndarray,
         weights: np.ndarray,
-        squared: bool,
+        loss: Loss,
         steps: int,
         learning_rate: float,
         record_every: int,
@@ -166,7 +177,7 @@ class Ensemble:
             self._inputs,
             self._hidden,
             self._outputs,
-            squared=squared,
+            squared=loss == "squared",
             steps=steps,
             learning_rate=learning_rate,
             record_every=record_every,
@@ -186,7 +197,7 @@ class Ensemble:
         x: torch.Tensor,
         labels: np.ndarray,
         weights: np.ndarray,
-        squared: bool,
+        loss: Loss,
         steps: int,
         learning_rate: float,
         record_every: int,
@@ -201,14 +212,14 @@ class Ensemble:
         record = [self._first[:, 0, 0].clone()]
         for step in range(1, steps + 1):
             if batches is None:
-                self._gradient(x, targets, weight, squared, gradient)
+                self._gradient(x, targets, weight, loss, gradient)
             else:
                 rows = torch.from_numpy(np.stack([next(own) for own in batches])).to(x.device)
                 of_rows = targets.gather(1, rows[:, :, None].expand(-1, -1, self._outputs))
                 # Faster than x[rows].
                 inputs = x.index_select(0, rows.reshape(-1)).view(*rows.shape, -1)
                 self._gradient(
-                    inputs, of_rows.transpose(1, 2), weight.gather(1, rows), squared, gradient
+                    inputs, of_rows.transpose(1, 2), weight.gather(1, rows), loss, gradient
                 )
             optimiser.step(gradient)
             if record_every and step % record_every == 0:
@@ -220,14 +231,13 @@ class Ensemble:
         x: torch.Tensor,
         targets: torch.Tensor,
         weights: torch.Tensor,
-        squared: bool,
+        loss: Loss,
         gradient: torch.Tensor,
     ) -> None:
-        """Gradient of the weighted loss, which is prediction - label with respect to an output."""
+        """Gradient of the weighted loss."""
         first, last, bias = self._views(gradient)
         outputs, hidden = self._forward(x)
-        prediction = outputs if squared else torch.softmax(outputs, 1)
-        error = prediction.sub_(targets).mul_(weights[:, None])
+        error = _output_gradient(outputs, targets, loss).mul_(weights[:, None])
         if self._hidden:
             torch.sum(error, 2, out=bias)
         if self._hidden and self._outputs == 1:
@@ -253,3 +263,26 @@ class Ensemble:
             torch.mm(values.view(-1, len(x)), x, out=out.view(-1, x.shape[1]))
         else:
             torch.bmm(values, x, out=out)
+
+
+def limited(log_variance: torch.Tensor) -> torch.Tensor:
+    """Limit a log-variance, so that its exponential and the inverse of that are finite."""
+    return log_variance.clamp(-_LARGEST_LOG_VARIANCE, _LARGEST_LOG_VARIANCE)
+
+
+def _output_gradient(outputs: torch.Tensor, targets: torch.Tensor, loss: Loss) -> torch.Tensor:
+    """Gradient of a row's loss with respect to its outputs, (B, outputs, rows).
+
+    It may overwrite the outputs.
+    """
+    if loss == "squared":
+        return outputs.sub_(targets)
+    if loss == "cross_entropy":
+        return torch.softmax(outputs, 1).sub_(targets)
+    log_variance = limited(outputs[:, 1])
+    precision = torch.exp(-log_variance)
+    away = outputs[:, 0] - targets[:, 0]
+    of_variance = 0.5 * (1 - (away * away + targets[:, 1]) * precision)
+    # Beyond a limit there is no gradient, except the one that leads back.
+    stuck = (outputs[:, 1] != log_variance) & (of_variance * outputs[:, 1] < 0)
+    return torch.stack([away * precision, of_variance.masked_fill(stuck, 0)], 1)

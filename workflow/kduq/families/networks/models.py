@@ -7,7 +7,7 @@ import torch
 
 from kduq import seeds
 from kduq.families.networks import layers
-from kduq.families.networks.ensemble import Ensemble
+from kduq.families.networks.ensemble import Ensemble, limited
 from kduq.families.networks.settings import NetworkSettings
 from kduq.families.protocol import Batch, Model, Problem, Trained
 
@@ -82,10 +82,12 @@ class _Network(Model):
 
 
 class Regression(_Network):
-    """Networks that minimise the squared loss on all rows.
+    """Networks that minimise the squared loss, or a Gaussian likelihood, on all rows.
 
-    Targets are standardised by the mean and standard deviation of the true training targets;
-    predictions are in the unit of the data.
+    With head gaussian a network has two outputs, the mean and the log-variance of a normal
+    distribution (Nix & Weigend 1994). Targets, and with them the log-variance, are standardised by
+    the mean and standard deviation of the true training targets; predictions are in the unit of the
+    data.
 
     Parameters
     ----------
@@ -96,7 +98,7 @@ class Regression(_Network):
     """
 
     def __init__(self, problem: Problem, settings: NetworkSettings) -> None:
-        super().__init__(problem, settings, outputs=1)
+        super().__init__(problem, settings, outputs=2 if settings.has_distribution else 1)
         self.ensemble = max(2, _UNITS_PER_ENSEMBLE // (settings.hidden_units or 1) // 2 * 2)
         if self.ensemble * len(problem.train_x) > _LABELS_PER_ENSEMBLE:
             self.ensemble = 2
@@ -108,15 +110,24 @@ class Regression(_Network):
         initial = self._initial_parameters(batch)
         students = Ensemble(initial, self._widths)
         counts = np.ones(batch.labels.shape) if batch.counts is None else batch.counts
+        labels = [(batch.labels - self._location) / self._scale]
+        distribution = self._settings.has_distribution
+        if distribution:
+            several = batch.label_variance
+            labels.append(np.zeros_like(labels[0]) if several is None else several / self._scale**2)
         trajectory = students.fit(
             self._train_x,
-            ((batch.labels - self._location) / self._scale)[:, :, None],
+            np.stack(labels, axis=2),
             2 * (counts / counts.sum(axis=1, keepdims=True)),  # the loss halves the squares
-            loss="squared",
+            loss="gaussian" if distribution else "squared",
             steps=self._settings.epochs,
             learning_rate=self._settings.learning_rate,
             record_every=self._settings.record_every,
         )
+        variance = None
+        if distribution:
+            log_variance = limited(self._outputs(students, self._test_x, 1))
+            variance = torch.exp(log_variance).cpu().numpy() * self._scale**2
         return Trained(
             self._predictions(students, self._train_x),
             self._predictions(students, self._test_x),
@@ -124,12 +135,17 @@ class Regression(_Network):
             layers.pair_distances(initial),
             layers.pair_distances(students.parameters()),
             trajectory,
+            variance,
         )
 
     def _predictions(self, students: Ensemble, x: torch.Tensor) -> np.ndarray:
+        return self._outputs(students, x, 0).cpu().numpy() * self._scale + self._location
+
+    def _outputs(self, students: Ensemble, x: torch.Tensor, number: int) -> torch.Tensor:
+        """One output of all students on all rows, in double precision, (B, rows)."""
         rows = max(1, _ACTIVATIONS // (self.ensemble * (self._settings.hidden_units or 1)))
-        pieces = [students.outputs(piece)[:, 0] for piece in torch.split(x, rows)]
-        return torch.cat(pieces, 1).double().cpu().numpy() * self._scale + self._location
+        pieces = [students.outputs(piece)[:, number] for piece in torch.split(x, rows)]
+        return torch.cat(pieces, 1).double()
 
 
 class Classifier(_Network):
