@@ -5,6 +5,7 @@ import json
 from dataclasses import replace
 from types import SimpleNamespace
 
+from kduq.artifacts.schemas import SCHEMA_VERSION
 from kduq.runtime.snapshot import RunSnapshot
 from kduq.stage import StageSettings
 from kduq.study.target import Target
@@ -44,7 +45,7 @@ def test_a_job_reads_the_snapshot_from_its_environment(monkeypatch):
 def test_parameters_hold_the_code_that_was_planned():
     lineage = {"out": "12" * 8}
     planned = {
-        "schema_version": 1,
+        "schema_version": SCHEMA_VERSION,
         "stage": "responses",
         "config": {"seed": 1, "real": 0.1},
         "code": TARGET.code,
