@@ -10,8 +10,10 @@ from kduq.statistics.bootstrap import (
     weighted_variance,
 )
 from kduq.statistics.information import (
+    Gini,
     Information,
     entropy,
+    gini,
     information_by_group,
     mutual_information,
 )
@@ -33,9 +35,11 @@ from kduq.statistics.random_effects import (
 
 __all__ = [
     "Estimate",
+    "Gini",
     "Information",
     "entropy",
     "from_leave_one_out",
+    "gini",
     "information_by_group",
     "inter_student_trace",
     "inter_student_variance",
