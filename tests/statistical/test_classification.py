@@ -153,8 +153,14 @@ def test_scores_are_those_of_their_definitions(n_classes):
         (bins == b).mean() * abs(confidence[bins == b].mean() - right[bins == b].mean())
         for b in np.unique(bins)
     )
+    # Answers as a calibrated model gives them, of which the mean over 4000 has an error of 1 %.
+    drawn = rng.random((4000, 400)) < confidence
+    deviations = [
+        (drawn[:, bins == b] - confidence[bins == b]).sum(axis=1) for b in np.unique(bins)
+    ]
+    calibrated = np.abs(deviations).sum(axis=0).mean() / 400
     np.testing.assert_allclose(
-        calibration.expected_calibration_error(p, classes), expected, atol=1e-6
+        calibration.expected_calibration_error(p, classes), expected - calibrated, atol=1e-3
     )
 
 

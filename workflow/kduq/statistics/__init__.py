@@ -16,6 +16,7 @@ from kduq.statistics.information import (
     gini,
     information_by_group,
     mutual_information,
+    total_entropy,
 )
 from kduq.statistics.intervals import (
     Estimate,
@@ -52,6 +53,7 @@ __all__ = [
     "ratio_of_sums",
     "replicate_weights",
     "systematic_noise",
+    "total_entropy",
     "variance",
     "weighted_mean",
     "weighted_variance",

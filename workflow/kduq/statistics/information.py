@@ -145,8 +145,7 @@ def information_by_group(
             entropy_of, pairs = (values.sum() - values[s] for values in sums[group])
             left_out[group][s] = _divergence(rest, logs, entropy_of, pairs)
     found = {}
-    whole = float(np.sum(total))
-    single = float(total[2 * largest > total].sum()) / whole if whole > 0 else np.nan
+    is_seen = _is_seen(total, largest)
     for group, (own, number) in sums.items():
         present = int((number > 0).sum())
         mutual = Estimate(np.nan, np.nan, np.nan, np.nan, present)
@@ -157,11 +156,56 @@ def information_by_group(
                 positive_from_leave_one_out if corrected > _ROUNDING else from_leave_one_out
             )(corrected, left_out[group], confidence)
             limits = interval.low, interval.high
-            if present < FEWEST_FOR_INFORMATION or single > _MOST_SINGLE:
+            if present < FEWEST_FOR_INFORMATION or not is_seen:
                 limits = np.nan, np.nan
             mutual = Estimate(corrected, interval.se, *limits, present)
         found[group] = Information(ratio_of_sums(own, number, confidence), mutual, number)
     return found
+
+
+def total_entropy(
+    probabilities: np.ndarray | Sequence[np.ndarray], inputs: np.ndarray, confidence: float
+) -> Estimate:
+    """Entropy of the mixture of students, in nats: of the answers of further students, one each.
+
+    Parameters
+    ----------
+    probabilities : sequence of ndarray of shape (X, C)
+        Class probabilities, student by student, of which one at a time is in memory.
+    inputs : ndarray of bool of shape (X,)
+        Inputs over which it is averaged.
+    confidence : float
+        Coverage of the interval.
+
+    Returns
+    -------
+    Estimate
+        H(mean p), jackknife-corrected as `mutual_information`: the sum of that and of the mean
+        entropy of a student, which is unbiased. It has no limits where `mutual_information` has
+        none. NaN for fewer than two students.
+    """
+    n = len(probabilities)
+    if n < 2 or not inputs.any():
+        return Estimate(np.nan, np.nan, np.nan, np.nan, n if inputs.any() else 0)
+    total: Any = 0.0
+    largest: Any = 0.0
+    for s in range(n):
+        own = probabilities[s][inputs]
+        total, largest = total + own, np.maximum(largest, own)
+    left_out = np.empty(n)
+    for s in range(n):
+        rest = np.maximum(total - probabilities[s][inputs], 0) / (n - 1)
+        left_out[s] = entropy(rest).mean()
+    value = n * float(entropy(total / n).mean()) - (n - 1) * float(left_out.mean())
+    found = from_leave_one_out(value, left_out, confidence)
+    if n < FEWEST_FOR_INFORMATION or not _is_seen(total, largest):
+        return Estimate(value, found.se, np.nan, np.nan, n)
+    return found
+
+
+def _is_seen(total: np.ndarray, largest: np.ndarray) -> bool:
+    """Whether little of the probability, summed over students, is of single students alone."""
+    return float(np.sum(total * (2 * largest > total))) <= _MOST_SINGLE * float(np.sum(total))
 
 
 @dataclass(frozen=True)
@@ -180,7 +224,9 @@ class Gini:
     inter: Estimate
 
 
-def gini(probabilities: Sequence[np.ndarray], inputs: np.ndarray, confidence: float) -> Gini:
+def gini(
+    probabilities: np.ndarray | Sequence[np.ndarray], inputs: np.ndarray, confidence: float
+) -> Gini:
     """Unbiased division of the Gini impurity into parts within and between students.
 
     Parameters
