@@ -10,7 +10,7 @@ SHELL := /bin/bash
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export OMP_NUM_THREADS := 1
 
-.PHONY: help env smollm2 reproduce audit test test-all lint bench format schema lock clean
+.PHONY: help env smollm2 reproduce audit test test-all lint bench coverage format schema lock clean
 
 help: ## list the targets
 	@grep -E '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z0-9-]+):.*## /  make \1\t/' | expand -t 20
@@ -65,6 +65,9 @@ lint: $(STAMP) ## formatting, lint, types
 
 bench: $(STAMP) ## compare the time of training with the textbook loop
 	python -m benchmarks --baseline --json build/benchmarks.json
+
+coverage: $(STAMP) ## write docs/coverage.md: how often intervals cover the truth of simulated studies
+	python -m benchmarks.coverage
 
 format: $(STAMP) ## format the sources
 	ruff format .

@@ -1,4 +1,8 @@
-"""Comparison of training and sampling with the loops that one would write first."""
+"""What the project is compared with: the time of the loops one would write first; the truth.
+
+``python -m benchmarks`` compares the time of training and sampling, ``python -m
+benchmarks.coverage`` the intervals of estimates with the truth of simulated studies.
+"""
 
 import sys
 from pathlib import Path

@@ -5,7 +5,7 @@ import tracemalloc
 import numpy as np
 import pytest
 from kduq import statistics
-from kduq.statistics import random_effects
+from kduq.statistics import intervals, random_effects
 
 STUDIES = 500
 
@@ -89,6 +89,46 @@ def test_jackknife_intervals_cover(students, draws):
         covered += found.low <= exact <= found.high
     # Binomial standard error of 500 intervals at 95 %: 0.0097; three of them either way.
     assert abs(covered / STUDIES - 0.95) < 0.03
+
+
+def test_a_variance_of_students_that_may_be_equal_has_a_negative_limit():
+    rng = np.random.default_rng(8)
+    covered = 0
+    for _ in range(STUDIES):
+        found = statistics.inter_student_variance(study(rng, 10, 4, inter=0.0), 0.95)
+        covered += found.low <= 0 <= found.high
+    assert 0.93 <= covered / STUDIES <= 0.985  # a binomial standard error is 0.0097
+
+
+def test_a_variance_of_rounding_errors_has_limits_of_their_size():
+    """Least squares without noise: predictions differ by 1e-13, one of them by more."""
+    values = 20 + 1e-13 * np.random.default_rng(9).normal(size=(12, 5))
+    values[0] += 1e-11
+    found = statistics.inter_student_variance(values[:, None], 0.95)
+    assert found.low < 0 < found.high < 1e-20
+    same = statistics.variance(np.full(12, 3.0), 0.95)
+    assert (same.value, same.low, same.high) == (0, 0, 0)
+
+
+def test_too_few_students_give_a_variance_no_interval():
+    values = np.random.default_rng(10).normal(size=5)
+    assert np.isnan(statistics.variance(values[:4], 0.95).high)
+    assert statistics.variance(values[:4], 0.95).se > 0
+    assert statistics.variance(values, 0.95).low > 0
+
+
+def test_limits_on_the_log_scale_are_those_of_the_formula():
+    """With one direction of normal values they are Bonett's, with t for z."""
+    from scipy import stats
+
+    n, z, t = 30, stats.norm.ppf(0.975), stats.t.ppf(0.975, 29)
+    low, high = intervals.positive_limits(
+        np.array(2.0), np.array(8 / n), 0.0, np.array(29), n, 0.95
+    )
+    c = n / (n - z)
+    np.testing.assert_allclose(
+        [low, high], 2 * c * np.exp([-t * c * (2 / n) ** 0.5, t * c * (2 / n) ** 0.5])
+    )
 
 
 def test_bootstrap_over_replicates_agrees_with_the_jackknife_and_is_unbiased():

@@ -75,8 +75,12 @@ def test_one_response_and_all_keep_the_teachers_variance_and_their_mean_a_kth():
             trained.test_prediction, mean[n:], mean[n:], trained.predictive_variance, noise
         )
         everything = np.ones(200, bool)
-        ratio[method] = METRICS["intra_variance_ratio"].estimate(own, everything, 0.95).value
-        coverage[method] = METRICS["predictive_coverage"].estimate(own, everything, 0.95).value
+        ratio[method] = (
+            METRICS["regression/intra_variance_ratio"].estimate(own, everything, 0.95).value
+        )
+        coverage[method] = (
+            METRICS["regression/predictive_coverage"].estimate(own, everything, 0.95).value
+        )
     # Of n responses a variance has a relative standard error of √(2/n), 2.6 %; of K n, 0.9 %.
     assert ratio["single"] == pytest.approx(1, abs=0.1)
     assert ratio["multi_response"] == pytest.approx(1, abs=0.05)

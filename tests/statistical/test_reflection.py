@@ -45,7 +45,7 @@ def everything(scores):
 
 def value(name, scores, prompts=None):
     prompts = everything(scores) if prompts is None else prompts
-    return METRICS[name].estimate(scores, prompts, 0.95)
+    return METRICS[f"text/{name}"].estimate(scores, prompts, 0.95)
 
 
 def pair(rng, slope, students=8, prompts=12, noise=0.1):

@@ -211,13 +211,13 @@ def test_intervals_cover_where_inputs_vary_in_four_ways():
     print(np.round(rates, 3))
     # Binomial standard error of 500 intervals at 95 %: 0.0097; three of them below.
     assert (rates > 0.92).all()
-    assert (rates[:3] < 0.98).all()
+    assert (rates[:3] < 0.99).all()
     # Interactions are counted once a factor: conservative.
     assert (rates[3:7] > 0.97).all()
 
 
-@pytest.mark.parametrize(("variances", "least"), [(THREE, 0.91), (DOMINATED, 0.87)])
-def test_intervals_cover_less_where_all_inputs_move_together(variances, least):
+@pytest.mark.parametrize("variances", [THREE, DOMINATED])
+def test_intervals_cover_where_all_inputs_move_together(variances):
     levels = (8, 8, 8)
     rates = coverage(
         np.random.default_rng(6),
@@ -226,9 +226,8 @@ def test_intervals_cover_less_where_all_inputs_move_together(variances, least):
         lambda r: design(r, levels, variances, patterns(1)),
     )
     print(np.round(rates, 3))
-    # A variance from eight draws alone: three standard errors below the rates that are stated.
-    assert (np.delete(rates, range(7, 13)) > least).all()
-    assert (rates[7:13] > 0.86).all()  # sums of components
+    # A variance from eight draws alone: two binomial standard errors, 0.02, below 93 %.
+    assert (rates > 0.91).all()
 
 
 @pytest.fixture

@@ -72,7 +72,7 @@ def test_a_value_that_nothing_handles_is_refused():
 def test_what_stands_in_a_registry_changes_what_is_made_from_it(monkeypatch):
     before = Study(checked()).targets
     # Others of the same file stay: their code is the same.
-    monkeypatch.delitem(METRICS._entries, "brier_score")
+    monkeypatch.delitem(METRICS._entries, "classification/brier_score")
     monkeypatch.delitem(CLAIMS._entries, "averaging")
     after = Study(checked()).targets
     changed = {name for name, target in before.items() if target.config != after[name].config}

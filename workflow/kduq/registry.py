@@ -1,6 +1,6 @@
 """Registries: the one place where a family, an experiment and so on is selected by its name."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Protocol, TypeVar
 
 from kduq.config.messages import alternatives, suggestion
@@ -28,6 +28,8 @@ class Registry(Mapping[str, T]):
         What the entries are, for messages, such as "experiment".
     entries : iterable
         Each with a name of its own.
+    key : callable, optional
+        Returns the name of an entry in the registry; None for its own name.
 
     Raises
     ------
@@ -35,13 +37,16 @@ class Registry(Mapping[str, T]):
         If two entries have the same name.
     """
 
-    def __init__(self, kind: str, entries: Iterable[T]) -> None:
+    def __init__(
+        self, kind: str, entries: Iterable[T], key: Callable[[T], str] | None = None
+    ) -> None:
         self._kind = kind
         self._entries: dict[str, T] = {}
         for entry in entries:
-            if entry.name in self._entries:
-                raise ValueError(f"two entries of kind {kind} are named '{entry.name}'")
-            self._entries[entry.name] = entry
+            name = entry.name if key is None else key(entry)
+            if name in self._entries:
+                raise ValueError(f"two entries of kind {kind} are named '{name}'")
+            self._entries[name] = entry
 
     def __getitem__(self, name: str) -> T:
         try:

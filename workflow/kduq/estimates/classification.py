@@ -55,7 +55,8 @@ def estimate(settings: Settings, run: TabularRun) -> dict[str, list[Any]]:
     for metric in of_task(settings.task):
         score = metric.estimate(teacher, all_inputs, settings.confidence)
         if metric.of_teacher and score is not None:
-            table.add(table.unconditional, "teacher", metric.name, exact(score.value))
+            value = exact(score.value, min(score.n, 1))
+            table.add(table.unconditional, "teacher", metric.name, value)
     for group, members in _members(own, classes).items():
         n = int(members.sum())
         entropy = float(statistics.entropy(own)[members].mean()) if n else np.nan

@@ -3,6 +3,7 @@
 from typing import Any
 
 import numpy as np
+import scipy
 
 from kduq import statistics
 from kduq.conditions import Condition
@@ -29,7 +30,10 @@ def estimate(settings: Settings, run: TabularRun) -> dict[str, list[Any]]:
 
     Intervals are a jackknife over students, conditional on the data split and the teacher. Diverged
     students are excluded from means and variances; their number is the estimate
-    ``diverged_count``.
+    ``diverged_count``. Where students of bootstrap samples may lack full rank, variance and test
+    errors are also estimated from those of full rank alone, in the group ``full_rank``: the few
+    others, whose solutions of minimum norm are arbitrary where labels are exact, can make nearly
+    all of the variance. ``full_rank_share`` is their share.
 
     Parameters
     ----------
@@ -61,6 +65,10 @@ def estimate(settings: Settings, run: TabularRun) -> dict[str, list[Any]]:
         estimates |= _metrics(settings, run, condition, part)
         for name, value in estimates.items():
             table.add(condition, "student", name, value)
+        if condition.sample_fraction is not None and not _all_null(part["rank_deficient"]):
+            for name, value in _of_full_rank(part, settings.confidence).items():
+                group = "all" if name == "full_rank_share" else "full_rank"
+                table.add(condition, "student", name, value, group)
     return table.columns()
 
 
@@ -106,6 +114,31 @@ def _estimates(part: dict[str, np.ndarray], confidence: float) -> dict[str, Esti
     for metric, flags in counts.items():
         estimates[metric] = exact(float(flags.sum()), len(flags))
     return estimates
+
+
+def _of_full_rank(part: dict[str, np.ndarray], confidence: float) -> dict[str, Estimate]:
+    """Estimates from the students of full rank, and their share among those not diverged."""
+    good = ~part["diverged"].astype(bool)
+    full = good & ~part["rank_deficient"].astype(bool)
+    error = part["test_mse"][full]
+    return {
+        "inter_student_variance": statistics.inter_student_variance(
+            part["prediction"][full][:, None], confidence
+        ),
+        "test_mse_mean": statistics.mean(error, confidence),
+        "test_mse_var": statistics.variance(error, confidence),
+        "full_rank_share": _share(int(full.sum()), int(good.sum()), confidence),
+    }
+
+
+def _share(count: int, n: int, confidence: float) -> Estimate:
+    """A share of students, with the interval of Wilson (1927, JASA 22, 209-212)."""
+    if n == 0:
+        return exact(np.nan, 0)
+    limits = scipy.stats.binomtest(count, n).proportion_ci(confidence, "wilson")
+    share = count / n
+    error = float(np.sqrt(share * (1 - share) / n))
+    return Estimate(share, error, float(limits.low), float(limits.high), n)
 
 
 def _parameter_variances(

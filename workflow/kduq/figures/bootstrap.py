@@ -67,6 +67,7 @@ def _draw(part: pd.DataFrame) -> Figure:
 
 def _prepare(settings: FigureSettings, inputs: Inputs) -> Drawn:
     part = inputs.read_all("estimates").table.to_pandas()
+    part = part[part["group"] == "all"]
     note = f"MSE and variances: squared units of the target. {drawing.interval_note(settings)}"
     return Drawn(lambda: _draw(part), note)
 

@@ -10,10 +10,13 @@ from kduq.statistics.bootstrap import (
     weighted_variance,
 )
 from kduq.statistics.information import (
+    Gini,
     Information,
     entropy,
+    gini,
     information_by_group,
     mutual_information,
+    total_entropy,
 )
 from kduq.statistics.intervals import (
     Estimate,
@@ -34,10 +37,12 @@ from kduq.statistics.two_way import degrees_of_freedom, two_way_jackknife, two_w
 
 __all__ = [
     "Estimate",
+    "Gini",
     "Information",
     "degrees_of_freedom",
     "entropy",
     "from_leave_one_out",
+    "gini",
     "information_by_group",
     "inter_student_trace",
     "inter_student_variance",
@@ -50,6 +55,7 @@ __all__ = [
     "ratio_of_sums",
     "replicate_weights",
     "systematic_noise",
+    "total_entropy",
     "two_way_jackknife",
     "two_way_mean",
     "variance",

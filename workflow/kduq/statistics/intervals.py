@@ -1,10 +1,19 @@
-"""Estimates with intervals: the jackknife over students, which are independent."""
+"""Estimates with intervals: the jackknife over students, which are independent.
+
+docs/coverage.md has the coverage of every interval, by simulation.
+"""
 
 from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import scipy
+
+#: Students below which a variance has no interval: its upper limit is too far away to be of use.
+FEWEST_FOR_VARIANCE = 5
+#: Students with a member below which the mean of a group has no interval.
+FEWEST_FOR_GROUP = 10
+_INFLATION = 1.5
 
 
 @dataclass(frozen=True)
@@ -58,6 +67,107 @@ def from_leave_one_out(value: float, left_out: np.ndarray, confidence: float) ->
     se = float(np.sqrt((n - 1) / n * np.sum((left_out - left_out.mean()) ** 2)))
     half = float(scipy.stats.t.ppf(0.5 + confidence / 2, n - 1)) * se
     return Estimate(value, se, value - half, value + half, n)
+
+
+def positive_limits(
+    value: np.ndarray,
+    variance: np.ndarray,
+    increase: np.ndarray,
+    freedom: np.ndarray,
+    n: int,
+    confidence: float,
+) -> tuple[np.ndarray, np.ndarray]:
+    """Confidence limits of a positive and skewed statistic, such as a variance, on the log scale.
+
+    Parameters
+    ----------
+    value : ndarray of shape (...)
+        Positive estimates.
+    variance : ndarray of shape (...)
+        Their jackknife variances.
+    increase : ndarray of shape (...)
+        Relative increase of these variances; see `inflation`.
+    freedom : ndarray of shape (...)
+        Degrees of freedom of Student's t.
+    n : int
+        Number of students.
+    confidence : float
+        Coverage of the intervals.
+
+    Returns
+    -------
+    low, high : ndarray of shape (...)
+        c · value · exp(∓ t · c · r √(1 + increase)), where r² is the variance over value². This is
+        the interval of Bonett (2006, Computational Statistics & Data Analysis 50, 775-782) for a
+        variance with unknown kurtosis, whose factor c = n/(n - z) corrects the skewness of the
+        logarithm, with three differences. First, the degrees of freedom of the variance follow from
+        the jackknife, ν = 2/r² (Satterthwaite 1946, Biometrics Bulletin 2, 110-114), so that
+        c = ν/(ν - z); it is ν = n for normal values in one direction, and larger if the variance
+        is spread over several directions. c is at most n/(n - z). Second, t replaces z in the
+        exponent. Third, r² is itself a mean of few terms and too small where the value is, so it is
+        increased. The last two were chosen by simulation.
+    """
+    normal = float(scipy.stats.norm.ppf(0.5 + confidence / 2))
+    relative = variance / value**2
+    most = n / max(n - normal, n / 3)
+    shift = 1 / np.maximum(1 - normal * relative / 2, 1 / most)
+    quantile = scipy.stats.t.ppf(0.5 + confidence / 2, freedom)
+    half = quantile * shift * np.sqrt(relative * (1 + increase))
+    return value * shift * np.exp(-half), value * shift * np.exp(half)
+
+
+def inflation(left_out: np.ndarray) -> np.ndarray:
+    """Relative increase of a jackknife variance in `positive_limits`.
+
+    Parameters
+    ----------
+    left_out : ndarray of shape (S, ...)
+        Leave-one-out values.
+
+    Returns
+    -------
+    ndarray of shape (...)
+        1.5 (κ - 1)/S, where κ is the kurtosis of the values. (κ - 1)/S is the relative variance of
+        the jackknife variance; with 1.5 times it variances of normal values are covered in 96 to
+        97 %, of heavy tails in 93 to 96 %.
+    """
+    squared = (left_out - left_out.mean(axis=0)) ** 2
+    second = squared.mean(axis=0)
+    kurtosis = (squared**2).mean(axis=0) / np.where(second > 0, second, 1) ** 2
+    return np.where(second > 0, _INFLATION * (kurtosis - 1) / len(left_out), 0.0)
+
+
+def positive_from_leave_one_out(value: float, left_out: np.ndarray, confidence: float) -> Estimate:
+    """Interval of a positive statistic from its leave-one-out values.
+
+    Parameters
+    ----------
+    value : float
+        The statistic on all students, above 0.
+    left_out : ndarray of shape (S,)
+        The statistic without student s.
+    confidence : float
+        Coverage of the interval.
+
+    Returns
+    -------
+    Estimate
+        With the jackknife standard error, and the limits of `positive_limits` with S - 1 degrees of
+        freedom. No limits for fewer than `FEWEST_FOR_VARIANCE` students.
+    """
+    plain = from_leave_one_out(value, left_out, confidence)
+    n = len(left_out)
+    if n < FEWEST_FOR_VARIANCE or not np.isfinite(plain.se):
+        return Estimate(value, plain.se, np.nan, np.nan, n)
+    low, high = positive_limits(
+        np.array(value),
+        np.array(plain.se**2),
+        inflation(left_out),
+        np.array(n - 1),
+        n,
+        confidence,
+    )
+    return Estimate(value, plain.se, float(low), float(high), n)
 
 
 def jackknife(statistic: Callable[[np.ndarray], float], n: int, confidence: float) -> Estimate:
@@ -123,7 +233,9 @@ def pooled_mean(values: np.ndarray, members: np.ndarray, confidence: float) -> E
     -------
     Estimate
         A ratio of sums, with the jackknife over students; n is the number of students with a pair
-        in the group. NaN with n = 0 for an empty group.
+        in the group. NaN with n = 0 for an empty group. No limits if n is below `FEWEST_FOR_GROUP`
+        and students have different numbers of pairs; with equal numbers it is an ordinary mean over
+        students.
     """
     return ratio_of_sums(np.where(members, values, 0).sum(axis=1), members.sum(axis=1), confidence)
 
@@ -152,4 +264,6 @@ def ratio_of_sums(totals: np.ndarray, counts: np.ndarray, confidence: float) -> 
         totals.sum() - totals, rest, out=np.full(len(totals), np.nan), where=rest > 0
     )
     interval = from_leave_one_out(value, left_out, confidence)
+    if present < FEWEST_FOR_GROUP and (counts != counts[0]).any():
+        return Estimate(value, interval.se, np.nan, np.nan, present)
     return Estimate(value, interval.se, interval.low, interval.high, present)

@@ -6,12 +6,14 @@ with their theory, groups of test inputs) are in the task's own module:
 """
 
 from kduq.estimates.metrics import (
+    agreement,
     answer_information,
     class_scores,
     distribution_scores,
     error_detection,
     reflection,
     sequence_entropy,
+    uncertainty_parts,
 )
 from kduq.estimates.metrics.protocol import Metric
 from kduq.registry import Registry
@@ -21,8 +23,16 @@ METRICS: Registry[Metric] = Registry(
     (
         class_scores.ACCURACY,
         class_scores.CALIBRATION_ERROR,
+        class_scores.TEMPERED_CALIBRATION_ERROR,
         class_scores.BRIER_SCORE,
         class_scores.NEGATIVE_LOG_LIKELIHOOD,
+        class_scores.AURC,
+        class_scores.ERROR_AUROC,
+        uncertainty_parts.TOTAL_ENTROPY,
+        uncertainty_parts.GINI_INTRA,
+        uncertainty_parts.GINI_INTER,
+        agreement.STUDENT_AGREEMENT,
+        agreement.TEACHER_AGREEMENT,
         sequence_entropy.SEQUENCE_ENTROPY,
         sequence_entropy.SEQUENCE_ENTROPY_RATIO,
         sequence_entropy.SEMANTIC_ENTROPY,
@@ -48,6 +58,8 @@ METRICS: Registry[Metric] = Registry(
         distribution_scores.CRPS,
         distribution_scores.CRPS_TRUTH,
     ),
+    # Tasks share names of metrics: what is computed differs.
+    key=lambda metric: f"{metric.task}/{metric.name}",
 )
 
 

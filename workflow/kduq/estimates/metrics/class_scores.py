@@ -13,10 +13,12 @@ _Score = Callable[[np.ndarray, np.ndarray], float]
 
 
 def _metric(name: str, label: str, score: _Score) -> Metric:
+    """Mean of a score over students; those without one, NaN, are left out."""
+
     def estimate(students: TabularStudents, inputs: np.ndarray, confidence: float) -> Estimate:
         classes = students.truth.argmax(axis=1)[inputs]
-        values = [score(p[inputs], classes) for p in students.predictions]
-        return statistics.mean(np.array(values), confidence)
+        values = np.array([score(p[inputs], classes) for p in students.predictions])
+        return statistics.mean(values[np.isfinite(values)], confidence)
 
     return Metric(name, "classification", label, estimate, of_teacher=True)
 
@@ -38,8 +40,19 @@ def _calibration(name: str) -> _Score:
 ACCURACY = _metric("accuracy", "share of test inputs answered correctly", _accuracy)
 CALIBRATION_ERROR = _metric(
     "expected_calibration_error",
-    "expected calibration error, 15 bins",
+    "expected calibration error, 15 bins, above a calibrated model's",
     _calibration("expected_calibration_error"),
+)
+TEMPERED_CALIBRATION_ERROR = _metric(
+    "expected_calibration_error_after_temperature",
+    "the same after one temperature, fitted on the other half of the rows",
+    _calibration("expected_calibration_error_after_temperature"),
+)
+AURC = _metric("aurc", "area under the risk-coverage curve", _calibration("aurc"))
+ERROR_AUROC = _metric(
+    "error_auroc",
+    "probability that a wrong answer has less confidence than a right one",
+    _calibration("error_auroc"),
 )
 BRIER_SCORE = _metric("brier_score", "Brier score, from 0 to 2", _calibration("brier_score"))
 NEGATIVE_LOG_LIKELIHOOD = _metric(
