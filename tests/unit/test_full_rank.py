@@ -17,6 +17,7 @@ def estimated(sample_fraction, deficient):
     columns = {
         "replicate": np.arange(n),
         "diverged": np.arange(n) == n - 1,
+        "predictive_variance": np.full((len(deficient), 1), np.nan),
         "rank_deficient": np.array(deficient),
         "train_mse": np.ones(n),
         "test_mse": (predictions**2).mean(axis=1),
