@@ -34,7 +34,9 @@ def simulated(problem):
     teacher = design @ np.linalg.lstsq(design, problem.train_y, rcond=None)[0]
     cells = [Condition(method=m, alpha=0.5, k=k) for m in METHODS for k in KS]
     cells += [
-        Condition(method="fixed_weight", alpha=0.5, k=k, weight=w) for w in WEIGHTS for k in KS
+        Condition(method="fixed_weight", alpha=0.5, k=k, teacher_weight=w)
+        for w in WEIGHTS
+        for k in KS
     ]
     table = students.train(
         settings(run, cells),

@@ -105,8 +105,9 @@ MISTAKES = [
         "experiments.variance_aware.method.0: found 'avg'; allowed: single, averaging,",
     ),
     (
-        {"experiments": {"variance_aware": {"weight": [0.5, 1.5]}}},
-        "experiments.variance_aware.weight.1: found 1.5; input should be less than or equal to 1",
+        {"experiments": {"variance_aware": {"teacher_weight": [0.5, 1.5]}}},
+        "experiments.variance_aware.teacher_weight.1: found 1.5; input should be less than or equal "
+        "to 1",
     ),
     (
         {"experiments": {"variance_aware": {"k": [1, 5]}}},
@@ -285,11 +286,16 @@ def test_a_style_files_content_is_part_of_what_is_drawn(tmp_path):
 
 
 def test_without_noise_the_remedies_have_one_condition():
-    grid = {"alpha": [0, 0.5], "k": [1, 3], "method": ["averaging", "pilot_mean"], "weight": [0.5]}
+    grid = {
+        "alpha": [0, 0.5],
+        "k": [1, 3],
+        "method": ["averaging", "pilot_mean"],
+        "teacher_weight": [0.5],
+    }
     table = checked({"experiments": {"variance_aware": grid}}).experiment("variance_aware")
     cells = EXPERIMENTS["variance_aware"].conditions(table)
     assert cells[0] == Condition(method="single", alpha=0, k=1)
-    assert [(c.method, c.k, c.weight) for c in cells[1:]] == [
+    assert [(c.method, c.k, c.teacher_weight) for c in cells[1:]] == [
         ("averaging", 1, None),
         ("averaging", 3, None),
         ("pilot_mean", 1, None),

@@ -31,7 +31,7 @@ CONDITIONS = [
 ]
 WEIGHTS = (0.0, 0.25, 0.5, 1.0)
 CONDITIONS += [
-    Condition(method="fixed_weight", alpha=0.5, k=k, weight=weight)
+    Condition(method="fixed_weight", alpha=0.5, k=k, teacher_weight=weight)
     for weight in WEIGHTS
     for k in (1, 3)
 ]
@@ -84,7 +84,7 @@ def test_methods_agree_at_one_response_and_pilots_are_nested(problem, family):
 @pytest.mark.parametrize("family", ["linear", "mlp"])
 def test_weights_of_none_and_all_are_the_pilots_mean_and_averaging(problem, family):
     table = train(problem, family, 0, 4)
-    k, method, weight = (np.array(table[name]) for name in ("k", "method", "weight"))
+    k, method, weight = (np.array(table[name]) for name in ("k", "method", "teacher_weight"))
     grid = {w: table["prediction"][(k == 3) & (weight == w)] for w in WEIGHTS}
     for w, other in ((0.0, "pilot_mean"), (1.0, "averaging")):
         np.testing.assert_array_equal(
@@ -228,7 +228,7 @@ def test_pilots_by_running_moments():
 
 def test_the_order_of_conditions_changes_no_student(problem):
     usual, turned = train(problem, "linear", 0, 4), train(problem, "linear", 0, 4, CONDITIONS[::-1])
-    assert usual["weight"] == turned["weight"][::-1]
+    assert usual["teacher_weight"] == turned["weight"][::-1]
     size = 4
     for i in range(len(CONDITIONS)):
         j = len(CONDITIONS) - 1 - i

@@ -21,7 +21,7 @@ class Condition(StrictModel):
     """Noise variance of one response over Var(y_train)."""
     k: int | None = None
     """Responses per input."""
-    weight: float | None = None
+    teacher_weight: float | None = None
     """Weight of the mean of the k responses in a label; the rest is that of the pilots' mean."""
     init_noise: float | None = None
     """Scale s of the noise on the initial parameters."""

@@ -9,7 +9,7 @@ CONDITION: dict[str, pa.DataType] = {
     "method": pa.string(),
     "alpha": pa.float64(),
     "k": pa.int32(),
-    "weight": pa.float64(),
+    "teacher_weight": pa.float64(),
     "init_noise": pa.float64(),
     "sample_fraction": pa.float64(),
     "label_source": pa.string(),

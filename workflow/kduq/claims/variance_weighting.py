@@ -51,7 +51,7 @@ def _on_a_grid_of_weights(run: TabularRun, margin: float) -> Iterator[Hypothesis
     methods = run.grid("method")
     if not {"variance_weighting", "averaging", "fixed_weight"} <= set(methods):
         return
-    cells = run.cells("fixed_weight", ("alpha", "k", "weight"))
+    cells = run.cells("fixed_weight", ("alpha", "k", "teacher_weight"))
     for k in sorted({cell["k"] for cell in cells}):
         alphas = sorted({cell["alpha"] for cell in cells if cell["k"] == k})
         parts = []

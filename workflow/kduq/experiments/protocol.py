@@ -252,6 +252,11 @@ def trainings(conditions: Sequence[Condition]) -> int:
     pilots: dict[float, int] = {}
     for condition in conditions:
         alpha, k = condition.alpha, condition.k or 1
-        if condition.method in PILOTED and alpha is not None and k > 1 and condition.weight != 1:
+        if (
+            condition.method in PILOTED
+            and alpha is not None
+            and k > 1
+            and condition.teacher_weight != 1
+        ):
             pilots[alpha] = max(k, pilots.get(alpha, 0))
     return len(conditions) + sum(pilots.values())

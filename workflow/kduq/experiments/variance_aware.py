@@ -32,7 +32,7 @@ class Settings(ExperimentSettings):
         AfterValidator(unique),
     ]
     """How the k responses are combined into one label; single uses the first of them."""
-    weight: Annotated[
+    teacher_weight: Annotated[
         list[Annotated[Real, Field(ge=0, le=1)]],
         AfterValidator(unique),
     ] = Field(default=[])
@@ -47,10 +47,10 @@ class Settings(ExperimentSettings):
     @classmethod
     def _in_grid(cls, numbers: list[int], info: ValidationInfo) -> list[int]:
         allowed = [k for k in info.data.get("k", numbers) if k > 1]
-        if info.data.get("weight") and not set(numbers) <= set(allowed):
+        if info.data.get("teacher_weight") and not set(numbers) <= set(allowed):
             raise ValueError(
                 "numbers from the key k above 1 are needed, at which pilot_mean and averaging can "
-                "be compared; correct weight_k or k, or set weight to []"
+                "be compared; correct weight_k or k, or set teacher_weight to []"
             )
         return numbers
 
@@ -82,8 +82,8 @@ def _of_noise(settings: Settings, alpha: float) -> list[Condition]:
         if method != "single" or k == 1
     ]
     weights = [
-        Condition(method="fixed_weight", alpha=alpha, k=k, weight=weight)
-        for weight, k in product(settings.weight, settings.weight_k)
+        Condition(method="fixed_weight", alpha=alpha, k=k, teacher_weight=weight)
+        for weight, k in product(settings.teacher_weight, settings.weight_k)
     ]
     return methods + weights
 

@@ -240,14 +240,14 @@ class RegressionTargets:
         if method in (None, "single") or k == 1:
             return self._response(0)
         average, variance = self._responses.of_first(k)
-        if method in ("averaging", "multi_response") or condition.weight == 1:
+        if method in ("averaging", "multi_response") or condition.teacher_weight == 1:
             return average
         own, pilot_variance = self._pilots.of_first(k)
         if method == "pilot_mean":
             return own
         if method == "fixed_weight":
-            assert condition.weight is not None  # the experiment sets it
-            return condition.weight * average + (1 - condition.weight) * own
+            assert condition.teacher_weight is not None  # the experiment sets it
+            return condition.teacher_weight * average + (1 - condition.teacher_weight) * own
         if method == "variance_weighting_oracle":
             own, variance = self._data.teacher_mean, np.full_like(variance, self._variance)
         # Both variances over k. Where both are zero, both means are equal.

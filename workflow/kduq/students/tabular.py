@@ -163,7 +163,7 @@ def train(
         for index, condition in _by_responses(conditions):
             key = condition
             if condition.k == 1:
-                key = condition.model_copy(update={"method": "single", "weight": None})
+                key = condition.model_copy(update={"method": "single", "teacher_weight": None})
             if key not in trained:
                 alpha = condition.alpha
                 if alpha not in labels:
