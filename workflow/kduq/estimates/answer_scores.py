@@ -1,13 +1,13 @@
 """Scores of language models' answers, prompt by prompt, and the estimates that follow from them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 
 import numpy as np
 
 from kduq import statistics
 from kduq.data.corpus import Corpus
-from kduq.estimates.answers import Answers
+from kduq.estimates.answers import Answers, Lookup
 from kduq.statistics import Estimate
 
 #: Lower limit of a model's probability in a divergence, which would be infinite for an answer that
@@ -22,6 +22,8 @@ _BINS = 15
 _ROUNDING = 1e-3
 #: Scores that are compared with those of a baseline.
 _COMPARED = ("similarity_to_reference", "hallucination_rate", "intra_student_variance")
+#: Numbers of embeddings that are looked up at once.
+_NUMBERS_AT_ONCE = 1 << 22
 #: A supported answer is covered if its probability is at least this share of the true one.
 _COVERED = 0.1
 
@@ -116,7 +118,7 @@ class References:
         splits = {split: self._splits == split for split in ("train", "test")}
         return everything | (splits if all(mask.any() for mask in splits.values()) else {})
 
-    def similarity_to_reference(self, embeddings: np.ndarray) -> np.ndarray:
+    def similarity_to_reference(self, embeddings: np.ndarray | Lookup) -> np.ndarray:
         """Mean over draws of the cosine to a prompt's nearest reference, shape (S, P)."""
         similarities = np.zeros(embeddings.shape[:2])
         for p, references in enumerate(self.references):
@@ -142,10 +144,26 @@ class ModelScores:
         self, answers: Answers, references: References, teacher: "ModelScores | None"
     ) -> None:
         self.answers, self.references, self.teacher = answers, references, teacher
-        self.n_models, _, self.n_draws = answers.texts.shape
+        shape: tuple[int, ...] = answers.texts.shape
+        self.n_models, _, self.n_draws = shape
         numbers = answers.replicates
         self.replicates = np.arange(self.n_models) if numbers is None else numbers
-        self.means, self.within = statistics.moments(answers.embeddings)
+        #: Means of the first model's answers, shape (P, D).
+        self.first_means = np.zeros(references.centre.shape)
+        #: Variance of each model's answers to each prompt, shape (S, P).
+        self.within = np.full((self.n_models, len(references.questions)), np.nan)
+        #: Scalar products of the models' mean distances from the references, shape (P, S, S).
+        #: Variances between models and distances from the references follow from them, without
+        #: the coordinates of the embeddings, for any part of the models.
+        self._products = np.zeros((len(references.questions), self.n_models, self.n_models))
+        to_teacher = np.zeros(self.within.shape)
+        for part in self._parts(answers.embeddings.shape):
+            means, self.within[:, part] = statistics.moments(answers.embeddings[:, part])
+            away = (means - references.centre[part]).transpose(1, 0, 2)
+            self._products[part] = away @ away.transpose(0, 2, 1)
+            self.first_means[part] = means[:1].sum(axis=0)
+            if teacher is not None:
+                to_teacher[:, part] = np.einsum("spd,pd->sp", means, teacher.first_means[part])
         self._scores = {
             "intra_student_variance": self.within,
             "similarity_to_reference": references.similarity_to_reference(answers.embeddings),
@@ -154,10 +172,16 @@ class ModelScores:
             else np.zeros(self.within.shape),
         }
         if teacher is not None:
-            similarity = np.einsum("spd,pd->sp", self.means, teacher.means[0])
-            self._scores["similarity_to_teacher"] = similarity
+            self._scores["similarity_to_teacher"] = to_teacher
         if references.has_answer_distribution:
             self._scores |= self._exact()
+
+    @staticmethod
+    def _parts(shape: tuple[int, ...]) -> Iterator[slice]:
+        """Prompts whose embeddings, of shape (S, P, J, D), are looked up at once."""
+        models, prompts, draws, width = shape
+        size = max(1, _NUMBERS_AT_ONCE // max(1, models * draws * width))
+        return (slice(start, start + size) for start in range(0, prompts, size))
 
     def mean(self, scores: np.ndarray, prompts: np.ndarray, confidence: float) -> Estimate:
         """Mean of a score over models and prompts.
@@ -296,17 +320,6 @@ class ModelScores:
             estimates[metric] = self.jackknife(statistic, prompts, confidence, n)
         return estimates
 
-    @cached_property
-    def _products(self) -> np.ndarray:
-        """Scalar products of the models' mean distances from the references, shape (P, S, S).
-
-        Variances between models and distances from the references follow from them, without the
-        coordinates of the embeddings, for any part of the models.
-        """
-        away = (self.means - self.references.centre).transpose(1, 0, 2)
-        products: np.ndarray = away @ away.transpose(0, 2, 1)
-        return products
-
     def _sums(self, models: np.ndarray, prompts: np.ndarray) -> tuple[float, float]:
         """Trace and sum of the products of some models, averaged over prompts."""
         part = self._products[np.ix_(prompts, models, models)]
@@ -355,7 +368,7 @@ class ModelScores:
 
         For the teacher, which is not drawn: there is no variance between teachers.
         """
-        squared = ((self.means - self.references.centre) ** 2).sum(axis=2)
+        squared = np.einsum("pss->sp", self._products)
         noise = squared - self.within / max(self.n_draws, 1)
         return {"systematic_noise": self.mean(noise, prompts, confidence)}
 
@@ -383,7 +396,7 @@ class ModelScores:
     @cached_property
     def probabilities(self) -> np.ndarray:
         """Of supported answers and "outside", as `References.truth`, shape (S, P, A + 1)."""
-        n_models = len(self.means)
+        n_models = self.n_models
         values = np.zeros((n_models, *self.references.truth.shape))
         for p, support in enumerate(self.answers.support):
             if support is None and n_models:
