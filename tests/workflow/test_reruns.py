@@ -113,7 +113,7 @@ EVERYTHING_ON_TEXT = {
 LAST = {"estimates": 2, "gather": 1, "claims": 1, "figures": 3, "report": 1}
 OUTPUT, AWARE = (f"experiments.{name}.families.lm" for name in ("student_output", "variance_aware"))
 CHANGES_ON_TEXT = [
-    ("`language.keep_models`, to false", {"language.keep_models": False}, {}),
+    ("`language.keep_models`, to false", {"language.keep_models": False}, {"report": 1}),
     (
         "`language.draws`, to more",
         {"language.draws": 4},
