@@ -106,8 +106,8 @@ MISTAKES = [
     ),
     (
         {"experiments": {"variance_aware": {"teacher_weight": [0.5, 1.5]}}},
-        "experiments.variance_aware.teacher_weight.1: found 1.5; input should be less than or equal "
-        "to 1",
+        "experiments.variance_aware.teacher_weight.1: found 1.5; input should be less than or "
+        "equal to 1",
     ),
     (
         {"experiments": {"variance_aware": {"k": [1, 5]}}},
