@@ -250,9 +250,11 @@ def test_more_noise_levels_train_their_students_alone(checkout):
     assert "0 missing, 0 damaged, 0 stale, 0 surplus" in done.stdout + done.stderr
     folder = checkout.path / "results/tiny/decomposition"
     students = pd.read_parquet(folder / "mlp/boston_housing/students/000002-000003.parquet")
-    assert (
-        students[["noise_level", "init_level", "bootstrap_level"]].drop_duplicates().shape[0] == 9
-    )
+    # Three initial parameters; three bootstrap samples, and all rows.
+    levels = students[["noise_level", "init_level", "bootstrap_level"]]
+    assert levels.drop_duplicates().shape[0] == len(levels) == 12
+    first = pd.read_parquet(folder / "mlp/boston_housing/students/000000-000002.parquet")
+    assert first["alpha"].value_counts().to_dict() == {0.5: 24, 0: 12}
     assert set(students["noise_level"]) == {2}
     assert students[["seed", "method"]].isna().all(axis=None)
     assert set(students["alpha"]) == {0.5}

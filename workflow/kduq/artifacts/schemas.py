@@ -61,7 +61,7 @@ _LANGUAGE_STUDENT: dict[str, pa.DataType] = {
     "train_loss": pa.float64(),
     **_ANSWER,
 }
-#: Levels of the factors of a factorial design, null for a factor that a family lacks.
+#: Levels of the factors of a factorial design, null for a factor that is absent.
 _LEVELS = dict.fromkeys(("noise_level", "init_level", "bootstrap_level"), pa.int32())
 
 #: By stage and, after a slash, by task or design where these differ.
@@ -136,6 +136,7 @@ _SCHEMAS: dict[str, dict[str, pa.DataType]] = {
         "draws": pa.int32(),
         "cost": pa.float64(),
         "optimum": pa.bool_(),
+        "resampled": pa.bool_(),
     },
     "claims": {
         "claim": pa.int32(),

@@ -59,7 +59,9 @@ def _draw(part: pd.DataFrame) -> Figure:
         end = max(end, _bar(ax, estimates))
         _statement(ax, estimates)
         drawing.diverged(ax, run)
-        students = int(cells["n_students"].max())
+        # Students beside the design are counted elsewhere.
+        in_design = cells["metric"] == "variance_component_total"
+        students = int(cells.loc[in_design, "n_students"].max())
         total = estimates["variance_component_total"]
         alpha = cells["alpha"].max()
         name = f"{drawing.title(dataset)}, {FAMILIES[family].label}{_GROUPS[group]}"
