@@ -228,7 +228,7 @@ error. The aim is 93 to 97 %; numbers mark intervals that are wider, and why. Of
 variance the least and the most of the factors, pairs or sums are given. Width is the median over
 that of the exact interval, where one is known. The rules for variances are in
 `kduq/statistics/intervals.py` (log scale) and `random_effects.py` (modified large sample), that for
-factorial designs is in `components.py`.
+factorial designs is in `components.py`, that for students and prompts in `two_way.py`.
 
 | estimator | simulated | students | nominal | coverage | width | rule |
 | --- | --- | --- | --- | --- | --- | --- |
