@@ -323,6 +323,7 @@ def _worded(statement: str) -> str:
     """A claim's statement with methods in words and a capital letter."""
     words = statement.replace("variance_weighting_oracle", "variance weighting by the oracle")
     words = words.replace("variance_weighting", "variance weighting")
+    words = words.replace("multi_response", "multi-response")
     return words[:1].upper() + words[1:]
 
 
