@@ -229,6 +229,12 @@ class Config(StrictModel):
                     f"corpora.{name}.{key}: found a value, but only kind {alternatives(readers)} "
                     "has columns; remove the key"
                 )
+            if not kind.has_errors and corpus.errors is not None:
+                erring = [n for n, other in CORPUS_KINDS.items() if other.has_errors]
+                problems.append(
+                    f"corpora.{name}.errors: found a table, but the only kinds with errors are "
+                    f"{alternatives(erring)}; remove the key"
+                )
         return problems
 
     def _name_problems(self, path: str, name: str, task: str) -> list[str]:
