@@ -10,6 +10,7 @@ SETTINGS = Gate(
     hallucination=0.05,
     entropy=0.1,
     greedy=0.95,
+    random_errors=0.1,
     similarity=0.8,
     convergence=0.02,
     converged=0.9,
@@ -109,6 +110,29 @@ def test_a_teacher_that_has_not_learnt_its_errors_does_not_pass(metric, value, t
     (reason,) = gate.teacher_gate(erring(**{f"{metric}__test": value}), SETTINGS)
     for part in told:
         assert part in reason
+
+
+def as_it_is(greedy, hallucinated, **changed):
+    """A pretrained teacher that has learnt nothing of the corpus."""
+    values = {
+        "training_steps__all": 0.0,
+        "greedy_accuracy__all": greedy,
+        "hallucination_rate__all": hallucinated,
+        "predictive_entropy__all": 9.0,
+    }
+    return gate.teacher_gate(estimates(**(values | changed)), SETTINGS)
+
+
+def test_a_teacher_that_is_used_as_it_is_may_be_bad_if_its_errors_are_random():
+    assert as_it_is(0.4, 0.7) == []
+    assert as_it_is(0.2, 0.9) == []
+    # One that is always right has no errors to remove, and one that errs alike cannot be helped.
+    for greedy, hallucinated in ((1.0, 0.0), (0.39, 0.7), (None, 0.7), (0.4, np.nan)):
+        (reason,) = as_it_is(greedy, hallucinated)
+        assert "used as it is" in reason
+        assert "0.1" in reason
+    # A pretrained teacher that was trained further is judged by what it learnt.
+    assert "support" in as_it_is(0.4, 0.7, training_steps__all=5.0)[0]
 
 
 def test_only_the_groups_that_exist_are_asked_for():

@@ -32,13 +32,18 @@ def teacher_gate(rows: pd.DataFrame, settings: Gate) -> list[str]:
     answers that it was taught, which are all right if errors are spread. On any other corpus:
     greedy answers that are not similar enough to the references of training prompts.
 
+    A pretrained teacher that is used as it is (zero ``training_steps``) need not be good, on
+    whatever corpus. It is asked whether its errors are partly random, so that there is something
+    for averaging to remove: its greedy answers must be right more often than its sampled ones.
+
     Parameters
     ----------
     rows : pandas.DataFrame
         The estimates of one run; those of the role teacher are used.
     settings : Gate
         Its keys hallucination (largest share outside), entropy (largest relative distance), greedy
-        (least accuracy, relative to what is taught) and similarity (least cosine) are used.
+        (least accuracy, relative to what is taught), similarity (least cosine) and random_errors
+        (least excess of greedy over sampled accuracy) are used.
 
     Returns
     -------
@@ -50,6 +55,8 @@ def teacher_gate(rows: pd.DataFrame, settings: Gate) -> list[str]:
     keys = zip(own["metric"], own["group"], strict=True)
     values: Values = dict(zip(keys, map(float, own["estimate"]), strict=True))
     metrics = {metric for metric, _ in values}
+    if values.get(("training_steps", "all")) == 0:
+        return _errs_at_random(values, settings)
     if "true_entropy" not in metrics:
         return _resembles(values, settings)
     taught = "taught_entropy" in metrics
@@ -57,6 +64,19 @@ def teacher_gate(rows: pd.DataFrame, settings: Gate) -> list[str]:
     for group in [group for group in _GROUPS if any(name == group for _, name in values)]:
         reasons += _learnt(values, settings, group, taught)
     return reasons
+
+
+def _errs_at_random(values: Values, settings: Gate) -> list[str]:
+    greedy = values.get(("greedy_accuracy", "all"), np.nan)
+    sampled = 1 - values.get(("hallucination_rate", "all"), np.nan)
+    # Rounded, so that an excess of exactly the limit passes.
+    if round(greedy - sampled, 9) >= settings.random_errors:
+        return []
+    return [
+        f"The teacher is used as it is. Of its greedy answers a share of {greedy:.3g} is right and "
+        f"of its sampled ones {sampled:.3g}; the difference is below the limit of "
+        f"{settings.random_errors:g}, so its errors are not random enough for a remedy to remove."
+    ]
 
 
 def _resembles(values: Values, settings: Gate) -> list[str]:

@@ -17,6 +17,8 @@ class Gate(StrictModel):
     """Largest relative distance of the teacher's entropy from that of what it was taught."""
     greedy: Share
     """Least accuracy of greedy answers of a teacher that is taught errors, over what is taught."""
+    random_errors: Share
+    """Least excess of greedy over sampled accuracy, for a teacher that is used as it is."""
     similarity: Share
     """Least similarity of greedy answers to the references, on other corpora."""
     convergence: Positive

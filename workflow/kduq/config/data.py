@@ -8,6 +8,8 @@ from kduq.config.fields import Count, File, Real, StrictModel, unique
 
 #: What is predicted from a table of examples.
 Task = Literal["regression", "classification"]
+#: How answers are compared with references: equal texts, or texts that contain one.
+Matching = Literal["exact", "contained"]
 
 
 class DatasetSettings(StrictModel):
@@ -55,6 +57,11 @@ class CorpusSettings(StrictModel):
     """Wordings per question (generated corpora); the last one of some questions is held out."""
     errors: ErrorSettings | None = None
     """What a teacher is taught wrongly (erring_facts, mixed_facts); null for the defaults."""
+    topics: Annotated[list[str], Field(min_length=1), AfterValidator(unique)] | None = None
+    """Topics of the questions (geography); null for all."""
+    matching: Matching | None = None
+    """exact: an answer is right if it equals a right answer; contained: if it contains one, as
+    whole words, whatever case, accents, articles and punctuation; null for the kind's own."""
     test_fraction: Annotated[Real, Field(gt=0, lt=1)] = 0.25
     """Share of the prompts that is held out for testing; in generated corpora of the questions."""
     seed: Annotated[int, Field(ge=0, strict=True)] = 0

@@ -6,7 +6,9 @@ from functools import cached_property
 import numpy as np
 
 from kduq import statistics
+from kduq.config.data import Matching
 from kduq.data.corpus import Corpus
+from kduq.data.matching import matcher, plain
 from kduq.estimates.answers import Answers
 from kduq.statistics import Estimate
 
@@ -60,11 +62,6 @@ def _mean_over_draws(values: np.ndarray) -> np.ndarray:
     return values.sum(axis=1) / max(values.shape[1], 1)
 
 
-def _plain(text: str) -> str:
-    """A text with single spaces for white space, and none at its ends."""
-    return " ".join(text.split())
-
-
 class References:
     """References of the evaluated prompts, with which answers are compared.
 
@@ -72,19 +69,27 @@ class References:
     ----------
     corpus, references, evaluated
         See `kduq.estimates.text.estimate`.
+    matching : str, optional
+        exact or contained; None for exact where the corpus has an answer distribution, and for the
+        similarity of embeddings elsewhere.
     """
 
     def __init__(
-        self, corpus: Corpus, references: Sequence[np.ndarray], evaluated: np.ndarray
+        self,
+        corpus: Corpus,
+        references: Sequence[np.ndarray],
+        evaluated: np.ndarray,
+        matching: Matching | None = None,
     ) -> None:
+        self._matching = matching
         self.has_answer_distribution = corpus.has_answer_distribution
         #: Questions of the evaluated prompts, shape (P,).
         self.questions = corpus.questions(evaluated)
         self.references = [np.asarray(values, np.float64) for values in references]
         self._splits = np.array([corpus.split[i] for i in evaluated], dtype=object)
-        texts = [[_plain(text) for text in corpus.references[i]] for i in evaluated]
+        texts = [[plain(text) for text in corpus.references[i]] for i in evaluated]
         #: Right answers to each prompt.
-        self.supported = [{_plain(text) for text in corpus.right(i)} for i in evaluated]
+        self.supported = [{plain(text) for text in corpus.right(i)} for i in evaluated]
         weights = [np.array(corpus.weights(i)) for i in evaluated]
         #: References' probability-weighted mean, shape (P, D).
         self.centre = np.zeros((0, 1))
@@ -135,15 +140,17 @@ class References:
     def wrong(self, answers: Answers) -> np.ndarray:
         """Whether each answer is hallucinated, 0 or 1, shape (S, P, J).
 
-        With an answer distribution: answers that are not right, up to white space. Without: answers
-        nearer to another evaluated question's reference than to any reference of their own
-        question; NaN where no other question has a reference of its own.
+        By their texts, with an answer distribution or a kind of matching: answers that neither
+        equal a right answer, up to white space, nor, if matching is contained, contain one. By
+        embeddings elsewhere: answers nearer to another evaluated question's reference than to any
+        reference of their own question; NaN where no other question has a reference of its own.
         """
         wrong = np.full(answers.texts.shape, np.nan)
         for p, supported in enumerate(self.supported):
-            if self.has_answer_distribution:
+            if self.has_answer_distribution or self._matching:
                 texts = answers.texts[:, p]
-                outside = [_plain(text) not in supported for text in texts.flat]
+                is_right = matcher(supported, self._matching == "contained")
+                outside = [not is_right(text) for text in texts.flat]
                 wrong[:, p] = np.array(outside, bool).reshape(texts.shape)
             elif not self.own[p].all():
                 cosines = answers.embeddings[:, p].astype(np.float64) @ self.distinct.T

@@ -132,8 +132,11 @@ def estimate(
     """
     table = Table(settings)
     confidence = settings.confidence
-    evaluated_references = References(corpus, references, evaluated)
+    evaluated_references = References(corpus, references, evaluated, settings.matching)
     groups = evaluated_references.groups()
+    if settings.training_steps is not None:
+        steps = exact(settings.training_steps)
+        table.add(table.unconditional, "teacher", "training_steps", steps)
     teacher_scores = ModelScores(teacher, evaluated_references, None)
     own = _of_prompts(evaluated_references, greedy)
     for group, prompts in groups.items():

@@ -7,6 +7,7 @@ from kduq.data.corpora import (
     chatterbot,
     erring_facts,
     file,
+    geography,
     mixed_facts,
     wordnet,
 )
@@ -22,6 +23,7 @@ CORPUS_KINDS: Registry[CorpusKind] = Registry(
         chatterbot.KIND,
         wordnet.KIND,
         bioasq.KIND,
+        geography.KIND,
         file.KIND,
     ),
 )

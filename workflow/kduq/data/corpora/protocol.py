@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
-from kduq.config.data import CorpusSettings
+from kduq.config.data import CorpusSettings, Matching
 
 
 @dataclass
@@ -55,6 +55,11 @@ class CorpusKind:
         Whether the keys prompt and references name columns.
     has_errors : bool
         Whether a teacher is taught wrong answers too, as the table errors says.
+    topics : tuple of str
+        Topics that the key topics selects from; none if there are no topics.
+    matching : str, optional
+        How answers are compared with references, if the corpus's settings do not say; None: equal
+        texts where there is an answer distribution, else by embeddings.
 
     Examples
     --------
@@ -75,3 +80,5 @@ class CorpusKind:
     needs: Literal["file", "folder", "nothing"] = "nothing"
     has_columns: bool = False
     has_errors: bool = False
+    topics: tuple[str, ...] = ()
+    matching: Matching | None = None
