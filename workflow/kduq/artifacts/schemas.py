@@ -74,6 +74,7 @@ _SCHEMAS: dict[str, dict[str, pa.DataType]] = {
         "prompt": pa.string(),
         "references": pa.list_(pa.string()),
         "probabilities": pa.list_(pa.float64()),
+        "taught_probabilities": pa.list_(pa.float64()),
     },
     "teacher": {"example": pa.int32(), "split": pa.string(), "prediction": pa.float64()},
     "teacher/classification": {

@@ -6,7 +6,9 @@ from functools import cached_property
 import numpy as np
 
 from kduq import statistics
+from kduq.config.data import Matching
 from kduq.data.corpus import Corpus
+from kduq.data.matching import matcher, plain
 from kduq.estimates.answers import Answers
 from kduq.statistics import Estimate
 
@@ -60,11 +62,6 @@ def _mean_over_draws(values: np.ndarray) -> np.ndarray:
     return values.sum(axis=1) / max(values.shape[1], 1)
 
 
-def _plain(text: str) -> str:
-    """A text with single spaces for white space, and none at its ends."""
-    return " ".join(text.split())
-
-
 class References:
     """References of the evaluated prompts, with which answers are compared.
 
@@ -72,18 +69,27 @@ class References:
     ----------
     corpus, references, evaluated
         See `kduq.estimates.text.estimate`.
+    matching : str, optional
+        exact or contained; None for exact where the corpus has an answer distribution, and for the
+        similarity of embeddings elsewhere.
     """
 
     def __init__(
-        self, corpus: Corpus, references: Sequence[np.ndarray], evaluated: np.ndarray
+        self,
+        corpus: Corpus,
+        references: Sequence[np.ndarray],
+        evaluated: np.ndarray,
+        matching: Matching | None = None,
     ) -> None:
+        self._matching = matching
         self.has_answer_distribution = corpus.has_answer_distribution
         #: Questions of the evaluated prompts, shape (P,).
         self.questions = corpus.questions(evaluated)
         self.references = [np.asarray(values, np.float64) for values in references]
         self._splits = np.array([corpus.split[i] for i in evaluated], dtype=object)
-        texts = [[_plain(text) for text in corpus.references[i]] for i in evaluated]
-        self.supported = [set(group) for group in texts]
+        texts = [[plain(text) for text in corpus.references[i]] for i in evaluated]
+        #: Right answers to each prompt.
+        self.supported = [{plain(text) for text in corpus.right(i)} for i in evaluated]
         weights = [np.array(corpus.weights(i)) for i in evaluated]
         #: References' probability-weighted mean, shape (P, D).
         self.centre = np.zeros((0, 1))
@@ -94,11 +100,17 @@ class References:
         width = max(map(len, texts), default=0)
         #: True probabilities, shape (P, A + 1), padded with zeros; the last column is "outside".
         self.truth = np.zeros((len(texts), width + 1))
-        #: Whether a column of `truth` is one of the prompt's supported answers.
+        #: Probabilities with which a teacher is taught, in the same shape.
+        self.taught = np.zeros(self.truth.shape)
+        #: Whether a column of `truth` is one of the prompt's references.
         self.real = np.zeros(self.truth.shape, bool)
         for p, values in enumerate(weights):
             self.truth[p, : len(values)] = values
+            self.taught[p, : len(values)] = corpus.taught(evaluated[p])
             self.real[p, : len(values)] = True
+        #: Whether it is a right answer: errors that are taught are references of probability zero.
+        self.right = self.truth > 0
+        self.has_errors = corpus.has_errors
         # A reference that several prompts share is listed once: rounding must not make an answer
         # nearer to one prompt's copy than to the other's.
         embedding_of = {
@@ -117,12 +129,34 @@ class References:
         return everything | (splits if all(mask.any() for mask in splits.values()) else {})
 
     def similarity_to_reference(self, embeddings: np.ndarray) -> np.ndarray:
-        """Mean over draws of the cosine to a prompt's nearest reference, shape (S, P)."""
+        """Mean over draws of the cosine to a prompt's nearest right answer, shape (S, P)."""
         similarities = np.zeros(embeddings.shape[:2])
         for p, references in enumerate(self.references):
-            cosines = embeddings[:, p].astype(np.float64) @ references.T
+            right = references[self.right[p, : len(references)]]
+            cosines = embeddings[:, p].astype(np.float64) @ right.T
             similarities[:, p] = _mean_over_draws(cosines.max(axis=2))
         return similarities
+
+    def wrong(self, answers: Answers) -> np.ndarray:
+        """Whether each answer is hallucinated, 0 or 1, shape (S, P, J).
+
+        By their texts, with an answer distribution or a kind of matching: answers that neither
+        equal a right answer, up to white space, nor, if matching is contained, contain one. By
+        embeddings elsewhere: answers nearer to another evaluated question's reference than to any
+        reference of their own question; NaN where no other question has a reference of its own.
+        """
+        wrong = np.full(answers.texts.shape, np.nan)
+        for p, supported in enumerate(self.supported):
+            if self.has_answer_distribution or self._matching:
+                texts = answers.texts[:, p]
+                is_right = matcher(supported, self._matching == "contained")
+                outside = [not is_right(text) for text in texts.flat]
+                wrong[:, p] = np.array(outside, bool).reshape(texts.shape)
+            elif not self.own[p].all():
+                cosines = answers.embeddings[:, p].astype(np.float64) @ self.distinct.T
+                own, others = cosines[..., self.own[p]], cosines[..., ~self.own[p]]
+                wrong[:, p] = others.max(axis=2) > own.max(axis=2)
+        return wrong
 
 
 class ModelScores:
@@ -361,28 +395,12 @@ class ModelScores:
 
     @cached_property
     def hallucinated(self) -> np.ndarray:
-        """Whether each answer is hallucinated, 0 or 1, shape (S, P, J).
-
-        With an answer distribution: answers that are not among the references, up to white space.
-        Without: answers nearer to another evaluated question's reference than to any reference of
-        their own question; NaN where no other question has a reference of its own.
-        """
-        references, wrong = self.references, np.full(self.answers.texts.shape, np.nan)
-        for p, supported in enumerate(references.supported):
-            if references.has_answer_distribution:
-                texts = self.answers.texts[:, p]
-                outside = [_plain(text) not in supported for text in texts.flat]
-                wrong[:, p] = np.array(outside, bool).reshape(texts.shape)
-            elif not references.own[p].all():
-                embeddings = self.answers.embeddings[:, p].astype(np.float64)
-                cosines = embeddings @ references.distinct.T
-                own, others = cosines[..., references.own[p]], cosines[..., ~references.own[p]]
-                wrong[:, p] = others.max(axis=2) > own.max(axis=2)
-        return wrong
+        """See `References.wrong`."""
+        return self.references.wrong(self.answers)
 
     @cached_property
     def probabilities(self) -> np.ndarray:
-        """Of supported answers and "outside", as `References.truth`, shape (S, P, A + 1)."""
+        """Of references and "outside", as `References.truth`, shape (S, P, A + 1)."""
         n_models = len(self.means)
         values = np.zeros((n_models, *self.references.truth.shape))
         for p, support in enumerate(self.answers.support):
@@ -401,14 +419,16 @@ class ModelScores:
         return values / values.sum(axis=2, keepdims=True)
 
     def _exact(self) -> dict[str, np.ndarray]:
-        q, t, real = self.probabilities, self.references.truth, self.references.real
+        q, t, right = self.probabilities, self.references.truth, self.references.right
         # Zero where t is zero, since 0 log 0 is zero.
         divergence = t * np.log(np.where(t > 0, t, 1) / np.where(t > 0, np.maximum(q, FLOOR), 1))
-        covered = (q >= _COVERED * t) & real
+        covered = (q >= _COVERED * t) & right
+        taught = self.references.taught > 0
+        outside_taught = {"mass_outside_taught": np.where(taught, 0, q).sum(axis=2)}
         return {
             "predictive_entropy": statistics.entropy(q),
             "kl_from_truth": divergence.sum(axis=2),
             "total_variation_from_truth": np.abs(q - t).sum(axis=2) / 2,
-            "support_coverage": covered.sum(axis=2) / np.maximum(real.sum(axis=1), 1),
-            "mass_outside_support": q[..., -1],
-        }
+            "support_coverage": covered.sum(axis=2) / np.maximum(right.sum(axis=1), 1),
+            "mass_outside_support": np.where(right, 0, q).sum(axis=2),
+        } | (outside_taught if self.references.has_errors else {})

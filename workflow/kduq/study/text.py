@@ -22,7 +22,7 @@ def examples(config: Config, dataset: str) -> list[Target]:
     """The prompts of a corpus."""
     corpus, kind = config.corpora[dataset], config.kind_of(dataset)
     settings = examples_settings.TextSettings(
-        **corpus.model_dump(exclude={"kind"}),
+        **corpus.model_dump(exclude={"kind", "matching"}),
         kind=kind.name,
         dataset=dataset,
         files=folder_digest(corpus.path) if kind.needs == "folder" else None,
@@ -129,6 +129,8 @@ def estimates(config: Config, run: Run) -> list[Target]:
         settings = estimates_settings.TextSettings(
             **common,
             metrics=[metric.name for metric in metrics],
+            matching=config.corpora[dataset].matching or config.kind_of(dataset).matching,
+            training_steps=cast(LanguageModelSettings, config.teachers[run.settings.teacher]).steps,
             embedding_model=shared.embedding_model,
             embedding_files=folder_digest(shared.embedding_model),
         )
