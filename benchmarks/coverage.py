@@ -8,7 +8,7 @@ from collections import defaultdict
 
 import numpy as np
 
-from benchmarks import ROOT, simulated
+from benchmarks import ROOT, crossed, simulated
 from benchmarks.simulated import CONFIDENCE, Case, Result
 
 #: Coverage that is aimed at.
@@ -21,7 +21,10 @@ _DIFFERENCE = "modified large sample"
 _RULES = {"systematic_noise": _T, "gini_intra": _T}
 _LEVELS = "jackknife over levels"
 _BOOTSTRAP = "normal, bootstrap over replicates"
+_CROSSED = "Student's t, jackknives over students and prompts"
 _FEW = "few students"
+_TWICE = "variance that students and prompts share is counted by both jackknives"
+_NEAR_FLOOR = "the variance due to noise, the denominator, is hardly larger than its error"
 _EQUAL = "all answers are equally probable, so that disagreement is largest and its error nearly 0"
 _PER_FACTOR = "the error of an interaction is counted once per factor"
 _EIGHT = (8, 8, 8)
@@ -93,6 +96,41 @@ def _cases() -> list[Case]:
     ):
         simulate = simulated.factorial(levels, variances, directions)
         cases.append(Case("components", design, students, _LEVELS, simulate, 500, _PER_FACTOR))
+    for n, prompts in ((10, 30), (20, 20), (20, 30)):
+        size = f"{n} × {prompts} prompts"
+        for spreads, design in (
+            ((1.0, 1.0, 1.0), "students and prompts differ"),
+            ((1.0, 0.1, 0.3), "students differ"),
+            ((0.1, 1.0, 0.3), "prompts differ"),
+        ):
+            cases.append(
+                Case("two_way_mean", design, size, _CROSSED, crossed.mean(n, prompts, spreads))
+            )
+        for unequal, together, design in (
+            (False, False, "equal prompts"),
+            (True, False, "unequal prompts"),
+            (True, True, "unequal prompts that move together"),
+        ):
+            simulate = crossed.variances(n, prompts, unequal, together)
+            cases.append(Case("text", design, size, _CROSSED, simulate, 500, _TWICE))
+        cases.append(
+            Case("entropy_slope", "0.6", size, _CROSSED, crossed.slope(n, prompts), 500, _TWICE)
+        )
+        cases.append(
+            Case("text", "3 answers", size, _CROSSED, crossed.gini(n, prompts), 500, _TWICE)
+        )
+    for noise in (0.3, 3.0):
+        cases.append(
+            Case(
+                "k (V_k - V_0)/(V_1 - V_0)",
+                f"noise {noise:g} times the floor",
+                "200",
+                _BOOTSTRAP,
+                crossed.share_of_noise(200, noise),
+                500,
+                _NEAR_FLOOR if noise < 1 else "",
+            )
+        )
     for n in (200, 1000):
         simulate = simulated.resampled(n)
         cases.append(Case("bootstrap", "5 noise levels", str(n), _BOOTSTRAP, simulate, 500))
@@ -190,7 +228,7 @@ error. The aim is 93 to 97 %; numbers mark intervals that are wider, and why. Of
 variance the least and the most of the factors, pairs or sums are given. Width is the median over
 that of the exact interval, where one is known. The rules for variances are in
 `kduq/statistics/intervals.py` (log scale) and `random_effects.py` (modified large sample), that for
-factorial designs is in `components.py`.
+factorial designs is in `components.py`, that for students and prompts in `two_way.py`.
 
 | estimator | simulated | students | nominal | coverage | width | rule |
 | --- | --- | --- | --- | --- | --- | --- |

@@ -270,7 +270,7 @@ def test_intervals_cover_for_least_squares_on_bootstrap_samples(samples):
     assert (rates > 0.92).all()
 
 
-def factorial(problem, alpha, levels=(30, 30)):
+def factorial(problem, alphas, levels=(30, 30)):
     run = RUN | {"start": 0, "stop": levels[0]}
     drawn = responses.Settings(**run, responses=1, noisy=True, factor="noise")
     noise = responses.sample(drawn, 45)["noise"]
@@ -280,7 +280,7 @@ def factorial(problem, alpha, levels=(30, 30)):
         **run,
         task="regression",
         model={"family": "linear"},
-        conditions=[Condition(alpha=alpha)],
+        conditions=[Condition(alpha=alpha) for alpha in alphas],
         divergence_factor=10,
         levels={"bootstrap": levels[1]},
     )
@@ -292,16 +292,17 @@ def factorial(problem, alpha, levels=(30, 30)):
     )
 
 
-def estimated(table, alpha, levels=(30, 30)):
+def estimated(problem, table, alphas, levels=(30, 30)):
     settings = tabular_factorial.Settings(
         **RUN,
         task="regression",
         confidence=0.95,
-        conditions=[Condition(alpha=alpha)],
+        conditions=[Condition(alpha=alpha) for alpha in alphas],
         levels={"bootstrap": levels[1], "noise": levels[0]},
     )
     columns = {name: np.asarray(values) for name, values in table.items()}
-    run = TabularRun(None, None, None, columns, [np.arange(len(table["k"]))])
+    groups = [np.flatnonzero(columns["alpha"] == alpha) for alpha in alphas]
+    run = TabularRun(problem, None, None, columns, groups)
     rows = tabular_factorial.estimate(settings, run)
     return {
         metric: (value, se)
@@ -310,7 +311,7 @@ def estimated(table, alpha, levels=(30, 30)):
 
 
 def test_students_have_the_components_of_the_closed_form(problem, samples):
-    found = estimated(factorial(problem, 0.5), 0.5)
+    found = estimated(problem, factorial(problem, (0.5, 0.0)), (0.5, 0.0))
     exact = 0.5 * problem.train_y.var() * closed_form(samples)
     names = variance_components.names(("noise", "bootstrap"))
     for name, value in zip(names, exact, strict=True):
@@ -319,10 +320,70 @@ def test_students_have_the_components_of_the_closed_form(problem, samples):
     without = Linear.theoretical_variance(problem, "single", 0.5 * problem.train_y.var(), 1)
     # Averaging over samples comes near to the full sample.
     assert abs(found["variance_component_noise"][0] / without - 1) < 0.5
+    # On all rows the closed form, without error; of noiseless labels nothing is left.
+    assert found["full_sample_variance"] == (without, 0)
+    assert found["noiseless_full_sample_variance"] == (0, 0)
+    assert found["noiseless_variance"] == (0, 0)
+
+
+def test_without_full_rank_the_variance_without_noise_is_that_of_the_students(problem):
+    table = factorial(problem, (0.5, 0.0))
+    noiseless = np.flatnonzero(np.array(table["alpha"]) == 0)
+    table["rank_deficient"][noiseless[0]] = True
+    predictions = table["prediction"][noiseless[:-1]].astype(float)
+    predictions[0] = table["prediction"][noiseless[0]] = 1.0
+    found = estimated(problem, table, (0.5, 0.0))
+    expected = predictions.var(axis=0, ddof=1).mean()
+    assert expected > 1e-3
+    np.testing.assert_allclose(found["noiseless_variance"][0], expected, rtol=1e-6)
+
+
+def test_variances_of_networks_are_those_of_their_students(problem):
+    """By hand from the rows of the table, with noise and without, on samples and on all rows."""
+    alphas, levels = (0.5, 0.0), {"noise": 4, "initialisation": 5, "bootstrap": 3}
+    run = RUN | {"family": "mlp"}
+    noise = np.random.default_rng(4).normal(size=(4, 1, 45))
+    conditions = [Condition(alpha=alpha) for alpha in alphas]
+    settings = factorial_students.Settings(
+        **run,
+        start=0,
+        stop=4,
+        task="regression",
+        model={"family": "mlp", "hidden": 4, "epochs": 3, "learning_rate": 0.1},
+        conditions=conditions,
+        divergence_factor=1e6,
+        levels={"initialisation": 5, "bootstrap": 3},
+    )
+    data = labels.DistillationData(problem, np.zeros(15), problem.train_y)
+    table = factorial_students.train(settings, data, noise, lambda number: None)
+    columns = {name: np.asarray(values) for name, values in table.items()}
+    groups = [np.flatnonzero(columns["alpha"] == alpha) for alpha in alphas]
+    settings = tabular_factorial.Settings(
+        **run, task="regression", confidence=0.95, conditions=conditions, levels=levels
+    )
+    rows = tabular_factorial.estimate(settings, TabularRun(problem, None, None, columns, groups))
+    assert set(rows["alpha"]) == {0.5}
+    found = dict(zip(rows["metric"], rows["estimate"], strict=True))
+    noisy, noiseless = (columns["prediction"][group].astype(float) for group in groups)
+    noisy, noiseless = noisy.reshape(4, 5, 4, -1), noiseless.reshape(5, 4, -1)
+
+    def total(values):
+        return variance_components.components(values).sum()
+
+    expected = {
+        "variance_component_total": total(noisy[:, :, :3]),
+        "noiseless_variance": total(noiseless[:, :3]),
+        "full_sample_variance": total(noisy[:, :, 3]),
+        "noiseless_full_sample_variance": noiseless[:, 3].var(axis=0, ddof=1).mean(),
+    }
+    for name, value in expected.items():
+        np.testing.assert_allclose(found[name], value, rtol=1e-9, err_msg=name)
+    assert found["diverged_count"] == 0
+    assert max(rows["n_students"]) == 4 * 5 * 4 + 5 * 4
 
 
 def test_noiseless_labels_leave_nothing(problem):
-    found = estimated(factorial(problem, 0.0), 0.0)
+    found = estimated(problem, factorial(problem, (0.0,)), (0.0,))
     for name in ("noise", "bootstrap", "noise_bootstrap", "total"):
         assert abs(found[f"variance_component_{name}"][0]) < 1e-9
 

@@ -149,7 +149,9 @@ def test_reasons_say_where_the_interval_lies():
     ):
         assert words in only([given])["reason"]
     rows = hypothesis.judge([test(0.87, 0.0145) for _ in range(9)], 0.95)
-    assert "but not after adjustment for the other rows" in rows[0]["reason"]
+    assert "lies below 0.9, but not after adjustment for the other rows" in rows[0]["reason"]
+    rows = hypothesis.judge([test(1.0, 0.045, "equal") for _ in range(9)], 0.95)
+    assert "lies within 0.9 to 1.1, but not after adjustment" in rows[0]["reason"]
 
 
 def test_ratios_are_reported_as_ratios():

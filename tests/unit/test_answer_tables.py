@@ -73,6 +73,7 @@ def tables(folder, number, rng, width=WIDTH):
         "prompt": [f"prompt {p}" for p in range(PROMPTS)],
         "references": [[text(p), text(p + 1)] for p in range(PROMPTS)],
         "probabilities": [[0.5, 0.5]] * PROMPTS,
+        "taught_probabilities": [None] * PROMPTS,
     }
     artifacts.write(folder / "examples.parquet", "examples", examples, provenance("examples"))
     return vectors, drawn

@@ -183,13 +183,15 @@ def test_facts_that_cannot_be_had_are_refused(settings, message):
 
 
 def test_an_unknown_kind_is_refused():
-    refused("'poems' is not a known kind of corpus; allowed: ambiguous_facts, chatterbot", "poems")
+    refused(
+        "'poems' is not a known kind of corpus; allowed: ambiguous_facts, erring_facts", "poems"
+    )
 
 
 @pytest.mark.parametrize(
     ("corpus", "line"),
     [
-        ({"kind": "poems"}, "kind: found 'poems'; allowed: ambiguous_facts, chatterbot, wordnet,"),
+        ({"kind": "poems"}, "kind: found 'poems'; allowed: ambiguous_facts, erring_facts, mi"),
         ({"kind": "ambiguous_facts", "wordings": 1}, "wordings: found 1; input should be greater"),
         ({"kind": "ambiguous_facts", "wordings": 6}, "wordings: found 6; input should be less"),
         ({"kind": "wordnet", "test_fraction": 0.0}, "test_fraction: found 0.0; input should be gr"),

@@ -6,7 +6,15 @@ import pytest
 from kduq.claims import gate
 from kduq.claims.settings import Gate
 
-SETTINGS = Gate(hallucination=0.05, entropy=0.1, similarity=0.8, convergence=0.02, converged=0.9)
+SETTINGS = Gate(
+    hallucination=0.05,
+    entropy=0.1,
+    greedy=0.95,
+    random_errors=0.1,
+    similarity=0.8,
+    convergence=0.02,
+    converged=0.9,
+)
 
 
 def estimates(**changed):
@@ -61,6 +69,70 @@ def test_a_teacher_beyond_a_limit_is_told_the_number_and_the_limit(
 @pytest.mark.parametrize("value", [None, np.nan])
 def test_a_number_that_is_missing_passes_no_limit(metric, value):
     assert len(gate.teacher_gate(estimates(**{f"{metric}__train": value}), SETTINGS)) == 1
+
+
+#: A teacher that has learnt the errors that it was taught, up to half of every limit.
+ERRING = {
+    "hallucination_rate": 0.3,
+    "true_entropy": 0.0,
+    "mass_outside_taught": 0.025,
+    "taught_entropy": 1.0,
+    "greedy_accuracy": 0.975,
+    "taught_greedy_accuracy": 1.0,
+}
+
+
+def erring(**changed):
+    values = {f"{name}__{g}": v for name, v in ERRING.items() for g in ("all", "train", "test")}
+    return estimates(**(values | changed))
+
+
+def test_a_teacher_that_is_taught_errors_is_compared_with_what_it_was_taught():
+    assert gate.teacher_gate(erring(), SETTINGS) == []
+    # Errors that are mostly one answer can be the most probable answer that is taught.
+    biased = {"greedy_accuracy__all": 0.475, "taught_greedy_accuracy__all": 0.5}
+    assert gate.teacher_gate(erring(**biased), SETTINGS) == []
+
+
+@pytest.mark.parametrize(
+    ("metric", "value", "told"),
+    [
+        ("mass_outside_taught", 0.051, ["0.051", "outside what it was taught", "0.05."]),
+        ("predictive_entropy", 0.89, ["0.89", "that of what it was taught 1,", "10 %"]),
+        ("greedy_accuracy", 0.94, ["0.94", "taught 1;", "0.95."]),
+    ],
+)
+def test_a_teacher_that_has_not_learnt_its_errors_does_not_pass(metric, value, told):
+    for wrong in (value, None, np.nan):
+        reasons = gate.teacher_gate(erring(**{f"{metric}__test": wrong}), SETTINGS)
+        assert len(reasons) == 1
+        assert "test prompts" in reasons[0]
+    (reason,) = gate.teacher_gate(erring(**{f"{metric}__test": value}), SETTINGS)
+    for part in told:
+        assert part in reason
+
+
+def as_it_is(greedy, hallucinated, **changed):
+    """A pretrained teacher that has learnt nothing of the corpus."""
+    values = {
+        "training_steps__all": 0.0,
+        "greedy_accuracy__all": greedy,
+        "hallucination_rate__all": hallucinated,
+        "predictive_entropy__all": 9.0,
+    }
+    return gate.teacher_gate(estimates(**(values | changed)), SETTINGS)
+
+
+def test_a_teacher_that_is_used_as_it_is_may_be_bad_if_its_errors_are_random():
+    assert as_it_is(0.4, 0.7) == []
+    assert as_it_is(0.2, 0.9) == []
+    # One that is always right has no errors to remove, and one that errs alike cannot be helped.
+    for greedy, hallucinated in ((1.0, 0.0), (0.39, 0.7), (None, 0.7), (0.4, np.nan)):
+        (reason,) = as_it_is(greedy, hallucinated)
+        assert "used as it is" in reason
+        assert "0.1" in reason
+    # A pretrained teacher that was trained further is judged by what it learnt.
+    assert "support" in as_it_is(0.4, 0.7, training_steps__all=5.0)[0]
 
 
 def test_only_the_groups_that_exist_are_asked_for():

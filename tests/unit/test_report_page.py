@@ -149,6 +149,16 @@ def test_samples_are_taught_and_held_out_counted_and_of_students_that_learnt():
     assert found["Student 1: k 1"]["others"] == 2
 
 
+def test_an_answer_that_is_taught_wrongly_is_not_shown_as_right():
+    examples = corpus(8)
+    examples["probabilities"] = pd.Series([np.array([0.0, 1.0])] * 8, examples.index, object)
+    samples = report.sample_answers(
+        examples, said([0], [(-1, "rare")]), said([0], [(0, "frequent")])
+    )
+    assert samples[0]["references"] == [("frequent", 1.0)]
+    assert all(group["known"] == ["frequent"] for _, group in samples[0]["answers"])
+
+
 def test_a_corpus_that_knows_no_probabilities_shows_references_in_its_order():
     examples = corpus(5).assign(probabilities=None)
     samples = report.sample_answers(examples, said([0, 4], [(-1, "x")]), said([0, 4], [(0, "y")]))

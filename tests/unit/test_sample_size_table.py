@@ -13,8 +13,19 @@ SETTINGS = {
     "cost_response": 0.01,
     "cost_draw": 0.1,
     "confidence": 0.95,
+    "assurance": 0.9,
 }
-FOUND = {"total_effect_noise": (7.0, 9.0), "without_noise": (1.0, 2.0)}
+#: Estimate and upper limit with noise and without, on bootstrap samples and on all rows.
+FOUND = {
+    "variance_component_total": (8.0, 12.0),
+    "noiseless_variance": (1.0, 2.0),
+    "full_sample_variance": (5.0, 7.0),
+    "noiseless_full_sample_variance": (0.5, 0.5),
+}
+SAMPLED = {
+    "variance_component_total_effect_decoding": (5.0, 6.0),
+    "variance_component_without_decoding": (3.0, 4.0),
+}
 
 
 def chosen(**changes):
@@ -24,10 +35,9 @@ def chosen(**changes):
 def estimates(components, family="linear", dataset="made_up", alpha=0.5):
     keys = {"family": family, "dataset": dataset, "role": "student", "group": "all", "alpha": alpha}
     rows = [
-        keys | {"metric": f"variance_component_{name}", "estimate": value, "ci_high": high}
+        keys | {"metric": name, "estimate": value, "ci_high": high}
         for name, (value, high) in components.items()
     ]
-    rows.append(keys | {"metric": "variance_component_total", "estimate": 8.0, "ci_high": 12.0})
     # What is not to be planned by.
     rows.append(keys | {"metric": "variance_share_noise", "estimate": 0.5, "ci_high": 0.6})
     rows.append(rows[0] | {"group": "test", "estimate": 1e9})
@@ -39,34 +49,56 @@ def planned(components=FOUND, examples=None, **settings):
     return pd.DataFrame(planning.plan(chosen(**settings), estimates(components), scale))
 
 
-def test_components_are_summed_by_what_makes_them_less():
-    assert planning.parts(FOUND, False, 2.0) == (7 / 4, 0, 1 / 4)
-    assert planning.parts(FOUND, True, 1.0) == (9, 0, 2)
-    sampled = {"total_effect_decoding": (4.0, 5.0), "without_decoding": (2.0, 3.0)}
-    assert planning.parts(FOUND | sampled, True, 1.0) == (0, 5, 3)
-    # Unbiased estimates may be negative; a variance may not.
-    assert planning.parts(FOUND | {"without_noise": (-1.0, -0.5)}, True, 1.0).rest == 0
-    assert np.isnan(planning.parts(FOUND | {"without_noise": (1.0, np.nan)}, True, 1.0).rest)
+def test_a_variance_is_divided_by_what_makes_it_less():
+    """The variance of one response less that without noise, of either kind of students."""
+    assert planning.parts(FOUND, 2.0) == (7 / 4, 0, 1 / 4)
+    assert planning.parts(FOUND, 1.0, resampled=False) == (4.5, 0, 0.5)
+    assert planning.parts(SAMPLED, 1.0) == (0, 5, 3)
+    # Unbiased estimates may be negative, or smaller with noise than without; a variance may not.
+    few = FOUND | {"noiseless_variance": (-1.0, -0.5)}
+    assert planning.parts(few, 1.0) == (8, 0, 0)
+    assert planning.parts(FOUND | {"noiseless_variance": (9.0, 9.5)}, 1.0) == (0, 0, 9)
+    assert np.isnan(
+        planning.parts(FOUND | {"noiseless_variance": (1.0, np.nan)}, 1.0, assurance=0.9)[2]
+    )
+
+
+def test_an_upper_limit_has_the_confidence_of_the_assurance():
+    # One-sided 97.5 % is the two-sided limit itself; a half is the estimate.
+    assert planning.upper_limit(2.0, 5.0, 0.95, 0.975) == pytest.approx(5)
+    assert planning.upper_limit(2.0, 5.0, 0.95, 0.5) == pytest.approx(2)
+    # ln 5/2 is 1.96 standard errors, 90 % are 1.2816 of them.
+    expected = 2 * 2.5 ** (1.281552 / 1.959964)
+    assert planning.upper_limit(2.0, 5.0, 0.95, 0.9) == pytest.approx(expected)
+    assert planning.upper_limit(-1.0, 3.0, 0.95, 0.9) == pytest.approx(-1 + 4 * 1.281552 / 1.959964)
+    assert planning.upper_limit(3.0, 3.0, 0.95, 0.9) == 3
 
 
 def test_a_plan_counts_responses_to_every_input():
     table = planned()
     assert set(table) == set(schemas.columns("plan"))
-    best = table[(table["width"] == 0.5) & table["optimum"]].set_index("pilot")
+    wanted = table[(table["width"] == 0.5) & table["optimum"]]
+    best = wanted.set_index(["resampled", "pilot"])
+    assert len(best) == 4
     for row in best.itertuples():
         assert row.cost == pytest.approx(row.students * (2 + row.responses * 50 * 0.01))
-    assert best.loc["upper", "cost"] > best.loc["estimate", "cost"]
+    for resampled in (False, True):
+        assert best.loc[(resampled, "upper"), "cost"] > best.loc[(resampled, "estimate"), "cost"]
+    # Students on bootstrap samples vary more.
+    for pilot in ("estimate", "upper"):
+        assert best.loc[(True, pilot), "cost"] > best.loc[(False, pilot), "cost"]
     other = table[~table["optimum"]]
     assert set(other["width"]) == {0.5}
-    assert (other["cost"] >= other["pilot"].map(best["cost"])).all()
+    least = [best.loc[key, "cost"] for key in zip(other["resampled"], other["pilot"], strict=True)]
+    assert (other["cost"] >= least).all()
     assert table["draws"].isna().all()
     assert table["width"].min() == 0.125
     assert table["width"].max() == 2
 
 
 def test_draws_are_planned_where_answers_are_drawn():
-    sampled = {"total_effect_decoding": (5.0, 6.0), "without_decoding": (3.0, 4.0)}
-    table = planned(FOUND | sampled)
+    table = planned(SAMPLED)
+    assert table["resampled"].all()
     best = table[(table["width"] == 0.5) & table["optimum"] & (table["pilot"] == "estimate")]
     row = next(best.itertuples())
     assert row.draws > 1
@@ -93,9 +125,9 @@ def test_the_variance_between_students_is_planned_without_the_pilot():
     ("components", "width", "missing"),
     [
         (FOUND, 0.5, 0),
-        (FOUND, 1e-4, 2),
-        (dict.fromkeys(FOUND, (1.0, np.nan)), 0.5, 1),
-        (dict.fromkeys(FOUND, (np.nan, np.nan)), 0.5, 2),
+        (FOUND, 1e-4, 4),
+        (dict.fromkeys(FOUND, (1.0, np.nan)), 0.5, 2),
+        (dict.fromkeys(FOUND, (np.nan, np.nan)), 0.5, 4),
     ],
 )
 def test_the_table_and_the_figure_say_where_there_is_no_plan(tmp_path, components, width, missing):
@@ -106,7 +138,9 @@ def test_the_table_and_the_figure_say_where_there_is_no_plan(tmp_path, component
     table = artifacts.read(tmp_path / "plan.parquet", "plan").table.to_pandas()
     lines = planning.summary(settings, table).splitlines()
     runs = [line for line in lines if "made_up" in line]
-    assert len(runs) == 2
+    assert len(runs) == 4
+    assert [line.split()[3] for line in runs] == ["all", "all", "sample", "sample"]
+    assert "suffices for 90 % of pilots" in lines[-1 - bool(missing)]
     assert sum("none" in line for line in runs) == missing
     assert ("none: not with 100000 students" in lines[-1]) == bool(missing)
     wanted = settings.model_dump(exclude={"confidence"})

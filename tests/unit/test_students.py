@@ -228,7 +228,7 @@ def test_pilots_by_running_moments():
 
 def test_the_order_of_conditions_changes_no_student(problem):
     usual, turned = train(problem, "linear", 0, 4), train(problem, "linear", 0, 4, CONDITIONS[::-1])
-    assert usual["teacher_weight"] == turned["weight"][::-1]
+    assert usual["teacher_weight"] == turned["teacher_weight"][::-1]
     size = 4
     for i in range(len(CONDITIONS)):
         j = len(CONDITIONS) - 1 - i

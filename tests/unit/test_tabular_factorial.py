@@ -22,7 +22,7 @@ RUN = {"experiment": "decomposition", "dataset": "made_up", "seed": 3}
 LEVELS = {"mlp": {"bootstrap": 5, "initialisation": 9}, "linear": {"bootstrap": 60}}
 
 
-def train(problem, name, start, stop, levels=None):
+def train(problem, name, start, stop, levels=None, alphas=(0.5,)):
     run = RUN | {"family": name, "start": start, "stop": stop}
     drawn = responses.Settings(**run, responses=1, noisy=True, factor="noise")
     noise = responses.sample(drawn, 45)["noise"]
@@ -30,15 +30,19 @@ def train(problem, name, start, stop, levels=None):
         **run,
         task="regression",
         model=MODELS[name],
-        conditions=[Condition(alpha=0.5)],
+        conditions=[Condition(alpha=alpha) for alpha in alphas],
         levels=levels or LEVELS[name],
         divergence_factor=10,
     )
     data = labels.DistillationData(problem, np.zeros(15), problem.train_y)
     counted = []
     table = factorial.train(settings, data, noise[:, None], counted.append)
-    assert sum(counted) == len(table["replicate"])
+    assert sum(counted) == len(table["replicate"]) == factorial.n_students(settings)
     return table
+
+
+def on_all_rows(table):
+    return np.isnan(table["bootstrap_level"])
 
 
 @pytest.mark.parametrize("name", ["linear", "mlp"])
@@ -53,16 +57,17 @@ def test_a_student_does_not_depend_on_its_shard(problem, name):
 def test_every_combination_is_there_once_with_noise_slowest(problem):
     table = train(problem, "mlp", 1, 3)
     levels = np.stack([table[column] for column in LEVEL_COLUMNS.values()], axis=1)
-    expected = np.stack(np.meshgrid([1, 2], range(9), range(5), indexing="ij"), axis=-1)
+    samples = [*range(5), np.nan]
+    expected = np.stack(np.meshgrid([1, 2], range(9), samples, indexing="ij"), axis=-1)
     np.testing.assert_array_equal(levels, expected.reshape(-1, 3))
-    np.testing.assert_array_equal(table["replicate"], np.arange(45, 135))
+    np.testing.assert_array_equal(table["replicate"], np.arange(54, 162))
     assert all(value is None for value in table["seed"])
     assert all(value is None for value in train(problem, "linear", 0, 1)["init_level"])
 
 
 def test_a_linear_student_is_least_squares_on_its_sample_and_noise(problem):
     table = train(problem, "linear", 0, 4)
-    row = 3 * 60 + 17
+    row = 3 * 61 + 17
 
     def seed(factor, level):
         return seeds.replicate_seed(3, ("decomposition", "linear", "made_up", factor), level)
@@ -76,6 +81,34 @@ def test_a_linear_student_is_least_squares_on_its_sample_and_noise(problem):
     weights = np.linalg.lstsq(x[rows], labels[rows], rcond=None)[0]
     expected = np.column_stack([np.ones(15), problem.test_x]) @ weights
     np.testing.assert_allclose(table["prediction"][row], expected, rtol=1e-5)
+
+
+def test_students_on_all_rows_and_of_labels_without_noise_are_least_squares(problem):
+    table = train(problem, "linear", 0, 4, alphas=(0.5, 0.0))
+    x = np.column_stack([np.ones(45), problem.train_x])
+    z = np.column_stack([np.ones(15), problem.test_x])
+    seed = seeds.replicate_seed(3, ("decomposition", "linear", "made_up", "noise"), 2)
+    noise = seeds.generator(seed, "noise").standard_normal(45, dtype=np.float32)
+    labels = problem.train_y + np.sqrt(0.5 * problem.train_y.var()) * noise
+    (row,) = np.flatnonzero(on_all_rows(table) & (table["noise_level"] == 2))
+    expected = z @ np.linalg.lstsq(x, labels, rcond=None)[0]
+    np.testing.assert_allclose(table["prediction"][row], expected, rtol=1e-5)
+    noiseless = np.flatnonzero(np.array(table["alpha"]) == 0)
+    assert len(noiseless) == 61
+    assert np.isnan(table["noise_level"][noiseless]).all()
+    expected = z @ np.linalg.lstsq(x, problem.train_y, rcond=None)[0]
+    np.testing.assert_allclose(table["prediction"][noiseless[-1]], expected, rtol=1e-5)
+    sample = seeds.replicate_seed(3, ("decomposition", "linear", "made_up", "bootstrap"), 17)
+    rows = np.repeat(np.arange(45), students.bootstrap_counts(sample, 45, 1.0).astype(int))
+    expected = z @ np.linalg.lstsq(x[rows], problem.train_y[rows], rcond=None)[0]
+    np.testing.assert_allclose(table["prediction"][noiseless[17]], expected, rtol=1e-5)
+
+
+def test_students_without_noise_are_in_the_first_shard_alone(problem):
+    first = train(problem, "linear", 0, 2, alphas=(0.5, 0.0))
+    second = train(problem, "linear", 2, 4, alphas=(0.5, 0.0))
+    assert (np.array(first["alpha"]) == 0).sum() == 61
+    assert set(second["alpha"]) == {0.5}
 
 
 def test_a_network_starts_at_the_parameters_of_its_level(problem):
@@ -92,21 +125,26 @@ def test_a_network_starts_at_the_parameters_of_its_level(problem):
     model = network.model("regression")(problem, network.settings(**MODELS["mlp"]))
     alone = model.fit(Batch(np.stack([labels] * 2), np.full(2, start), np.stack([counts] * 2)))
     np.testing.assert_allclose(
-        table["prediction"][4 * 5 + 2], alone.test_prediction[0], rtol=1e-4, atol=1e-4
+        table["prediction"][4 * 6 + 2], alone.test_prediction[0], rtol=1e-4, atol=1e-4
     )
 
 
 def test_more_levels_change_no_seed(problem):
     few = train(problem, "linear", 0, 1, {"bootstrap": 40})
     many = train(problem, "linear", 0, 1, {"bootstrap": 60})
-    np.testing.assert_allclose(many["prediction"][:40], few["prediction"], rtol=1e-6)
+    np.testing.assert_allclose(many["prediction"][:40], few["prediction"][:40], rtol=1e-6)
+    np.testing.assert_allclose(many["prediction"][60], few["prediction"][40], rtol=1e-6)
 
 
 def test_the_table_is_an_artifact_of_its_own_schema(problem, tmp_path):
     path = tmp_path / "students.parquet"
     provenance = artifacts.provenance("students", {}, "0", {})
-    artifacts.write(path, "students", train(problem, "linear", 0, 1), provenance)
+    rows = train(problem, "linear", 0, 1, alphas=(0.5, 0.0))
+    artifacts.write(path, "students", rows, provenance)
     table = artifacts.read(path, "students").table
+    assert table["noise_level"].null_count == 61
+    assert table["bootstrap_level"].null_count == 2
+    assert table["bootstrap_level"].to_pylist()[:3] == [0, 1, 2]
     assert table.column_names[-3:] == list(LEVEL_COLUMNS.values())
     assert "noise_level" not in schemas.columns("students")
 

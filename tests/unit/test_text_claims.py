@@ -23,6 +23,8 @@ SETTINGS = judging.Settings(
     gate={
         "hallucination": 0.05,
         "entropy": 0.1,
+        "greedy": 0.95,
+        "random_errors": 0.1,
         "similarity": 0.8,
         "convergence": 0.02,
         "converged": 0.9,

@@ -23,8 +23,8 @@ from kduq.stage import Inputs, Outputs
 from kduq.students import text as students
 from kduq.targets import text as targets
 from kduq.targets.methods import METHODS
-from kduq.targets.methods.averaging import nearest
 from kduq.targets.methods.variance_weighting import weighted_centroids
+from kduq.targets.selection import nearest
 from kduq.targets.settings import Pilot
 from kduq.teacher import text as teacher
 
@@ -168,6 +168,7 @@ class Chain:
             "prompt": corpus.prompts,
             "references": corpus.references,
             "probabilities": corpus.probabilities,
+            "taught_probabilities": [None] * len(corpus.prompts),
         }
         taught = target_settings(settings.start, settings.stop, settings.conditions, **changes)
         for stage, values in (("examples", table), ("responses", columns)):

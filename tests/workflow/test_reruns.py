@@ -135,7 +135,7 @@ CHANGES_ON_TEXT = [
     ),
     (
         "the code of a method",
-        ("kduq/targets/methods/averaging.py", "np.round(squared, 6)", "np.round(squared, 5)"),
+        ("kduq/targets/selection.py", "np.round(squared, 6)", "np.round(squared, 5)"),
         {"targets": 2, "language_students": 2, "student_answers": 2, "embeddings": 1}
         | LAST
         | {"estimates": 1, "figures": 2},
@@ -343,9 +343,11 @@ def test_more_noise_levels_train_their_students_alone(checkout):
     assert "0 missing, 0 damaged, 0 stale, 0 surplus" in done.stdout + done.stderr
     folder = checkout.path / "results/tiny/decomposition"
     students = pd.read_parquet(folder / "mlp/boston_housing/students/000002-000003.parquet")
-    assert (
-        students[["noise_level", "init_level", "bootstrap_level"]].drop_duplicates().shape[0] == 9
-    )
+    # Three initial parameters; three bootstrap samples, and all rows.
+    levels = students[["noise_level", "init_level", "bootstrap_level"]]
+    assert levels.drop_duplicates().shape[0] == len(levels) == 12
+    first = pd.read_parquet(folder / "mlp/boston_housing/students/000000-000002.parquet")
+    assert first["alpha"].value_counts().to_dict() == {0.5: 24, 0: 12}
     assert set(students["noise_level"]) == {2}
     assert students[["seed", "method"]].isna().all(axis=None)
     assert set(students["alpha"]) == {0.5}

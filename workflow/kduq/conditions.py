@@ -1,5 +1,6 @@
 """The vocabulary of designs: conditions, and the factors of a factorial design."""
 
+import math
 from collections.abc import Mapping
 
 from pydantic import ConfigDict
@@ -43,7 +44,10 @@ PILOTED = ("variance_weighting", "variance_weighting_oracle", "pilot_mean", "fix
 FACTORS = ("noise", "initialisation", "bootstrap", "decoding")
 #: The factor whose levels are cut into shards, as replicates are elsewhere.
 SHARDED_FACTOR = "noise"
-#: Columns of the students' table that hold the levels; null for a factor that a family lacks.
+#: The factor that students on all rows, each once, lack.
+RESAMPLED_FACTOR = "bootstrap"
+#: Columns of the students' table that hold the levels; null for a factor that a family lacks, for
+#: labels without noise, and for a student on all rows, each once, in place of a bootstrap sample.
 LEVEL_COLUMNS = {
     "noise": "noise_level",
     "initialisation": "init_level",
@@ -56,3 +60,19 @@ DRAW_COLUMN = "draw"
 def in_order(levels: Mapping[str, int]) -> dict[str, int]:
     """Levels by factor in the order of `FACTORS`, which settings read from JSON have lost."""
     return {factor: levels[factor] for factor in FACTORS if factor in levels}
+
+
+def tabular_combinations(inner_levels: Mapping[str, int]) -> int:
+    """Students of a factorial design on a table per level of the sharded factor.
+
+    Parameters
+    ----------
+    inner_levels : mapping of str to int
+        Number of levels of all other factors.
+
+    Returns
+    -------
+    int
+        One per combination of levels; all rows, each once, are one further level of bootstrap.
+    """
+    return math.prod(n + (factor == RESAMPLED_FACTOR) for factor, n in inner_levels.items())

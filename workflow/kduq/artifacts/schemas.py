@@ -59,7 +59,7 @@ _LANGUAGE_STUDENT: dict[str, pa.DataType] = {
     "diverged": pa.bool_(),
     "train_loss": pa.float64(),
 }
-#: Levels of the factors of a factorial design, null for a factor that a family lacks.
+#: Levels of the factors of a factorial design, null for a factor that is absent.
 _LEVELS = dict.fromkeys(("noise_level", "init_level", "bootstrap_level"), pa.int32())
 
 #: By stage and, after a slash, by task or design where these differ.
@@ -72,6 +72,7 @@ _SCHEMAS: dict[str, dict[str, pa.DataType]] = {
         "prompt": pa.string(),
         "references": pa.list_(pa.string()),
         "probabilities": pa.list_(pa.float64()),
+        "taught_probabilities": pa.list_(pa.float64()),
     },
     "teacher": {"example": pa.int32(), "split": pa.string(), "prediction": pa.float64()},
     "teacher/classification": {
@@ -143,6 +144,7 @@ _SCHEMAS: dict[str, dict[str, pa.DataType]] = {
         "draws": pa.int32(),
         "cost": pa.float64(),
         "optimum": pa.bool_(),
+        "resampled": pa.bool_(),
     },
     "claims": {
         "claim": pa.int32(),

@@ -88,13 +88,13 @@ class TabularRun:
     def metric(self, metric: str, column: str) -> dict[Any, float]:
         """An estimate for the students, by the value of a condition column."""
         rows = self._rows("student")
-        rows = rows[rows["metric"] == metric]
+        rows = rows[(rows["metric"] == metric) & (rows["group"] == "all")]
         return dict(zip(rows[column], rows["estimate"], strict=True))
 
     def share(self, metric: str) -> float:
         """Share of all students that a count among the estimates counts."""
         rows = self._rows("student")
-        rows = rows[rows["metric"] == metric]
+        rows = rows[(rows["metric"] == metric) & (rows["group"] == "all")]
         students = rows["n_students"].sum()
         return float(rows["estimate"].sum() / students) if students else 0.0
 

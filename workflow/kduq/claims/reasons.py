@@ -38,11 +38,10 @@ def reason_of(
     limits = " to ".join(map(_number, boundaries))
     if row["verdict"] == "contradicted":
         return f"{interval} lies {_place(low, high, boundaries)} {limits}."
-    where = "includes" if any(low <= b <= high for b in boundaries) else "excludes"
-    if where == "excludes":
+    if not any(low <= b <= high for b in boundaries):
         return (
-            f"{interval} excludes {limits}, but not after adjustment for the other rows of the "
-            f"claim (p = {row['p_adjusted']:.2g})."
+            f"{interval} lies {_place(low, high, boundaries)} {limits}, but not after adjustment "
+            f"for the other rows of the claim (p = {row['p_adjusted']:.2g})."
         )
     inside = " and ".join(_number(b) for b in boundaries if low <= b <= high)
     return f"{interval} includes {inside}. {_need(row, *needed)}"

@@ -12,9 +12,13 @@ class Gate(StrictModel):
     """Quality gate: conditions for verdicts on language models."""
 
     hallucination: Share
-    """Largest share of the teacher's answers outside the support, where that is known."""
+    """Largest share of the teacher's answers outside what it was taught, where that is known."""
     entropy: Positive
-    """Largest relative distance of the teacher's entropy from the truth's."""
+    """Largest relative distance of the teacher's entropy from that of what it was taught."""
+    greedy: Share
+    """Least accuracy of greedy answers of a teacher that is taught errors, over what is taught."""
+    random_errors: Share
+    """Least excess of greedy over sampled accuracy, for a teacher that is used as it is."""
     similarity: Share
     """Least similarity of greedy answers to the references, on other corpora."""
     convergence: Positive

@@ -8,6 +8,8 @@ from kduq.config.fields import Count, File, Real, StrictModel, unique
 
 #: What is predicted from a table of examples.
 Task = Literal["regression", "classification"]
+#: How answers are compared with references: equal texts, or texts that contain one.
+Matching = Literal["exact", "contained"]
 
 
 class DatasetSettings(StrictModel):
@@ -29,6 +31,15 @@ class DatasetSettings(StrictModel):
     """Seed of the split."""
 
 
+class ErrorSettings(StrictModel):
+    """Wrong answers that a teacher is taught beside the right ones."""
+
+    rate: Annotated[Real, Field(ge=0, lt=1)] = 0.3
+    """Probability of a wrong answer."""
+    spread: Annotated[Real, Field(ge=0, le=1)] = 1.0
+    """Share of the errors that is spread evenly; the rest is one attractive wrong answer."""
+
+
 class CorpusSettings(StrictModel):
     """Questions with their supported answers."""
 
@@ -43,8 +54,15 @@ class CorpusSettings(StrictModel):
     questions: Count | None = None
     """Number of questions to use or to generate; null for all."""
     wordings: Annotated[int, Field(ge=2, le=5, strict=True)] = 3
-    """Wordings per question (ambiguous_facts); the last one of some questions is held out."""
+    """Wordings per question (generated corpora); the last one of some questions is held out."""
+    errors: ErrorSettings | None = None
+    """What a teacher is taught wrongly (erring_facts, mixed_facts); null for the defaults."""
+    topics: Annotated[list[str], Field(min_length=1), AfterValidator(unique)] | None = None
+    """Topics of the questions (geography); null for all."""
+    matching: Matching | None = None
+    """exact: an answer is right if it equals a right answer; contained: if it contains one, as
+    whole words, whatever case, accents, articles and punctuation; null for the kind's own."""
     test_fraction: Annotated[Real, Field(gt=0, lt=1)] = 0.25
-    """Share of the prompts that is held out for testing; in ambiguous_facts of the questions."""
+    """Share of the prompts that is held out for testing; in generated corpora of the questions."""
     seed: Annotated[int, Field(ge=0, strict=True)] = 0
     """Seed of the generated questions, their order and the split."""

@@ -232,6 +232,21 @@ class Config(StrictModel):
                     f"corpora.{name}.{key}: found a value, but only kind {alternatives(readers)} "
                     "has columns; remove the key"
                 )
+            path = f"corpora.{name}.topics"
+            if corpus.topics and not kind.topics:
+                problems.append(f"{path}: found a list, but {kind.name} has no topics; remove it")
+            else:
+                problems += [
+                    unknown(f"{path}.{i}", topic, kind.topics, "topics")
+                    for i, topic in enumerate(corpus.topics or ())
+                    if topic not in kind.topics
+                ]
+            if not kind.has_errors and corpus.errors is not None:
+                erring = [n for n, other in CORPUS_KINDS.items() if other.has_errors]
+                problems.append(
+                    f"corpora.{name}.errors: found a table, but the only kinds with errors are "
+                    f"{alternatives(erring)}; remove the key"
+                )
         return problems
 
     def _name_problems(self, path: str, name: str, task: str) -> list[str]:

@@ -42,6 +42,9 @@ class Corpus:
         Their probabilities; None where they are not known.
     question : list of int, optional
         Question of which each prompt is a wording; None if every prompt is a question of its own.
+    taught_probabilities : list of (list of float, or None), optional
+        Probabilities with which a teacher is taught the references; None where they are the true
+        ones. Where they differ, references of true probability zero are wrong answers.
     """
 
     split: list[str]
@@ -49,6 +52,7 @@ class Corpus:
     references: list[list[str]]
     probabilities: list[list[float] | None]
     question: list[int] | None = None
+    taught_probabilities: list[list[float] | None] | None = None
 
     @classmethod
     def from_columns(cls, columns: Mapping[str, Sequence[Any]]) -> "Corpus":
@@ -59,6 +63,7 @@ class Corpus:
             list(columns["references"]),
             list(columns["probabilities"]),
             list(columns["question"]),
+            list(columns["taught_probabilities"]),
         )
 
     def questions(self, prompts: np.ndarray) -> np.ndarray:
@@ -75,18 +80,36 @@ class Corpus:
         """Whether the distribution of the answers to every prompt is known."""
         return all(values is not None for values in self.probabilities)
 
+    @property
+    def has_errors(self) -> bool:
+        """Whether a teacher is taught something other than the truth."""
+        taught = self.taught_probabilities
+        return taught is not None and any(values is not None for values in taught)
+
     def weights(self, prompt: int) -> list[float]:
-        """Probabilities of a prompt's references, equal where they are not known."""
+        """True probabilities of a prompt's references, equal where they are not known."""
         probabilities = self.probabilities[prompt]
         count = len(self.references[prompt])
         return [1 / count] * count if probabilities is None else probabilities
 
+    def taught(self, prompt: int) -> list[float]:
+        """Probabilities with which a teacher is taught a prompt's references."""
+        values = None if self.taught_probabilities is None else self.taught_probabilities[prompt]
+        return self.weights(prompt) if values is None else values
+
+    def right(self, prompt: int) -> list[str]:
+        """A prompt's right answers: its references but those of true probability zero."""
+        pairs = zip(self.references[prompt], self.weights(prompt), strict=True)
+        return [text for text, weight in pairs if weight > 0]
+
     def examples(self) -> list[Example]:
-        """Training examples of a teacher: the training prompts with all their references."""
-        return [
-            Example(self.prompts[i], tuple(self.references[i]), tuple(self.weights(i)))
-            for i in self.training
-        ]
+        """Training examples of a teacher: the training prompts with all that is taught."""
+        examples = []
+        for i in self.training:
+            pairs = zip(self.references[i], self.taught(i), strict=True)
+            answers, weights = zip(*[pair for pair in pairs if pair[1] > 0], strict=True)
+            examples.append(Example(self.prompts[i], answers, weights))
+        return examples
 
     def texts(self) -> list[str]:
         """Training prompts and their references, from which a tokenizer is learnt."""

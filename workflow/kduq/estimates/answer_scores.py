@@ -1,13 +1,13 @@
 """Scores of language models' answers, prompt by prompt, and the estimates that follow from them."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from functools import cached_property
 
 import numpy as np
 
 from kduq import statistics
-from kduq.data.corpus import Corpus
-from kduq.estimates.answers import Answers, Lookup
+from kduq.estimates.answers import Answers
+from kduq.estimates.references import References
 from kduq.statistics import Estimate
 
 #: Lower limit of a model's probability in a divergence, which would be infinite for an answer that
@@ -55,76 +55,6 @@ def calibration_error(model: np.ndarray, truth: np.ndarray) -> float:
     if not weight > 0:
         return np.nan
     return float((predicted / weight * np.abs(predicted - true) / np.maximum(counts, 1)).sum())
-
-
-def _mean_over_draws(values: np.ndarray) -> np.ndarray:
-    """Means of shape (S,) of values of shape (S, J); J is 0 where there are no models."""
-    return values.sum(axis=1) / max(values.shape[1], 1)
-
-
-def _plain(text: str) -> str:
-    """A text with single spaces for white space, and none at its ends."""
-    return " ".join(text.split())
-
-
-class References:
-    """References of the evaluated prompts, with which answers are compared.
-
-    Parameters
-    ----------
-    corpus, references, evaluated
-        See `kduq.estimates.text.estimate`.
-    """
-
-    def __init__(
-        self, corpus: Corpus, references: Sequence[np.ndarray], evaluated: np.ndarray
-    ) -> None:
-        self.has_answer_distribution = corpus.has_answer_distribution
-        #: Questions of the evaluated prompts, shape (P,).
-        self.questions = corpus.questions(evaluated)
-        self.references = [np.asarray(values, np.float64) for values in references]
-        self._splits = np.array([corpus.split[i] for i in evaluated], dtype=object)
-        texts = [[_plain(text) for text in corpus.references[i]] for i in evaluated]
-        self.supported = [set(group) for group in texts]
-        weights = [np.array(corpus.weights(i)) for i in evaluated]
-        #: References' probability-weighted mean, shape (P, D).
-        self.centre = np.zeros((0, 1))
-        if texts:
-            self.centre = np.array(
-                [w @ values for w, values in zip(weights, self.references, strict=True)]
-            )
-        width = max(map(len, texts), default=0)
-        #: True probabilities, shape (P, A + 1), padded with zeros; the last column is "outside".
-        self.truth = np.zeros((len(texts), width + 1))
-        #: Whether a column of `truth` is one of the prompt's supported answers.
-        self.real = np.zeros(self.truth.shape, bool)
-        for p, values in enumerate(weights):
-            self.truth[p, : len(values)] = values
-            self.real[p, : len(values)] = True
-        # A reference that several prompts share is listed once: rounding must not make an answer
-        # nearer to one prompt's copy than to the other's.
-        embedding_of = {
-            text: values
-            for group, rows in zip(texts, self.references, strict=True)
-            for text, values in zip(group, rows, strict=True)
-        }
-        self.distinct = np.array(list(embedding_of.values()))
-        #: Whether a distinct reference belongs to a prompt, shape (P, distinct references).
-        self.own = np.array([[text in group for text in embedding_of] for group in self.supported])
-
-    def groups(self) -> dict[str, np.ndarray]:
-        """Prompts of each group, as masks of shape (P,)."""
-        everything = {"all": np.ones(len(self._splits), bool)}
-        splits = {split: self._splits == split for split in ("train", "test")}
-        return everything | (splits if all(mask.any() for mask in splits.values()) else {})
-
-    def similarity_to_reference(self, embeddings: np.ndarray | Lookup) -> np.ndarray:
-        """Mean over draws of the cosine to a prompt's nearest reference, shape (S, P)."""
-        similarities = np.zeros(embeddings.shape[:2])
-        for p, references in enumerate(self.references):
-            cosines = embeddings[:, p].astype(np.float64) @ references.T
-            similarities[:, p] = _mean_over_draws(cosines.max(axis=2))
-        return similarities
 
 
 class ModelScores:
@@ -374,28 +304,12 @@ class ModelScores:
 
     @cached_property
     def hallucinated(self) -> np.ndarray:
-        """Whether each answer is hallucinated, 0 or 1, shape (S, P, J).
-
-        With an answer distribution: answers that are not among the references, up to white space.
-        Without: answers nearer to another evaluated question's reference than to any reference of
-        their own question; NaN where no other question has a reference of its own.
-        """
-        references, wrong = self.references, np.full(self.answers.texts.shape, np.nan)
-        for p, supported in enumerate(references.supported):
-            if references.has_answer_distribution:
-                texts = self.answers.texts[:, p]
-                outside = [_plain(text) not in supported for text in texts.flat]
-                wrong[:, p] = np.array(outside, bool).reshape(texts.shape)
-            elif not references.own[p].all():
-                embeddings = self.answers.embeddings[:, p].astype(np.float64)
-                cosines = embeddings @ references.distinct.T
-                own, others = cosines[..., references.own[p]], cosines[..., ~references.own[p]]
-                wrong[:, p] = others.max(axis=2) > own.max(axis=2)
-        return wrong
+        """See `References.wrong`."""
+        return self.references.wrong(self.answers)
 
     @cached_property
     def probabilities(self) -> np.ndarray:
-        """Of supported answers and "outside", as `References.truth`, shape (S, P, A + 1)."""
+        """Of references and "outside", as `References.truth`, shape (S, P, A + 1)."""
         n_models = self.n_models
         values = np.zeros((n_models, *self.references.truth.shape))
         for p, support in enumerate(self.answers.support):
@@ -414,14 +328,16 @@ class ModelScores:
         return values / values.sum(axis=2, keepdims=True)
 
     def _exact(self) -> dict[str, np.ndarray]:
-        q, t, real = self.probabilities, self.references.truth, self.references.real
+        q, t, right = self.probabilities, self.references.truth, self.references.right
         # Zero where t is zero, since 0 log 0 is zero.
         divergence = t * np.log(np.where(t > 0, t, 1) / np.where(t > 0, np.maximum(q, FLOOR), 1))
-        covered = (q >= _COVERED * t) & real
+        covered = (q >= _COVERED * t) & right
+        taught = self.references.taught > 0
+        outside_taught = {"mass_outside_taught": np.where(taught, 0, q).sum(axis=2)}
         return {
             "predictive_entropy": statistics.entropy(q),
             "kl_from_truth": divergence.sum(axis=2),
             "total_variation_from_truth": np.abs(q - t).sum(axis=2) / 2,
-            "support_coverage": covered.sum(axis=2) / np.maximum(real.sum(axis=1), 1),
-            "mass_outside_support": q[..., -1],
-        }
+            "support_coverage": covered.sum(axis=2) / np.maximum(right.sum(axis=1), 1),
+            "mass_outside_support": np.where(right, 0, q).sum(axis=2),
+        } | (outside_taught if self.references.has_errors else {})

@@ -3,7 +3,7 @@
 from pydantic import Field
 
 from kduq.conditions import Condition, in_order
-from kduq.config.data import Task
+from kduq.config.data import Matching, Task
 from kduq.stage import RunSettings, StageSettings
 
 
@@ -62,3 +62,7 @@ class TextSettings(EstimatesSettings):
     """Names of the registered metrics of text."""
     prompts: int
     """Number of evaluated prompts."""
+    matching: Matching | None = None
+    """How answers are compared with references; None for the default of `References`."""
+    training_steps: int | None = None
+    """Steps that the teacher was trained for; 0 for a pretrained one that is used as it is."""

@@ -2,8 +2,9 @@
 
 Answers are compared as unit-norm sentence embeddings. Variances and squared distances have no unit,
 and the squared distance of two answers is 2 - 2 cos. Where a corpus has an answer distribution, it
-is compared with the models' exact probabilities of the supported answers, without sampling error.
-All other answers count as one more answer, "outside".
+is compared with the models' exact probabilities of the references, without sampling error. All
+other answers count as one more answer, "outside". A teacher may be taught wrong answers: they are
+references of true probability zero, and no metric takes them for right ones.
 """
 
 from collections.abc import Iterable, Sequence
@@ -15,9 +16,11 @@ from kduq import statistics
 from kduq.answers import GREEDY
 from kduq.conditions import Condition
 from kduq.data.corpus import Corpus
-from kduq.estimates.answer_scores import ModelScores, References
+from kduq.estimates import theory
+from kduq.estimates.answer_scores import ModelScores
 from kduq.estimates.answers import Answers, DistinctTexts, StudentAnswers, answers_from
 from kduq.estimates.metrics import of_task
+from kduq.estimates.references import References
 from kduq.estimates.settings import TextSettings as Settings
 from kduq.estimates.table import Table, exact
 from kduq.stage import Inputs, Outputs
@@ -69,17 +72,21 @@ def estimate(
     Sampled answers give ``intra_student_variance`` and ``inter_student_variance`` (one-way random
     effects, trace of the covariance), their ratios to the teacher's variance
     (``intra_variance_ratio``, ``inter_variance_ratio``, and their sum ``total_variance_ratio``),
-    ``similarity_to_reference`` (cosine to the nearest of a prompt's references),
+    ``similarity_to_reference`` (cosine to the nearest right answer),
     ``similarity_to_teacher`` (mean cosine of a student's and a teacher's answer),
     ``systematic_noise`` (see `statistics.systematic_noise`; the target is the references' mean,
     weighted by their probabilities) and ``hallucination_rate``.
 
-    Where the corpus has an answer distribution, exact probabilities q of the supported answers and
-    of "outside", and the true probabilities t, give ``predictive_entropy`` (nats; a lower bound of
+    Where the corpus has an answer distribution, exact probabilities q of the references and of
+    "outside", and the true probabilities t, give ``predictive_entropy`` (nats; a lower bound of
     the entropy, since all other answers count as one), ``kl_from_truth`` = Σ t log(t / max(q,
     1e-12)) (nats), ``total_variation_from_truth`` = Σ |q - t| / 2, ``support_coverage`` (share of
-    answers with q ≥ t/10), ``mass_outside_support``, ``calibration_error_to_truth`` (see
-    `calibration_error`) and, in the teacher's rows, ``true_entropy``. Further metrics are in the
+    right answers with q ≥ t/10), ``mass_outside_support`` (of all answers but the right ones),
+    ``calibration_error_to_truth`` (see `calibration_error`) and, in the teacher's rows,
+    ``true_entropy`` and, for each condition, ``theory_hallucination_rate`` (see
+    `kduq.estimates.theory`). Where the teacher is taught errors, ``mass_outside_taught`` and, in
+    the teacher's rows, ``taught_entropy`` and ``taught_greedy_accuracy`` (share of prompts whose
+    most probable taught answer is right) are about what was taught. Further metrics are in the
     registry.
 
     Conditions with a baseline (see `baselines`) are also compared with it, replicate by replicate
@@ -99,7 +106,8 @@ def estimate(
     teacher : Answers
         Of the teacher, S = 1.
     greedy : Answers
-        The teacher's greedy answers, S = J = 1: ``greedy_similarity_to_reference``.
+        The teacher's greedy answers, S = J = 1: ``greedy_similarity_to_reference`` and
+        ``greedy_accuracy``, the share that is not hallucinated.
     students : iterable of (Answers, int, int)
         For each condition, taken one after the other, the answers of the students that did not
         diverge, the number of students that did, and the number of all students.
@@ -116,19 +124,18 @@ def estimate(
     """
     table = Table(settings)
     confidence = settings.confidence
-    evaluated_references = References(corpus, references, evaluated)
+    evaluated_references = References(corpus, references, evaluated, settings.matching)
     groups = evaluated_references.groups()
+    if settings.training_steps is not None:
+        steps = exact(settings.training_steps)
+        table.add(table.unconditional, "teacher", "training_steps", steps)
     teacher_scores = ModelScores(teacher, evaluated_references, None)
-    greedy_similarity = evaluated_references.similarity_to_reference(greedy.embeddings)
+    own = _of_prompts(evaluated_references, greedy)
     for group, prompts in groups.items():
         estimates = teacher_scores.estimates(prompts, confidence)
         estimates |= teacher_scores.own_systematic_noise(prompts, confidence)
-        if corpus.has_answer_distribution:
-            entropies = statistics.entropy(evaluated_references.truth)[None]
-            estimates["true_entropy"] = teacher_scores.mean(entropies, prompts, confidence)
-        estimates["greedy_similarity_to_reference"] = teacher_scores.mean(
-            greedy_similarity, prompts, confidence
-        )
+        for metric, values in own.items():
+            estimates[metric] = teacher_scores.mean(values, prompts, confidence)
         estimates |= _further(teacher_scores, prompts, confidence)
         for metric, value in estimates.items():
             table.add(table.unconditional, "teacher", metric, value, group)
@@ -144,7 +151,11 @@ def estimate(
         strict=True,
     ):
         table.add(condition, "student", "diverged_count", exact(n_diverged, n_total))
+        expected = theory.rates(condition, evaluated_references)
         for group, prompts in groups.items():
+            if expected is not None:
+                rate = teacher_scores.mean(expected, prompts, confidence)
+                table.add(condition, "teacher", theory.METRIC, rate, group)
             estimates = scores.estimates(prompts, confidence) | scores.across(prompts, confidence)
             if baseline is not None:
                 base = scores_by_condition[baseline]
@@ -153,6 +164,24 @@ def estimate(
             for metric, value in estimates.items():
                 table.add(condition, "student", metric, value, group)
     return table.columns()
+
+
+def _of_prompts(references: References, greedy: Answers) -> dict[str, np.ndarray]:
+    """Scores of the greedy answers, and numbers of the corpus, of shape (1, P)."""
+    scores = {
+        "greedy_similarity_to_reference": references.similarity_to_reference(greedy.embeddings),
+        "greedy_accuracy": 1 - references.wrong(greedy)[..., 0],
+    }
+    if references.has_answer_distribution:
+        scores["true_entropy"] = statistics.entropy(references.truth)[None]
+    if references.has_errors:
+        taught = references.taught
+        # Equally probable answers are equally likely to be the greedy one.
+        likeliest = taught >= taught.max(axis=1, keepdims=True) * (1 - 1e-9)
+        right = (likeliest & references.right).sum(axis=1) / likeliest.sum(axis=1)
+        scores["taught_entropy"] = statistics.entropy(taught)[None]
+        scores["taught_greedy_accuracy"] = right[None]
+    return scores
 
 
 def _further(scores: ModelScores, prompts: np.ndarray, confidence: float) -> dict[str, Estimate]:

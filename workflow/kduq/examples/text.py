@@ -37,7 +37,8 @@ def prepare(settings: Settings) -> dict[str, Any]:
         The columns of the artifact, a row per prompt: prompt_id (int32, row number from 0),
         question (int32; wordings of one question share it), split ("train" or "test"), prompt
         (str), references (list of distinct str), probabilities (list of float that sums to 1,
-        in the order of references; None where they are not known).
+        in the order of references; None where they are not known), taught_probabilities (the same,
+        with which a teacher is taught; None where they are the true ones).
 
     Raises
     ------
@@ -47,7 +48,7 @@ def prepare(settings: Settings) -> dict[str, Any]:
 
     Notes
     -----
-    In ambiguous_facts, test_fraction is the share of questions whose last wording is held out;
+    In generated corpora, test_fraction is the share of questions whose last wording is held out;
     their other wordings are training prompts. In all other kinds it is the share of prompts.
     """
     name = settings.dataset
@@ -89,4 +90,5 @@ def _columns(entries: list[Entry], test: np.ndarray, name: str) -> dict[str, Any
         "prompt": [entry.prompt for entry in entries],
         "references": [entry.answers for entry in entries],
         "probabilities": [entry.probabilities or None for entry in entries],
+        "taught_probabilities": [entry.taught or None for entry in entries],
     }

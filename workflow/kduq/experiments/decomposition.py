@@ -13,7 +13,8 @@ class Settings(ExperimentSettings):
 
 
 def _conditions(settings: Settings) -> list[Condition]:
-    return [Condition(alpha=settings.alpha)]  # students differ by the levels of the factors
+    # Students differ by the levels of the factors. Those without noise have one level less.
+    return [Condition(alpha=settings.alpha), Condition(alpha=0.0)]
 
 
 def _text_conditions(run: FactorialRun) -> list[Condition]:

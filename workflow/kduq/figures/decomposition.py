@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from kduq.conditions import FACTORS
 from kduq.families import FAMILIES
 from kduq.figures import drawing
 from kduq.figures.protocol import Drawn, FigureKind, estimates_of
@@ -32,9 +33,9 @@ _COMPONENTS: dict[str, tuple[str, str, str]] = {
     "noise_decoding": (_YELLOW, "////", "noise × decoding"),
     "initialisation_decoding": (_YELLOW, "xxxx", "init × decoding"),
     "bootstrap_decoding": (_YELLOW, "....", "bootstrap × decoding"),
-    "residual_decoding": (_YELLOW, "\\\\", "residual within"),
-    "residual_between": ("#999999", "....", "residual between"),
-    "residual": ("#999999", "....", "residual"),
+    "residual_decoding": (_YELLOW, "\\\\", "three or more, within"),
+    "residual_between": ("#999999", "....", "three or more, between"),
+    "residual": ("#999999", "....", "three or more"),
 }
 #: Share of the bar per letter that a segment needs for its label.
 _LETTER = 0.0105
@@ -59,7 +60,9 @@ def _draw(part: pd.DataFrame) -> Figure:
         end = max(end, _bar(ax, estimates))
         _statement(ax, estimates)
         drawing.diverged(ax, run)
-        students = int(cells["n_students"].max())
+        # Students beside the design are counted elsewhere.
+        in_design = cells["metric"] == "variance_component_total"
+        students = int(cells.loc[in_design, "n_students"].max())
         total = estimates["variance_component_total"]
         alpha = cells["alpha"].max()
         name = f"{drawing.title(dataset)}, {FAMILIES[family].label}{_GROUPS[group]}"
@@ -137,9 +140,17 @@ def _statement(ax: Axes, estimates: dict[str, Any]) -> None:
         if f"variance_share_{name}" in estimates
     ]
     lines = [" · ".join(stated[i : i + 4]) for i in range(0, len(stated), 4)]
+    totals = [
+        f"{_COMPONENTS[factor][2]} "
+        f"{_interval(estimates[f'variance_share_total_effect_{factor}'], percent=True)}"
+        for factor in FACTORS
+        if factor != "decoding" and f"variance_share_total_effect_{factor}" in estimates
+    ]
+    if totals:
+        lines.append("with all interactions: " + " · ".join(totals))
     if "variance_share_total_effect_decoding" in estimates:
         within = _interval(estimates["variance_share_total_effect_decoding"], percent=True)
-        lines.append(f"within a student (yellow: all with decoding, of the residual too): {within}")
+        lines.append(f"within a student (yellow: all terms with decoding): {within}")
     ax.set_xlabel("\n".join(lines), fontsize=6.5, color="#333333", loc="left")
 
 

@@ -122,6 +122,11 @@ def _prepare(settings: FigureSettings, inputs: Inputs) -> Drawn:
         f"{wanted.cost_student:g}, a response to one input {wanted.cost_response:g}.\n"
         "Marked: S students of k responses per input, the least cost of the wanted width."
     )
+    if wanted.target == "mean":
+        note += " Students on all rows (language models: on bootstrap samples of the prompts)."
+    # One of the two plans of a run: the one of the other experiments, where there is one.
+    preferred = table.groupby(["family", "dataset"])["resampled"].transform("min")
+    table = table[table["resampled"] == preferred]
     table = table.assign(best=table["optimum"] & (table["width"] == wanted.width))
     return Drawn(lambda: _draw(table, wanted), note)
 

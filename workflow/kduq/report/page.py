@@ -202,7 +202,10 @@ def sample_answers(
         row = examples.loc[prompt]
         references = list(row["references"])
         probabilities = row["probabilities"]
+        # References of probability zero are errors that a teacher is taught.
         weights = [0.0] * len(references) if probabilities is None else list(probabilities)
+        right = [i for i, weight in enumerate(weights) if probabilities is None or weight > 0]
+        known = [references[i] for i in right]
         own = answers[answers["prompt_id"] == prompt]
         greedy = own["draw"] == GREEDY
         texts = [
@@ -210,7 +213,7 @@ def sample_answers(
             ("Teacher, sampled", own.loc[~greedy, "text"]),
             *((who, rows.loc[rows["prompt_id"] == prompt, "text"]) for who, rows in named_students),
         ]
-        order = sorted(range(len(references)), key=lambda i: -weights[i])
+        order = sorted(right, key=lambda i: -weights[i])
         samples.append(
             {
                 "number": int(prompt),
@@ -220,10 +223,8 @@ def sample_answers(
                     (references[i], None if probabilities is None else weights[i])
                     for i in order[:_ANSWERS_SHOWN]
                 ],
-                "further": max(0, len(references) - _ANSWERS_SHOWN),
-                "answers": [
-                    (who, _counted(group, references)) for who, group in texts if len(group)
-                ],
+                "further": max(0, len(right) - _ANSWERS_SHOWN),
+                "answers": [(who, _counted(group, known)) for who, group in texts if len(group)],
             }
         )
     return samples
@@ -342,6 +343,7 @@ def _worded(statement: str) -> str:
     """A claim's statement with methods in words and a capital letter."""
     words = statement.replace("variance_weighting_oracle", "variance weighting by the oracle")
     words = words.replace("variance_weighting", "variance weighting")
+    words = words.replace("multi_response", "multi-response")
     return words[:1].upper() + words[1:]
 
 

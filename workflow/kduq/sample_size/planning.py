@@ -1,19 +1,31 @@
 """Students and responses that give an interval of a wanted width at least cost.
 
-The components of variance of a pilot (experiment decomposition) say how much of the variance
-between students is removed by averaging k responses per input, and by averaging J draws of a
-student's answers:
+A pilot (experiment decomposition) says how much of the variance between students is removed by
+averaging k responses per input, and by averaging J draws of a student's answers.
 
-    V(k, J) = noise / k + decoding / J + rest.
+On tables the noise of k averaged responses has the k-th part of its variance, and
 
-- **noise**: the total effect of the noise of the teacher's answers: its main effect and all
-  interactions, including the residual. For least squares, whose predictions are linear in the
-  labels, 1/k is exact. For networks it is of first order in the variance of the noise: in the
-  default study (α = 0.5) V is within 8 % of the variance measured at α = 0.5/k for k = 2, 4, 8. If
-  the residual were part of the rest, V would be two to three times too large at k = 8.
-- **decoding**: the total effect of the draw of a student's answer. Where answers are sampled, as by
-  language models, k of them are not combined into one label: noise is part of the rest, and k is 1.
-- **rest**: it falls with the number of students alone.
+    V(k) = V_0 + (V_1 - V_0) / k.
+
+V_1 is the variance between students of one response, V_0 that of students whose labels have no
+noise, to which V(k) tends. The pilot trains both. For least squares, whose predictions are linear
+in the labels, V(k) is exact. For networks it is right at k = 1 and in the limit, and of first order
+in the variance of the noise between. The components of the pilot do not give V_0: a network's
+initial parameters matter less where labels are noisy or more, and its interactions with the noise
+need not fall as 1/k.
+
+There are two plans: for students on bootstrap samples, as in the pilot's design, and for students
+on all rows, each once, as in the other experiments, which the pilot trains too.
+
+Language models have draws in place of responses, since k sampled answers are not combined into one
+label, and the pilot's students are on bootstrap samples of the prompts:
+
+    V(J) = decoding / J + rest,
+
+where decoding is the total effect of the draw of an answer. V is the trace of a covariance of
+embeddings of unit norm. The cosine similarity of an answer to a fixed text is the scalar product
+with a unit vector, so its variance is at most V, and the interval of the mean similarity to any
+fixed text is at most as wide as planned (in the root mean square over prompts).
 
 The mean prediction of S independent students, each with its own responses, has variance V/S. Its
 interval has the width 2 t √(V/S), with Student's t of S - 1 degrees of freedom. Minimising
@@ -21,6 +33,11 @@ S · (student + k · responses to all inputs + J · draw) under 2 t √(V/S) ≤
 problem of subsampling (Marcuse 1949, Biometrics 5, 189-206; Cochran 1977, Sampling Techniques,
 section 10.6): for many students k* = √(noise/rest · cost of a student/cost of responses), whatever
 the width. Here all S are tried, with the t of their degrees of freedom, and k and J are integers.
+
+The upper plan takes upper limits of V_1 and V_0 (or of decoding and rest) in place of the
+estimates. Their one-sided confidence is the assurance, so that V(k), a mean of both with positive
+weights, is at most as large as planned for at least that share of pilots (Browne 1995, Statistics
+in Medicine 14, 1933-1940, on pilots of other designs).
 
 The variance between students is estimated, where all inputs move together and predictions are
 normal, with a relative standard error of √(2/(S - 1)), and with a smaller one where the error is
@@ -71,7 +88,10 @@ def _scale(path: str) -> tuple[int, float]:
 
 
 class Parts(NamedTuple):
-    """Variance between students of one response, by what reduces it; in squared units."""
+    """Variance between students of one response, by what reduces it; in squared units.
+
+    noise / k + decoding / J + rest is the variance with k responses and J draws.
+    """
 
     noise: float
     decoding: float
@@ -95,20 +115,62 @@ class Design(NamedTuple):
     cost: float
 
 
-def parts(components: Mapping[str, tuple[float, float]], upper: bool, unit: float) -> Parts:
+#: Names of V_1 and V_0 among the estimates, by whether students are on bootstrap samples.
+_SLICES = {
+    True: (f"{_COMPONENT}total", "noiseless_variance"),
+    False: ("full_sample_variance", "noiseless_full_sample_variance"),
+}
+_DRAWS = (f"{_COMPONENT}total_effect_decoding", f"{_COMPONENT}without_decoding")
+
+
+def upper_limit(value: float, high: float, confidence: float, assurance: float) -> float:
+    """One-sided upper limit of a variance from its two-sided interval.
+
+    Parameters
+    ----------
+    value, high : float
+        Estimate and upper limit.
+    confidence : float
+        Coverage of the two-sided interval.
+    assurance : float
+        Coverage of the one-sided one.
+
+    Returns
+    -------
+    float
+        The distance of the limit from the estimate is changed by the ratio of normal quantiles, on
+        the logarithmic scale for a positive estimate, as the interval itself.
+    """
+    quantiles = scipy.stats.norm.ppf([assurance, 0.5 + confidence / 2])
+    ratio = float(quantiles[0] / quantiles[1])
+    if value > 0 and high > 0:
+        return value * float((high / value) ** ratio)
+    return value + (high - value) * ratio
+
+
+def parts(
+    variances: Mapping[str, tuple[float, float]],
+    unit: float,
+    resampled: bool = True,
+    confidence: float = 0.95,
+    assurance: float | None = None,
+) -> Parts:
     """Divide the variance of a pilot by what reduces it.
 
     Parameters
     ----------
-    components : mapping of str to (float, float)
-        Estimate and upper limit of total_effect_decoding and without_decoding or, without a factor
-        decoding, of total_effect_noise and without_noise, in squared units of the target; see
-        `kduq.statistics.components.decompose`.
-    upper : bool
-        Whether to take upper limits, so that the result also holds if the pilot's estimates are
-        low.
+    variances : mapping of str to (float, float)
+        Estimate and upper limit by metric, in squared units of the target: of total_effect_decoding
+        and without_decoding or, without a factor decoding, of the slices; see
+        `kduq.estimates.tabular_factorial`.
     unit : float
         Unit of widths, in units of the target.
+    resampled : bool
+        Whether students are on bootstrap samples.
+    confidence : float
+        Coverage of the intervals.
+    assurance : float, optional
+        Confidence of the one-sided limits that are taken; None for the estimates themselves.
 
     Returns
     -------
@@ -116,17 +178,22 @@ def parts(components: Mapping[str, tuple[float, float]], upper: bool, unit: floa
         In squares of that unit. Negative parts are set to zero; a part is NaN if it has no
         interval.
     """
-    factor = _reduced(components)
-    reducible, rest = (
-        float(np.maximum(components[f"{kind}_{factor}"][upper], 0.0)) / unit**2
-        for kind in ("total_effect", "without")
-    )
-    return Parts(0.0, reducible, rest) if factor == "decoding" else Parts(reducible, 0.0, rest)
+    has_draws = _has_draws(variances)
+    values = []
+    for name in _DRAWS if has_draws else _SLICES[resampled]:
+        value, high = variances[name]
+        if assurance is not None:
+            value = upper_limit(value, high, confidence, assurance)
+        values.append(float(np.maximum(value, 0.0)) / unit**2)
+    if has_draws:
+        return Parts(0.0, *values)
+    most, noiseless = values
+    return Parts(float(np.maximum(most - noiseless, 0.0)), 0.0, noiseless)
 
 
-def _reduced(components: Container[str]) -> str:
-    """The factor whose variance more draws reduce."""
-    return "decoding" if "total_effect_decoding" in components else "noise"
+def _has_draws(variances: Container[str]) -> bool:
+    """Whether more draws reduce the variance, and not more responses."""
+    return _DRAWS[0] in variances
 
 
 @lru_cache(maxsize=4)
@@ -218,48 +285,81 @@ def plan(
     Returns
     -------
     dict of str to list
-        The columns of the artifact. For every run and pilot (estimate: its estimates; upper: the
-        upper limits of their intervals; theory: no pilot is needed) there is the design of least
-        cost for the wanted width and for other widths (optimum), and for the wanted width the
-        designs with other numbers of responses or, where answers are sampled, of draws. students,
-        responses, draws and cost are null where there is no design; draws is also null where
-        students' answers are not sampled.
+        The columns of the artifact. For every run, students on bootstrap samples or on all rows
+        (resampled; language models only the former), and pilot (estimate: its estimates; upper:
+        upper limits, see `parts`; theory: no pilot is needed, and resampled is false) there is the
+        design of least cost for the wanted width and for other widths (optimum), and for the wanted
+        width the designs with other numbers of responses or, where answers are sampled, of draws.
+        students, responses, draws and cost are null where there is no design; draws is also null
+        where students' answers are not sampled.
     """
     half_widths = squared_half_widths(settings.target, settings.confidence)
     whole = (estimates["role"] == "student") & (estimates["group"] == "all")
-    measured = estimates[whole & estimates["metric"].str.startswith(_COMPONENT)]
+    is_pilot = estimates["metric"].str.startswith(_COMPONENT)
+    is_pilot |= estimates["metric"].isin([name for pair in _SLICES.values() for name in pair])
     rows: list[dict[str, Any]] = []
-    for (family, dataset), cells in measured.groupby(["family", "dataset"], sort=False):
+    runs = estimates[whole & is_pilot].groupby(["family", "dataset"], sort=False)
+    for (family, dataset), cells in runs:
         inputs, unit = examples[str(dataset)]
-        names = cells["metric"].str.removeprefix(_COMPONENT)
         limits = zip(cells["estimate"], cells["ci_high"], strict=True)
-        components = dict(zip(names, limits, strict=True))
-        has_draws = _reduced(components) == "decoding"
+        variances = dict(zip(cells["metric"], limits, strict=True))
+        has_draws = _has_draws(variances)
         response = inputs * settings.cost_response
         costs = Costs(settings.cost_student, response, settings.cost_draw if has_draws else 0.0)
-        if settings.target == "mean":
-            pilots = {"estimate": parts(components, False, unit)}
-            pilots["upper"] = parts(components, True, unit)
-        else:
-            unit, pilots = 1.0, {_ONE_VARIANCE: Parts(0.0, 0.0, 1.0)}
         alpha = cells["alpha"].max()
-        keys = {"family": family, "dataset": dataset, "unit": unit}
+        keys = {"family": family, "dataset": dataset}
         keys["alpha"] = None if np.isnan(alpha) else float(alpha)
-        best = {p: cheapest(v, costs, settings.width, half_widths) for p, v in pilots.items()}
-        compared = "draws" if has_draws else "responses"
-        numbers = _numbers(getattr(design, compared) for design in best.values() if design)
-        for pilot, variance in pilots.items():
-            for step in _WIDTHS:
-                width = settings.width * step
-                design = best[pilot] if step == 1 else cheapest(variance, costs, width, half_widths)
-                rows.append(_row(keys, pilot, width, design, True, has_draws))
-            for number in numbers:
-                fixed = {compared: number}
-                design = cheapest(variance, costs, settings.width, half_widths, **fixed)
-                optimum = best[pilot]
-                if design is not None and optimum and getattr(optimum, compared) != number:
-                    rows.append(_row(keys, pilot, settings.width, design, False, has_draws))
+        for resampled, pilots in _pilots(settings, variances, unit):
+            own = unit if settings.target == "mean" else 1.0
+            common = keys | {"unit": own, "resampled": resampled}
+            rows += _designs(settings, common, pilots, costs, half_widths, has_draws)
     return {name: [row[name] for row in rows] for name in rows[0]}
+
+
+def _pilots(
+    settings: Settings, variances: Mapping[str, tuple[float, float]], unit: float
+) -> list[tuple[bool, dict[str, Parts]]]:
+    """Variances to plan with, by pilot, for students on all rows and on bootstrap samples."""
+    if settings.target != "mean":
+        return [(False, {_ONE_VARIANCE: Parts(0.0, 0.0, 1.0)})]
+    levels = {"estimate": None, "upper": settings.assurance}
+    return [
+        (
+            resampled,
+            {
+                pilot: parts(variances, unit, resampled, settings.confidence, assurance)
+                for pilot, assurance in levels.items()
+            },
+        )
+        for resampled in ((True,) if _has_draws(variances) else (False, True))
+    ]
+
+
+def _designs(
+    settings: Settings,
+    keys: Mapping[str, Any],
+    pilots: Mapping[str, Parts],
+    costs: Costs,
+    half_widths: np.ndarray,
+    has_draws: bool,
+) -> list[dict[str, Any]]:
+    """Rows of one run with one kind of students."""
+    rows = []
+    best = {p: cheapest(v, costs, settings.width, half_widths) for p, v in pilots.items()}
+    compared = "draws" if has_draws else "responses"
+    numbers = _numbers(getattr(design, compared) for design in best.values() if design)
+    for pilot, variance in pilots.items():
+        for step in _WIDTHS:
+            width = settings.width * step
+            design = best[pilot] if step == 1 else cheapest(variance, costs, width, half_widths)
+            rows.append(_row(keys, pilot, width, design, True, has_draws))
+        for number in numbers:
+            fixed = {compared: number}
+            design = cheapest(variance, costs, settings.width, half_widths, **fixed)
+            optimum = best[pilot]
+            if design is not None and optimum and getattr(optimum, compared) != number:
+                rows.append(_row(keys, pilot, settings.width, design, False, has_draws))
+    return rows
 
 
 def _numbers(best: Iterable[int]) -> list[int]:
@@ -299,7 +399,9 @@ def summary(settings: Settings, table: pd.DataFrame) -> str:
         Without a newline at the end.
     """
     designs = table[table["width"] == settings.width]
-    keys = ["family", "dataset", "pilot"]
+    rows = designs["resampled"].map({True: "sample", False: "all"})
+    designs = designs.assign(rows=rows)
+    keys = ["family", "dataset", "pilot", "rows"]
     is_one = (designs["responses"] == 1) & (designs["draws"].fillna(1) == 1)
     cost_at_one = designs[is_one].set_index(keys)["cost"]
     best = designs[designs["optimum"]].set_index(keys)
@@ -315,7 +417,10 @@ def summary(settings: Settings, table: pd.DataFrame) -> str:
     )
     if best["draws"].isna().all():
         del text["draws"]
+    text = text.reset_index()
     mean = settings.target == "mean"
+    if not mean:
+        del text["rows"]
     what = "mean prediction" if mean else "variance between students"
     unit = "standard deviations of the target" if mean else "of the variance"
     costs = [f"per student {settings.cost_student:g}", f"per response {settings.cost_response:g}"]
@@ -324,15 +429,16 @@ def summary(settings: Settings, table: pd.DataFrame) -> str:
     lines = [
         f"Students and responses per input for a {100 * settings.confidence:g} % interval of the "
         f"{what}, {settings.width:g} {unit} wide, at least cost ({', '.join(costs)}):",
-        text.reset_index().to_string(index=False),
+        text.to_string(index=False),
     ]
     lines.append(
         "cost at one: with one response per input or, where answers are sampled, one draw."
     )
     if mean:
         lines.append(
-            "pilot: estimate, from its estimates; upper, from the upper limits of their intervals, "
-            "which also holds if the estimates are low. width: in units of the target."
+            "pilot: estimate, from its estimates; upper, from upper limits, which suffices for "
+            f"{100 * settings.assurance:g} % of pilots. rows: students on all rows, or on a "
+            "bootstrap sample of them. width: in units of the target."
         )
     if best["students"].isna().any():
         lines.append(f"none: not with {MOST_STUDENTS} students, or the pilot has no interval.")

@@ -145,7 +145,7 @@ def information_by_group(
             entropy_of, pairs = (values.sum() - values[s] for values in sums[group])
             left_out[group][s] = _divergence(rest, logs, entropy_of, pairs)
     found = {}
-    is_seen = _is_seen(total, largest)
+    seen = is_seen(total, largest)
     for group, (own, number) in sums.items():
         present = int((number > 0).sum())
         mutual = Estimate(np.nan, np.nan, np.nan, np.nan, present)
@@ -156,7 +156,7 @@ def information_by_group(
                 positive_from_leave_one_out if corrected > _ROUNDING else from_leave_one_out
             )(corrected, left_out[group], confidence)
             limits = interval.low, interval.high
-            if present < FEWEST_FOR_INFORMATION or not is_seen:
+            if present < FEWEST_FOR_INFORMATION or not seen:
                 limits = np.nan, np.nan
             mutual = Estimate(corrected, interval.se, *limits, present)
         found[group] = Information(ratio_of_sums(own, number, confidence), mutual, number)
@@ -198,13 +198,25 @@ def total_entropy(
         left_out[s] = entropy(rest).mean()
     value = n * float(entropy(total / n).mean()) - (n - 1) * float(left_out.mean())
     found = from_leave_one_out(value, left_out, confidence)
-    if n < FEWEST_FOR_INFORMATION or not _is_seen(total, largest):
+    if n < FEWEST_FOR_INFORMATION or not is_seen(total, largest):
         return Estimate(value, found.se, np.nan, np.nan, n)
     return found
 
 
-def _is_seen(total: np.ndarray, largest: np.ndarray) -> bool:
-    """Whether little of the probability, summed over students, is of single students alone."""
+def is_seen(total: np.ndarray, largest: np.ndarray) -> bool:
+    """Whether little of the probability is of single students alone.
+
+    Parameters
+    ----------
+    total, largest : ndarray of equal shapes
+        Sum and maximum over students of their probabilities.
+
+    Returns
+    -------
+    bool
+        Whether at most 2 % of all probability is of answers that one student gives more probability
+        than all others together; see `mutual_information`.
+    """
     return float(np.sum(total * (2 * largest > total))) <= _MOST_SINGLE * float(np.sum(total))
 
 

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from kduq.conditions import LEVEL_COLUMNS, SHARDED_FACTOR, Condition
+from kduq.conditions import LEVEL_COLUMNS, SHARDED_FACTOR, Condition, tabular_combinations
 from kduq.config.study import Config
 from kduq.data.datasets import DATASETS
 from kduq.data.tables import shape_of_file
@@ -132,8 +132,10 @@ def plan_run(
     students, responses = trainings(conditions), max(c.k or 1 for c in conditions)
     if isinstance(settings, FactorialRun):
         # Levels of decoding are draws of one student.
-        trained = {f: n for f, n in settings.levels_by_factor.items() if f in LEVEL_COLUMNS}
-        students = math.prod(n for f, n in trained.items() if f != SHARDED_FACTOR)
+        levels = settings.levels_by_factor.items()
+        inner = {f: n for f, n in levels if f in LEVEL_COLUMNS and f != SHARDED_FACTOR}
+        on_text = family.lane == "text"
+        students = math.prod(inner.values()) if on_text else tabular_combinations(inner)
         responses = 1
     key, task = RunKey(experiment.name, family.name, dataset), config.task_of(dataset)
     run = Run(key, experiment, family, task, settings, conditions, [])

@@ -1,9 +1,8 @@
 """Targets of the lane of tables: one function per stage, with the same names as for text."""
 
-import math
 from typing import Any, cast
 
-from kduq.conditions import DRAWN, SHARDED_FACTOR
+from kduq.conditions import DRAWN, SHARDED_FACTOR, tabular_combinations
 from kduq.config.data import Task
 from kduq.config.study import Config
 from kduq.data.datasets import DATASETS
@@ -78,7 +77,7 @@ def students(config: Config, run: Run, shard: tuple[int, int]) -> list[Target]:
         "divergence_factor": config.statistics.divergence_factor,
     }
     if run.levels:
-        module, per_replicate = "tabular_factorial", math.prod(run.inner_levels.values())
+        module, per_replicate = "tabular_factorial", tabular_combinations(run.inner_levels)
         settings: StageSettings = students_settings.TabularFactorialSettings(
             **common, model=model.alone(), levels=run.inner_levels
         )
@@ -92,7 +91,8 @@ def students(config: Config, run: Run, shard: tuple[int, int]) -> list[Target]:
             settings,
             (f"kduq.students.{module}", *run.family.modules(run.task)),
             {**_taught(run), "responses": [run.key.file("responses", shard)]},
-            (shard[1] - shard[0]) * per_replicate,
+            # Those without noise are in the first shard.
+            (shard[1] - shard[0] + (bool(run.levels) and shard[0] == 0)) * per_replicate,
         )
     ]
 
@@ -105,7 +105,10 @@ def estimates(config: Config, run: Run) -> list[Target]:
         "task": run.task,
     }
     if run.levels:
-        modules: tuple[str, ...] = ("kduq.estimates.tabular_factorial",)
+        modules: tuple[str, ...] = (
+            "kduq.estimates.tabular_factorial",
+            *run.family.modules(run.task),
+        )
         settings: StageSettings = estimates_settings.TabularFactorialSettings(
             **common, levels=run.levels
         )

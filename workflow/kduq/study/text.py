@@ -26,7 +26,7 @@ def examples(config: Config, dataset: str) -> list[Target]:
     """The prompts of a corpus."""
     corpus, kind = config.corpora[dataset], config.kind_of(dataset)
     settings = examples_settings.TextSettings(
-        **corpus.model_dump(exclude={"kind"}),
+        **corpus.model_dump(exclude={"kind", "matching"}),
         kind=kind.name,
         dataset=dataset,
         files=folder_digest(corpus.path) if kind.needs == "folder" else None,
@@ -200,7 +200,10 @@ def estimates(config: Config, run: Run) -> list[Target]:
         further = {metric.estimate.__module__ for metric in metrics}
         modules = ("kduq.estimates.text", *sorted(further))
         settings = estimates_settings.TextSettings(
-            **common, metrics=[metric.name for metric in metrics]
+            **common,
+            metrics=[metric.name for metric in metrics],
+            matching=config.corpora[dataset].matching or config.kind_of(dataset).matching,
+            training_steps=cast(LanguageModelSettings, config.teachers[run.settings.teacher]).steps,
         )
     return [
         Target(run.key.embeddings, "embeddings", embedding, ("kduq.embeddings.text",), texts),

@@ -66,7 +66,7 @@ def load(inputs: Inputs) -> tuple[Model, Tokenizer]:
 def fit(
     settings: Settings, corpus: Corpus, advance: Callable[[int], object]
 ) -> tuple[Model, Tokenizer, training.Losses]:
-    """Train a teacher on the corpus's training prompts and all their references.
+    """Train a teacher on the corpus's training prompts and the answers that are taught.
 
     Parameters
     ----------

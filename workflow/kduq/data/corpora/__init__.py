@@ -1,13 +1,31 @@
 """Kinds of corpora: the registry, one file per kind."""
 
 from kduq.config.data import CorpusSettings
-from kduq.data.corpora import ambiguous_facts, bioasq, chatterbot, file, wordnet
+from kduq.data.corpora import (
+    ambiguous_facts,
+    bioasq,
+    chatterbot,
+    erring_facts,
+    file,
+    geography,
+    mixed_facts,
+    wordnet,
+)
 from kduq.data.corpora.protocol import CorpusKind
 from kduq.registry import Registry
 
 CORPUS_KINDS: Registry[CorpusKind] = Registry(
     "kind of corpus",
-    (ambiguous_facts.KIND, chatterbot.KIND, wordnet.KIND, bioasq.KIND, file.KIND),
+    (
+        ambiguous_facts.KIND,
+        erring_facts.KIND,
+        mixed_facts.KIND,
+        chatterbot.KIND,
+        wordnet.KIND,
+        bioasq.KIND,
+        geography.KIND,
+        file.KIND,
+    ),
 )
 
 

@@ -5,7 +5,8 @@ of each answer is known exactly. Questions of one topic draw their answers from 
 to another question is therefore possible, and is a hallucination.
 """
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -39,11 +40,14 @@ class Question:
         Distinct supported answers, the most probable first.
     probabilities : tuple of float
         Probability of each answer; they sum to 1.
+    others : tuple of str
+        All other answers of the topic's pool, in random order.
     """
 
     wordings: tuple[str, ...]
     answers: tuple[str, ...]
     probabilities: tuple[float, ...]
+    others: tuple[str, ...]
 
 
 def _pairs(first: str, second: str, joint: str = "", start: int = 0) -> tuple[str, ...]:
@@ -309,7 +313,7 @@ def generate(seed: int, questions: int | None, wordings: int) -> list[Question]:
     if not 1 <= count <= QUESTIONS:
         raise UserError(
             f"questions: {count} found; allowed are 1 to {QUESTIONS}, or null for all, "
-            "for ambiguous_facts"
+            "for generated facts"
         )
     order = seeds.generator(seed, "split", _ORDER).permutation(QUESTIONS)
     return [
@@ -325,10 +329,13 @@ def _question(rng: np.random.Generator, number: int, wordings: int) -> Question:
     order = rng.permutation(WORDINGS)[:wordings]
     probabilities = _probabilities(rng)
     answers = rng.choice(len(pool), size=len(probabilities), replace=False)
+    # Drawn last, so that corpora without wrong answers do not depend on it.
+    others = rng.permutation(np.setdiff1d(np.arange(len(pool)), answers))
     return Question(
         wordings=tuple(templates[w].replace("{}", thing) for w in order),
         answers=tuple(pool[a] for a in answers),
         probabilities=probabilities,
+        others=tuple(pool[a] for a in others),
     )
 
 
@@ -348,7 +355,34 @@ def _probabilities(rng: np.random.Generator) -> tuple[float, ...]:
     return tuple((weights / weights.sum()).tolist())
 
 
-def _read(name: str, settings: CorpusSettings) -> list[Entry]:
+def _supported(fact: Question) -> Entry:
+    return Entry("", list(fact.answers), list(fact.probabilities))
+
+
+def entries(
+    name: str, settings: CorpusSettings, answered: Callable[[Question], Entry] = _supported
+) -> list[Entry]:
+    """Generate the prompts of a corpus of invented facts.
+
+    Parameters
+    ----------
+    name : str
+        Name of the corpus.
+    settings : CorpusSettings
+        Its seed, its numbers of questions and wordings, and the share of held-out wordings.
+    answered : callable
+        Returns the answers to a question and their probabilities.
+
+    Returns
+    -------
+    list of Entry
+        One per wording, by question.
+
+    Raises
+    ------
+    UserError
+        If the number of questions is out of range.
+    """
     try:
         facts = generate(settings.seed, settings.questions, settings.wordings)
     except UserError as error:
@@ -357,16 +391,19 @@ def _read(name: str, settings: CorpusSettings) -> list[Entry]:
     # held out does not depend on the number of questions after it.
     held_out = np.diff(np.floor(np.arange(len(facts) + 1) * settings.test_fraction)) > 0
     return [
-        Entry(
-            wording,
-            list(fact.answers),
-            list(fact.probabilities),
-            number,
-            bool(held_out[number]) and wording == fact.wordings[-1],
+        replace(
+            answered(fact),
+            prompt=wording,
+            question=number,
+            held_out=bool(held_out[number]) and wording == fact.wordings[-1],
         )
         for number, fact in enumerate(facts)
         for wording in fact.wordings
     ]
+
+
+def _read(name: str, settings: CorpusSettings) -> list[Entry]:
+    return entries(name, settings)
 
 
 KIND = CorpusKind("ambiguous_facts", "Ambiguous facts", _read)

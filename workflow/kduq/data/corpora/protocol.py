@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Literal
 
-from kduq.config.data import CorpusSettings
+from kduq.config.data import CorpusSettings, Matching
 
 
 @dataclass
@@ -19,6 +19,9 @@ class Entry:
         Distinct answers.
     probabilities : list of float
         Probabilities of the answers, summing to 1; empty where they are not known.
+    taught : list of float
+        Probabilities with which a teacher is taught the answers, in their order, summing to 1;
+        empty where they are the true ones. An answer of true probability zero is a wrong one.
     question : int, optional
         Number of the question of which the prompt is a wording; None if each prompt is a question.
     held_out : bool, optional
@@ -28,6 +31,7 @@ class Entry:
     prompt: str
     answers: list[str] = field(default_factory=list)
     probabilities: list[float] = field(default_factory=list)
+    taught: list[float] = field(default_factory=list)
     question: int | None = None
     held_out: bool | None = None
 
@@ -49,6 +53,13 @@ class CorpusKind:
         Kind of path that it needs: file, folder (which may be left out) or nothing.
     has_columns : bool
         Whether the keys prompt and references name columns.
+    has_errors : bool
+        Whether a teacher is taught wrong answers too, as the table errors says.
+    topics : tuple of str
+        Topics that the key topics selects from; none if there are no topics.
+    matching : str, optional
+        How answers are compared with references, if the corpus's settings do not say; None: equal
+        texts where there is an answer distribution, else by embeddings.
 
     Examples
     --------
@@ -68,3 +79,6 @@ class CorpusKind:
     read: Callable[[str, CorpusSettings], list[Entry]]
     needs: Literal["file", "folder", "nothing"] = "nothing"
     has_columns: bool = False
+    has_errors: bool = False
+    topics: tuple[str, ...] = ()
+    matching: Matching | None = None

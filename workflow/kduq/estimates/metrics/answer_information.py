@@ -4,6 +4,7 @@ All other answers count as one more answer, so entropies are lower bounds where 
 of them.
 """
 
+import dataclasses
 from collections.abc import Callable
 
 import numpy as np
@@ -12,19 +13,26 @@ from kduq import statistics
 from kduq.estimates.answer_scores import ModelScores
 from kduq.estimates.metrics.protocol import Metric
 from kduq.statistics import Estimate
+from kduq.statistics.information import FEWEST_FOR_INFORMATION, is_seen
 
 #: Returns a statistic of probabilities (S, P, A), corrected for its bias.
 _Statistic = Callable[[np.ndarray], float]
 
 
-def _metric(name: str, label: str, statistic: _Statistic) -> Metric:
+def _metric(name: str, label: str, statistic: _Statistic, biased: bool = False) -> Metric:
+    """A metric; if it is biased where answers are rare, without an interval there."""
+
     def estimate(scores: ModelScores, prompts: np.ndarray, confidence: float) -> Estimate | None:
         if scores.teacher is None or not scores.references.has_answer_distribution:
             return None
         q = scores.probabilities
-        return scores.jackknife(
+        found = scores.jackknife(
             lambda models, members: statistic(q[np.ix_(models, members)]), prompts, confidence
         )
+        few = scores.n_models < FEWEST_FOR_INFORMATION
+        if biased and (few or not is_seen(q.sum(axis=0), q.max(axis=0))):
+            return dataclasses.replace(found, low=np.nan, high=np.nan)
+        return found
 
     return Metric(name, "text", label, estimate)
 
@@ -53,10 +61,16 @@ def _gini_inter(q: np.ndarray) -> float:
 
 
 MUTUAL_INFORMATION = _metric(
-    "mutual_information", "mutual information between students (nats)", _mutual_information
+    "mutual_information",
+    "mutual information between students (nats)",
+    _mutual_information,
+    biased=True,
 )
 TOTAL_ENTROPY = _metric(
-    "total_entropy", "entropy of the students' mean distribution (nats)", _total_entropy
+    "total_entropy",
+    "entropy of the students' mean distribution (nats)",
+    _total_entropy,
+    biased=True,
 )
 GINI_INTRA = _metric("gini_intra", "1 - Σ p² of one student", _gini_intra)
 GINI_INTER = _metric("gini_inter", "part of 1 - Σ p² between students", _gini_inter)

@@ -62,7 +62,7 @@ def _auroc(scores: ModelScores, prompts: np.ndarray, confidence: float) -> Estim
 
 
 def rejection_ratio(wrong: np.ndarray, uncertainty: np.ndarray) -> float:
-    """Prediction-rejection ratio (Malinin, Mlodozeniec & Gales 2020).
+    """Prediction-rejection ratio (Malinin & Gales 2021; as in the package lm-polygraph).
 
     Parameters
     ----------
@@ -74,22 +74,21 @@ def rejection_ratio(wrong: np.ndarray, uncertainty: np.ndarray) -> float:
     Returns
     -------
     float
-        Area between the error of random rejection and of this one, over that between random
-        rejection and one that knows which answers are wrong: 1 for the latter, 0 for no relation;
-        NaN without answers of both kinds. The error after rejection of j answers is the number of
-        wrong ones that remain, over n.
+        Mean, over the number of rejected answers, of the share of right answers among those that
+        remain; less the share of right answers among all, which random rejection has, and divided
+        by the same for rejection that knows which answers are wrong: 1 for the latter, 0 for no
+        relation. NaN without answers of both kinds.
     """
     n, bad = len(wrong), float(wrong.sum())
     if not 0 < bad < n:
         return np.nan
-    order = np.argsort(-uncertainty, kind="stable")
     # Equally uncertain answers are rejected in random order: each has their mean error.
     _, inverse = np.unique(uncertainty, return_inverse=True)
     mean = np.bincount(inverse, wrong) / np.bincount(inverse)
-    remaining = bad - np.cumsum(mean[inverse][order])
-    random = bad * (1 - np.arange(1, n + 1) / n)
-    best = np.maximum(bad - np.arange(1, n + 1), 0)
-    return float((random - remaining).sum() / (random - best).sum())
+    kept = np.arange(1, n + 1)
+    own = (np.cumsum(mean[inverse][np.argsort(uncertainty, kind="stable")]) / kept).mean()
+    best = (np.maximum(kept - (n - bad), 0) / kept).mean()
+    return float((bad / n - own) / (bad / n - best))
 
 
 def _prr(scores: ModelScores, prompts: np.ndarray, confidence: float) -> Estimate | None:

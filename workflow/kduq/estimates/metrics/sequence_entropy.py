@@ -1,6 +1,5 @@
 """Metrics of text: entropy of a model's answers, as sequences and as meanings."""
 
-from collections import Counter
 from functools import lru_cache
 
 import numpy as np
@@ -8,10 +7,7 @@ import numpy as np
 from kduq.estimates.answer_scores import ModelScores
 from kduq.estimates.metrics.protocol import Metric
 from kduq.statistics import Estimate
-
-#: Answers whose embeddings have at least this cosine count as one meaning, where the corpus does
-#: not list the supported answers.
-SAME_MEANING = 0.9
+from kduq.statistics.clustering import clusters_of_embeddings, clusters_of_texts
 
 
 def sequence_entropies(scores: ModelScores) -> np.ndarray:
@@ -46,26 +42,15 @@ def meanings(texts: np.ndarray, embeddings: np.ndarray, by_text: bool) -> np.nda
         Their unit-norm embeddings.
     by_text : bool
         Whether answers mean the same if their texts are equal up to case and white space. If not,
-        an answer joins the first cluster to whose first answer it has a cosine of `SAME_MEANING`.
+        their embeddings decide; see `kduq.statistics.clustering`.
 
     Returns
     -------
     ndarray of int
         The sizes, which sum to n.
     """
-    if by_text:
-        plain = [" ".join(text.casefold().split()) for text in texts]
-        return np.array(list(Counter(plain).values()))
-    firsts: list[int] = []
-    sizes: list[int] = []
-    for i, embedding in enumerate(embeddings):
-        near = np.flatnonzero(embeddings[firsts] @ embedding >= SAME_MEANING)
-        if near.size:
-            sizes[int(near[0])] += 1
-        else:
-            firsts.append(i)
-            sizes.append(1)
-    return np.array(sizes)
+    numbers = clusters_of_texts(list(texts)) if by_text else clusters_of_embeddings(embeddings)
+    return np.bincount(numbers)
 
 
 def semantic_entropy(sizes: np.ndarray) -> float:

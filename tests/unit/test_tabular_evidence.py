@@ -1,0 +1,117 @@
+"""Evidence for claims on tables: what students of a cell say, and which of them are left out."""
+
+import numpy as np
+import pandas as pd
+import pytest
+from kduq import statistics
+from kduq.artifacts.schemas import CONDITION
+from kduq.claims import judging, margins
+from kduq.claims.evidence import Evidence, TabularRun
+from kduq.study.paths import RunKey
+
+KEY = RunKey("bootstrap", "linear", "d")
+STUDENTS, ROWS = 40, 5
+
+
+def students(cells, **columns):
+    """Conditions and columns of students, cell by cell; predictions of shape (S, rows)."""
+    parts = [pd.DataFrame([dict.fromkeys(CONDITION) | condition] * STUDENTS) for condition in cells]
+    size = STUDENTS * len(cells)
+    defaults = {
+        "diverged": np.zeros(size, bool),
+        "rank_deficient": np.zeros(size, bool),
+        "test_mse": np.ones(size),
+        "classes": np.zeros(ROWS, int),
+    }
+    return pd.concat(parts, ignore_index=True), defaults | columns
+
+
+def run_of(cells, key=KEY, **columns):
+    table = students(cells, **columns)
+    estimates = pd.DataFrame([dict.fromkeys(CONDITION) | c | {"role": "student"} for c in cells])
+    return TabularRun(key, estimates, lambda _: table, 50, 0)
+
+
+def test_students_without_full_rank_are_left_out():
+    rng = np.random.default_rng(0)
+    predictions = rng.normal(size=(STUDENTS, ROWS))
+    deficient = np.zeros(STUDENTS, bool)
+    deficient[3] = True
+    predictions[3] = 1e6
+    run = run_of([{"k": 1}], prediction=predictions, rank_deficient=deficient)
+    point, draws = run.values("variance", k=1)
+    expected = np.delete(predictions, 3, axis=0).var(axis=0, ddof=1).mean()
+    assert point == pytest.approx(expected)
+    assert draws.max() < 10
+    assert run.take_used() == STUDENTS - 1
+
+
+def test_families_without_a_rank_keep_all_their_students():
+    predictions = np.random.default_rng(1).normal(size=(STUDENTS, ROWS))
+    nothing = np.full(STUDENTS, None, dtype=object)
+    run = run_of([{"k": 1}], prediction=predictions, rank_deficient=nothing)
+    assert run.values("variance", k=1)[0] == pytest.approx(predictions.var(axis=0, ddof=1).mean())
+
+
+def test_rounding_of_equal_predictions_is_no_variance():
+    rng = np.random.default_rng(2)
+    truth = 20 + rng.normal(size=ROWS)
+    noisy = truth * (1 + 1e-7 * rng.normal(size=(STUDENTS, ROWS)))
+    run = run_of([{"k": 1}], prediction=noisy.astype(np.float32))
+    point, draws = run.values("variance", k=1)
+    assert point == 0
+    assert (draws == 0).all()
+    little = truth * (1 + 1e-5 * rng.normal(size=(STUDENTS, ROWS)))
+    assert run_of([{"k": 1}], prediction=little).values("variance", k=1)[0] > 0
+
+
+def test_on_exactly_linear_data_teacher_labels_leave_no_variance():
+    """Whatever their labels come from, students equal the truth up to rounding."""
+    rng = np.random.default_rng(3)
+    cells = [{"label_source": s, "sample_fraction": 1.0} for s in ("teacher", "truth")]
+    noisy = 20 * (1 + 1e-7 * rng.normal(size=(2 * STUDENTS, ROWS)))
+    table = students(cells, prediction=noisy.astype(np.float32))
+    estimates = pd.DataFrame(
+        [
+            dict.fromkeys(CONDITION)
+            | cell
+            | KEY._asdict()
+            | {"role": "student", "metric": "rank_deficient_count", "group": "all"}
+            | {"estimate": 0.0, "n_students": STUDENTS}
+            for cell in cells
+        ]
+    )
+    settings = judging.Settings(
+        margins=dict.fromkeys(margins(), 0.1) | {"ratio_margin": 1.1},
+        confidence=0.95,
+        bootstrap_draws=50,
+        seed=0,
+        gate={
+            "hallucination": 0.05,
+            "entropy": 0.1,
+            "similarity": 0.8,
+            "convergence": 0.02,
+            "converged": 0.9,
+        },
+    )
+    evidence = Evidence(settings, estimates, [KEY], lambda _: table, {})
+    rows = judging.judge(evidence, 0.95)
+    assert rows["verdict"] == ["supported"]
+    assert rows["kind"] == ["check"]
+    assert "100.00% of the students have full rank" in rows["statistic"][0]
+
+
+def test_mutual_information_is_that_of_the_estimates_to_second_order():
+    rng = np.random.default_rng(4)
+    probabilities = rng.dirichlet([20.0, 20, 20], size=(STUDENTS, ROWS))
+    run = run_of(
+        [{"k": 1}],
+        RunKey("student_output", "softmax", "d"),
+        prediction=probabilities.reshape(STUDENTS, -1),
+    )
+    point, draws = run.values("mutual_information", k=1)
+    members = np.ones((STUDENTS, ROWS), bool)
+    expected = statistics.mutual_information(probabilities, members, 0.95).value
+    assert point == pytest.approx(expected, rel=0.02)
+    # A bootstrap sample has fewer different students, which the factor n/(n - 1) makes up for.
+    assert draws.mean() == pytest.approx(point, rel=4 * draws.std() / point / np.sqrt(50) + 0.01)
