@@ -151,7 +151,7 @@ CHANGES_ON_TEXT = [
         {"language_responses": 1, "targets": 1, "language_students": 1, "student_answers": 1}
         | {"embeddings": 1}
         | LAST
-        | {"estimates": 1},
+        | {"estimates": 1, "figures": 2},
     ),
 ]
 PAGE = ROOT / "docs/partial-reruns.md"
