@@ -68,7 +68,7 @@ def test_a_study_through_slurm_is_the_local_study_byte_for_byte(cluster):
     assert {rule_of[number] for number in submitted} == {
         *("teacher", "responses", "students", "estimates", "claims"),
         *("language_teacher", "answers", "language_responses", "language_students"),
-        "estimates",
+        *("targets", "student_answers", "embeddings"),
     }
     folder = cluster.path / "results/cluster"
     through_slurm = artifacts(folder)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from kduq.statistics.clustering import clusters_of_embeddings, clusters_of_texts
-from kduq.students import selection
+from kduq.targets import selection
 
 
 def test_clusters_are_numbered_as_they_appear():

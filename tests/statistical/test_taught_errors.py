@@ -10,7 +10,7 @@ from kduq.conditions import Condition
 from kduq.data.corpus import Corpus
 from kduq.estimates import answer_scores, text, theory
 from kduq.estimates.answers import Answers
-from kduq.students import text as students
+from kduq.targets.selection import nearest
 
 RNG = np.random.default_rng(11)
 POOL = 4
@@ -31,7 +31,7 @@ def majority(numbers):
 
 def averaging(numbers):
     embedded = EMBEDDED[list(numbers)][None]
-    return numbers[int(students.nearest(embedded.mean(axis=1), embedded)[0])]
+    return numbers[int(nearest(embedded.mean(axis=1), embedded)[0])]
 
 
 RULES = [(theory.most_frequent, majority), (theory.nearest_to_mean, averaging)]
@@ -146,8 +146,6 @@ def estimated(taught=TAUGHT, given=TAUGHT, outside=0.0, greedy="one"):
         confidence=0.95,
         conditions=CONDITIONS,
         prompts=3,
-        embedding_model=None,
-        embedding_files=None,
     )
     table = text.estimate(
         settings,

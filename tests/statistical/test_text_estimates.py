@@ -150,8 +150,6 @@ def settings_of(experiment, conditions):
         confidence=0.95,
         conditions=conditions,
         prompts=3,
-        embedding_model=None,
-        embedding_files=None,
     )
 
 

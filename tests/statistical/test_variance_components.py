@@ -5,6 +5,7 @@ import pandas as pd
 import pytest
 from kduq.conditions import Condition
 from kduq.estimates import tabular_factorial, text_factorial
+from kduq.estimates.answers import Answers
 from kduq.estimates.factorial import complete
 from kduq.estimates.tabular import TabularRun
 from kduq.experiments import EXPERIMENTS
@@ -71,13 +72,15 @@ def test_answers_have_the_components_of_their_embeddings():
     levels = {"noise": 4, "initialisation": 3, "bootstrap": 3, "decoding": 3}
     shape = (*levels.values(), 5, 40)
     values = rng.normal(size=shape).astype(np.float32) + rng.normal(size=(4, 1, 1, 1, 5, 40))
-    grid = np.indices(shape[:-1]).reshape(5, -1)
+    grid = np.indices(shape[:3]).reshape(3, -1)
     shuffled = rng.permutation(grid.shape[1])
-    names = ("noise_level", "init_level", "bootstrap_level", "draw", "prompt_id")
+    names = ("noise_level", "init_level", "bootstrap_level")
     columns = dict(zip(names, grid[:, shuffled], strict=True))
-    columns["prompt_id"] = columns["prompt_id"] * 2 + 1
-    columns["embedding"] = values.astype(np.float32).reshape(-1, 40)[shuffled]
+    columns["replicate"] = shuffled
     columns["diverged"] = np.zeros(grid.shape[1], bool)
+    # By student, prompt and draw.
+    embeddings = values.astype(np.float32).reshape(36, 3, 5, 40).transpose(0, 2, 1, 3)
+    answers = Answers(np.full((36, 5, 3), "", object), embeddings, [None] * 5, np.arange(36))
     settings = text_factorial.Settings(
         **RUN | {"family": "lm"},
         confidence=0.95,
@@ -86,7 +89,7 @@ def test_answers_have_the_components_of_their_embeddings():
         prompts=5,
     )
     splits = ["train", "train", "test", "train", "test", "test", "train", "train", "train", "test"]
-    table = text_factorial.estimate(settings, splits, np.arange(5) * 2 + 1, columns)
+    table = text_factorial.estimate(settings, splits, np.arange(5) * 2 + 1, columns, answers)
     rows = pd.DataFrame(table)
     assert set(rows["group"]) == {"all", "train", "test"}
     evaluated = np.array(splits, dtype=object)[1::2]

@@ -8,8 +8,9 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import safetensors.numpy
 from kduq import artifacts
-from kduq.artifacts import files, schemas, tables
+from kduq.artifacts import files, schemas, tables, weights
 from kduq.errors import ArtifactError, UserError
 
 PROVENANCE = artifacts.provenance("responses", {"seed": 1}, "0" * 16, {"examples/a.parquet": "ff"})
@@ -249,3 +250,64 @@ def test_a_damaged_page_of_a_wide_column_is_found_when_it_is_read(wide, monkeypa
     np.testing.assert_array_equal(column[np.arange(40)], noise[:40])
     with pytest.raises(ArtifactError, match=r"1\.parquet: its pages are damaged"):
         column[np.arange(40, 70)]
+
+
+@pytest.fixture
+def models_file(tmp_path):
+    """Weights of three models, written in another order than theirs, and their tensors."""
+    rng = np.random.default_rng(2)
+    names = [weights.prefix(0, i) for i in (2, 5, 7)]
+    tensors = {
+        name: {"a.weight": rng.normal(size=(3, 2)), "b": rng.normal(size=5)} for name in names
+    }
+    path = tmp_path / "students.safetensors"
+    with weights.writer(path, names, PROVENANCE) as put:
+        for name in reversed(names):
+            put(name, tensors[name])
+    return path, tensors
+
+
+def test_weights_are_read_by_the_library_of_their_format(models_file):
+    path, tensors = models_file
+    found = safetensors.numpy.load_file(path)
+    assert set(found) == {f"{model}{name}" for model in tensors for name in ("a.weight", "b")}
+    for model, own in tensors.items():
+        for name, values in own.items():
+            np.testing.assert_array_equal(found[f"{model}{name}"], values.astype(np.float32))
+    assert artifacts.read_provenance(path) == PROVENANCE
+
+
+def test_any_changed_byte_of_weights_is_noticed(models_file):
+    path, _ = models_file
+    whole = path.read_bytes()
+    for position in range(len(whole)):
+        path.write_bytes(bytes([*whole[:position], whole[position] ^ 1, *whole[position + 1 :]]))
+        with pytest.raises(ArtifactError, match="damaged, or not made by this project"):
+            artifacts.read_provenance(path)
+    for other in (whole[:-1], whole + b" ", b"", b"12345678"):
+        path.write_bytes(other)
+        with pytest.raises(ArtifactError, match="damaged, or not made by this project"):
+            artifacts.read_provenance(path)
+
+
+def test_weights_are_written_whole_or_not_at_all(tmp_path):
+    path = tmp_path / "students.safetensors"
+    with pytest.raises(RuntimeError), weights.writer(path, ["0/0/"], PROVENANCE) as put:
+        put("0/0/", {"a": np.zeros(3)})
+        raise RuntimeError
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_rows_are_read_by_the_values_of_their_columns(file):
+    rows = artifacts.rows_where(replicate=[3, 200], response=0)
+    found = artifacts.read(file, "responses", rows=rows)
+    assert found.column("replicate").tolist() == [3, 200]
+    np.testing.assert_array_equal(found.column("noise"), responses()["noise"][[3, 200]])
+    assert found.provenance == PROVENANCE
+    others = artifacts.read(file, "responses", rows=~artifacts.rows_where(replicate=3))
+    assert len(others.column("replicate")) == 299
+    assert (
+        len(artifacts.read(file, "responses", rows=artifacts.rows_where(replicate=[])).table) == 0
+    )
+    none = artifacts.read(file, "responses", rows=artifacts.rows_where(replicate=None))
+    assert len(none.table) == 0

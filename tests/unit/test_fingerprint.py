@@ -149,3 +149,12 @@ def test_the_path_of_seeds_counts_and_the_keys_of_another_family_do_not():
             modules = module.closure(f"scripts.{stage}", f"kduq.{stage}.{lane}")
             assert {"kduq.stage", "kduq.seeds"} <= modules
             assert ("kduq.families.lm.settings" in modules) == (lane == "text")
+
+
+def test_targets_of_a_method_depend_on_its_own_code_alone():
+    def modules_of(method):
+        return module.closure("scripts.targets", "kduq.targets.text", method)
+
+    single, averaging = (modules_of(f"kduq.targets.methods.{m}") for m in ("plain", "averaging"))
+    own = {"kduq.targets.methods.averaging", "kduq.targets.selection"}
+    assert averaging - single == own

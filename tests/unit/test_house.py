@@ -21,9 +21,11 @@ ROOT = PACKAGE.parents[1]
 ROAD = (
     "examples",
     "teacher",
-    "answers",
     "responses",
+    "targets",
     "students",
+    "answers",
+    "embeddings",
     "estimates",
     "claims",
     "figures",

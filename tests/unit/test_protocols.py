@@ -14,6 +14,7 @@ PROTOCOLS = {
     "kduq.claims.protocol": ("Claim",),
     "kduq.figures.protocol": ("FigureKind",),
     "kduq.estimates.metrics.protocol": ("Metric",),
+    "kduq.targets.methods.protocol": ("Method",),
 }
 
 

@@ -91,6 +91,8 @@ def test_what_is_not_there_is_one_clear_line(folder):
         kduq.open_study("results/nothing")
     with pytest.raises(UserError, match=r"has no run .*allowed: \('teacher_noise', 'linear', "):
         kduq.open_study(folder).students("bootstrap", "linear", "boston_housing")
+    with pytest.raises(UserError, match=r"'boston_housing'\) has no answers"):
+        kduq.open_study(folder).answers("teacher_noise", "linear", "boston_housing")
     (folder / "claims.parquet").unlink()
     with pytest.raises(ArtifactError, match=r"claims\.parquet: the file is missing"):
         _ = kduq.open_study(folder).claims

@@ -80,6 +80,19 @@ def test_more_replicates_leave_the_shards_that_are_there():
     assert shards() < shards({"experiments": more})
 
 
+def test_more_draws_and_a_further_method_leave_the_students_that_are_there():
+    def taught(*overlays):
+        stages = ("targets", "students", "losses")
+        targets = Study(checked(*overlays)).targets.items()
+        return {p: t.config for p, t in targets if "/lm/" in p and t.stage in stages}
+
+    fewer = {"lm": {"method": ["single", "averaging"]}}
+    few = taught({"experiments": {"variance_aware": {"families": fewer}}})
+    more = taught({"language": {"draws": 2000}})
+    assert len(few) < len(more)
+    assert {path: more.get(path) for path in few} == few
+
+
 @pytest.mark.parametrize("suffix", [".csv", ".parquet"])
 def test_the_shape_of_a_file_is_that_of_its_table(suffix, tmp_path):
     path = tmp_path / f"mine{suffix}"
@@ -120,7 +133,9 @@ def test_responses_count_in_the_size_of_a_shard_and_the_table_in_its_memory(tmp_
 
 def test_methods_share_the_pilots_of_an_alpha_which_count_as_students():
     def number(*cells):
-        return trainings([Condition(alpha=a, method=m, k=k, weight=w) for a, m, k, w in cells])
+        return trainings(
+            [Condition(alpha=a, method=m, k=k, teacher_weight=w) for a, m, k, w in cells]
+        )
 
     assert number((1, "averaging", 50, None), (1, "single", 1, None)) == 2
     for method in ("variance_weighting", "variance_weighting_oracle", "pilot_mean"):

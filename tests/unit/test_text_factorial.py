@@ -1,17 +1,18 @@
 """Language-model students of a factorial design, on the corpus of the stages' tests."""
 
 import numpy as np
+import pandas as pd
 import pytest
 import torch
 from kduq import artifacts, seeds
-from kduq.answers.text import evaluate_on_prompts
+from kduq.answers.asking import evaluate_on_prompts
 from kduq.data.corpus import Example
 from kduq.experiments import EXPERIMENTS
 from kduq.families.lm import training
 from kduq.families.lm.settings import LanguageModelSettings
 from kduq.responses import text as responses
 from kduq.students import text_factorial as factorial
-from test_text_stages import ASKED, DECODING, MODEL, built, corpus, taught
+from test_text_stages import ASKED, DECODING, MODEL, Chain, built, corpus, taught
 
 __all__ = ["corpus", "taught"]
 
@@ -19,7 +20,8 @@ __all__ = ["corpus", "taught"]
 STUDENT = MODEL | {"steps": 6, "batch_size": 2}
 RUN = {"experiment": "decomposition", "family": "lm", "dataset": "made_up", "seed": 5}
 CONDITIONS = EXPERIMENTS["decomposition"].text_conditions(None)
-LEVELS = {"initialisation": 3, "bootstrap": 2, "decoding": 4}
+LEVELS = {"initialisation": 3, "bootstrap": 2}
+FOUR = ASKED.model_copy(update={"draws": 4})
 
 
 @pytest.fixture(scope="module")
@@ -29,12 +31,13 @@ def answers(taught, corpus):
     )
     table = responses.sample(*taught, settings, corpus, lambda number: None)
     return {
-        name: np.array(v, dtype=object) if name == "text" else np.asarray(v)
+        name: np.array(v, dtype=object if name in ("text", "finish_reason") else None)
         for name, v in table.items()
     }
 
 
-def distilled(corpus, answers, start, stop, levels=LEVELS):
+def distilled(folder, corpus, answers, start, stop, levels=LEVELS, evaluation=FOUR):
+    """Students of a shard, and their sampled answers with their levels."""
     settings = factorial.Settings(
         **RUN,
         start=start,
@@ -42,44 +45,45 @@ def distilled(corpus, answers, start, stop, levels=LEVELS):
         model=STUDENT,
         source_files=None,
         conditions=CONDITIONS,
-        evaluation=ASKED,
         levels=levels,
     )
-    done = []
-    students, losses = factorial.train(settings, corpus, answers, done.append)
-    assert sum(done) == (stop - start) * levels["initialisation"] * levels["bootstrap"]
-    return students, losses
+    folder.mkdir(exist_ok=True)
+    chain = Chain(folder)
+    table = chain.train(corpus, answers, settings, module=factorial).table.to_pandas()
+    asked = chain.ask(settings, evaluation)
+    keys = ["replicate", "noise_level", "init_level", "bootstrap_level", "train_loss"]
+    return table, asked[asked["draw"] >= 0].merge(table[keys], on="replicate")
 
 
 @pytest.fixture(scope="module")
-def whole(corpus, answers):
-    return distilled(corpus, answers, 0, 3)[0]
+def whole(corpus, answers, tmp_path_factory):
+    return distilled(tmp_path_factory.mktemp("whole"), corpus, answers, 0, 3)
 
 
 def test_every_combination_answers_every_prompt(whole):
-    names = ("noise_level", "init_level", "bootstrap_level", "prompt_id", "draw")
-    found = np.stack([np.asarray(whole[name]) for name in names], axis=1)
+    students, said = whole
+    names = ["noise_level", "init_level", "bootstrap_level", "prompt_id", "draw"]
     grid = np.stack(np.meshgrid(*map(range, (3, 3, 2, 4, 4)), indexing="ij"), axis=-1)
-    np.testing.assert_array_equal(found, grid.reshape(-1, 5))
-    students = found[::16, :3] @ [6, 2, 1]
-    np.testing.assert_array_equal(np.asarray(whole["replicate"])[::16], students)
-    assert all(seed is None for seed in whole["seed"])
+    np.testing.assert_array_equal(said[names].to_numpy(), grid.reshape(-1, 5))
+    np.testing.assert_array_equal(students["replicate"], students[names[:3]].to_numpy() @ [6, 2, 1])
+    assert students["seed"].isna().all()
+    assert len(students) == 18
 
 
-def test_a_student_does_not_depend_on_its_shard(corpus, answers, whole):
-    part, _ = distilled(corpus, answers, 2, 3)
-    rows = np.flatnonzero(np.asarray(whole["noise_level"]) == 2)
-    assert part["text"] == [whole["text"][row] for row in rows]
-    np.testing.assert_array_equal(part["embedding"], whole["embedding"][rows])
-    np.testing.assert_array_equal(part["train_loss"], whole["train_loss"][rows])
+def test_a_student_does_not_depend_on_its_shard(corpus, answers, whole, tmp_path):
+    students, said = distilled(tmp_path, corpus, answers, 2, 3)
+    for part, all_of_them in ((students, whole[0]), (said, whole[1])):
+        rows = all_of_them[all_of_them["noise_level"] == 2].reset_index(drop=True)
+        pd.testing.assert_frame_equal(part, rows)
 
 
-def test_more_levels_leave_the_first_ones_as_they_are(corpus, answers, whole):
-    more, _ = distilled(corpus, answers, 0, 1, {"initialisation": 3, "bootstrap": 3, "decoding": 5})
-    kept = (np.asarray(more["bootstrap_level"]) < 2) & (np.asarray(more["draw"]) < 4)
-    first = np.flatnonzero(np.asarray(whole["noise_level"]) == 0)
-    # Embeddings are computed in batches of other shapes: equal but for rounding.
-    np.testing.assert_allclose(more["embedding"][kept], whole["embedding"][first], atol=1e-5)
+def test_more_levels_leave_the_first_ones_as_they_are(corpus, answers, whole, tmp_path):
+    five = ASKED.model_copy(update={"draws": 5})
+    more = {"initialisation": 3, "bootstrap": 3}
+    _, said = distilled(tmp_path, corpus, answers, 0, 1, more, five)
+    kept = said[(said["bootstrap_level"] < 2) & (said["draw"] < 4)].reset_index(drop=True)
+    first = whole[1][whole[1]["noise_level"] == 0].reset_index(drop=True)
+    pd.testing.assert_frame_equal(kept.drop(columns="replicate"), first.drop(columns="replicate"))
 
 
 @pytest.mark.parametrize("level", [0, 1])
@@ -99,23 +103,21 @@ def test_a_student_is_trained_on_its_levels(corpus, answers, whole, level):
     )
     losses = training.train(model, tokenizer, examples, LanguageModelSettings(**STUDENT), start)
     decoding = seeds.replicate_seed(5, (*path, "decoding"), 0)
-    said = evaluate_on_prompts(
-        model, tokenizer, ASKED.model_copy(update={"draws": 4}), corpus, decoding
-    )
-    here = (
-        (np.asarray(whole["noise_level"]) == 2)
-        & (np.asarray(whole["init_level"]) == 1)
-        & (np.asarray(whole["bootstrap_level"]) == level)
-    )
-    np.testing.assert_array_equal(whole["embedding"][here], said["embedding"])
-    np.testing.assert_array_equal(whole["train_loss"][here], losses.loss[-1])
+    said = evaluate_on_prompts(model, tokenizer, FOUR, corpus, decoding)
+    table = whole[1]
+    here = table[
+        (table["noise_level"] == 2)
+        & (table["init_level"] == 1)
+        & (table["bootstrap_level"] == level)
+    ]
+    sampled = said["draw"] >= 0
+    assert here["text"].tolist() == np.array(said["text"], object)[sampled].tolist()
+    np.testing.assert_array_equal(here["logprob"], said["logprob"][sampled])
+    np.testing.assert_array_equal(here["train_loss"], losses.loss[-1])
 
 
-def test_the_table_is_an_artifact(corpus, answers, tmp_path):
-    students, losses = distilled(corpus, answers, 0, 1)
-    provenance = artifacts.provenance("students", {}, "0", {})
-    artifacts.write(tmp_path / "students.parquet", "students", students, provenance)
+def test_the_students_are_the_rows_of_an_artifact(corpus, answers, tmp_path):
+    distilled(tmp_path, corpus, answers, 0, 1)
     table = artifacts.read(tmp_path / "students.parquet", "students")
-    assert len(table.rows_of(CONDITIONS)[0]) == 6 * 16
-    provenance = artifacts.provenance("losses", {}, "0", {})
-    artifacts.write(tmp_path / "losses.parquet", "losses", losses, provenance)
+    assert len(table.rows_of(CONDITIONS)[0]) == 6
+    assert artifacts.read(tmp_path / "losses.parquet", "losses").table.num_rows > 6

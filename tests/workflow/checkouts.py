@@ -121,7 +121,7 @@ EVERY_STAGE = merged(
 
 def artifacts(folder):
     """Bytes of all artifacts of a study, by path."""
-    kinds = ("*.parquet", "*.png", "*.pdf", "*.html")
+    kinds = ("*.parquet", "*.safetensors", "*.png", "*.pdf", "*.html")
     files = [p for kind in kinds for p in folder.rglob(kind)]
     return {str(p.relative_to(folder)): p.read_bytes() for p in files}
 

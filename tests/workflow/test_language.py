@@ -18,7 +18,8 @@ LAST = {"gather": 1, "claims": 1, "report": 1, "reproduce-all": 1}
 
 def tables(folder):
     # A name that begins with a dot is a file that a job was writing when it was killed.
-    return {str(p.relative_to(folder)): p.read_bytes() for p in folder.rglob("[!.]*.parquet")}
+    files = [p for kind in ("parquet", "safetensors") for p in folder.rglob(f"[!.]*.{kind}")]
+    return {str(p.relative_to(folder)): p.read_bytes() for p in files}
 
 
 def test_a_change_reruns_what_it_must_and_the_gate_withholds_verdicts(checkout, finished_language):
@@ -28,7 +29,10 @@ def test_a_change_reruns_what_it_must_and_the_gate_withholds_verdicts(checkout, 
         "language_teacher": 1,
         "answers": 1,
         "language_responses": 3,
-        "language_students": 3,
+        "targets": 6,
+        "language_students": 6,
+        "student_answers": 6,
+        "embeddings": 2,
         "estimates": 2,
         "figures": 3,
     }
@@ -48,10 +52,13 @@ def test_a_change_reruns_what_it_must_and_the_gate_withholds_verdicts(checkout, 
     curves = pd.read_parquet(run / "losses/000000-000002.parquet")
     assert curves["step"].max() == 10
 
-    faster = {"students": {"gpt_64": {"learning_rate": 0.001}}}
-    checkout.configure(LANGUAGE, faster)
-    students = {"language_students": 3, "estimates": 2, "figures": 3}
-    assert checkout.planned() == LAST | students
+    students = pd.read_parquet(run / "students/000000-000002.parquet")
+    assert len(students) == 2 * 3  # replicates and sources of labels
+    answers = pd.read_parquet(run / "answers/000000-000002.parquet")
+    assert len(answers) == 2 * 3 * 8 * 4  # prompts, and three draws beside the greedy answer
+    known = set(pd.read_parquet(run / "embeddings/all.parquet")["text"])
+    assert set(answers["text"]) <= known
+
     checkout.configure(LANGUAGE, {"gate": {"hallucination": 0.9}})
     assert checkout.planned() == {"claims": 1, "report": 1, "reproduce-all": 1}
     longer = {"teachers": {"gpt_128": {"steps": 21}}}
@@ -61,12 +68,15 @@ def test_a_change_reruns_what_it_must_and_the_gate_withholds_verdicts(checkout, 
     checkout.configure(LANGUAGE)
     teacher = "teachers/gpt_128/ambiguous_facts"
     weights = folder / teacher / "model/model.safetensors"
-    damaged = bytearray(weights.read_bytes())
-    damaged[-1] ^= 0xFF
-    weights.write_bytes(bytes(damaged))
+    of_students = run / "students/000000-000002.safetensors"
+    for file in (weights, of_students):
+        damaged = bytearray(file.read_bytes())
+        damaged[-1] ^= 0xFF
+        file.write_bytes(bytes(damaged))
     done = checkout.snakemake("audit")
     assert done.returncode != 0
     assert f"damaged  results/language/{teacher}/teacher.parquet" in done.stderr
+    assert f"damaged  {of_students.relative_to(checkout.path)}" in done.stderr
 
 
 def test_a_run_killed_while_students_train_does_only_the_rest(finished_language):
@@ -75,11 +85,8 @@ def test_a_run_killed_while_students_train_does_only_the_rest(finished_language)
     # As it was before the students.
     for later in [*folder.glob("*.*"), *folder.glob("*/lm/*/estimates.parquet")]:
         later.unlink()
-    for later in [
-        folder / "figures",
-        *folder.glob("*/lm/*/students"),
-        *folder.glob("*/lm/*/losses"),
-    ]:
+    stages = ("students", "losses", "answers", "embeddings")
+    for later in [folder / "figures", *(p for s in stages for p in folder.glob(f"*/lm/*/{s}"))]:
         shutil.rmtree(later)
     command = [sys.executable, "-m", "snakemake", "--cores", "1", "reproduce-all"]
     with subprocess.Popen(
@@ -100,7 +107,8 @@ def test_a_run_killed_while_students_train_does_only_the_rest(finished_language)
     before = tables(folder)
     rest = checkout.planned()
     assert "language_teacher" not in rest
-    assert rest["language_students"] <= 2
+    assert "targets" not in rest
+    assert rest["language_students"] <= 5
     checkout.run("reproduce-all")
     checkout.run("audit")
     assert before.items() <= tables(folder).items()

@@ -7,6 +7,7 @@ import sys
 
 import forks
 import pandas as pd
+import pytest
 import yaml
 from checkouts import FACTORIAL, LANGUAGE, ROOT, TINY, merged
 from kduq.config.study import check
@@ -93,6 +94,66 @@ CHANGES = [
     ),
     ("the split of a data set", {"datasets.boston_housing.split_seed": 1}, EVERYTHING),
 ]
+#: The stages of the study of language models, as jobs.
+EVERYTHING_ON_TEXT = {
+    "examples": 1,
+    "language_teacher": 1,
+    "answers": 1,
+    "language_responses": 3,
+    "targets": 6,
+    "language_students": 6,
+    "student_answers": 6,
+    "embeddings": 2,
+    "estimates": 2,
+    "gather": 1,
+    "claims": 1,
+    "figures": 3,
+    "report": 1,
+}
+LAST = {"estimates": 2, "gather": 1, "claims": 1, "figures": 3, "report": 1}
+OUTPUT, AWARE = (f"experiments.{name}.families.lm" for name in ("student_output", "variance_aware"))
+CHANGES_ON_TEXT = [
+    ("`language.keep_models`, to false", {"language.keep_models": False}, {"report": 1}),
+    (
+        "`language.draws`, to more",
+        {"language.draws": 4},
+        {"answers": 1, "student_answers": 6, "embeddings": 2} | LAST,
+    ),
+    (
+        "`language.embedding_model` (targets and students: of the methods that compare embeddings)",
+        {"language.embedding_model": "sentence-transformers/all-MiniLM-L12-v2"},
+        {"targets": 2, "language_students": 2, "student_answers": 2, "embeddings": 2}
+        | LAST
+        | {"figures": 2},
+    ),
+    (
+        "`method` of `variance_aware`, to a further one",
+        {f"{AWARE}.method": ["single", "multi_response", "averaging", "variance_weighting"]},
+        {"targets": 1, "language_students": 1, "student_answers": 1, "embeddings": 1}
+        | LAST
+        | {"estimates": 1, "figures": 2},
+    ),
+    (
+        "the code of a method",
+        ("kduq/targets/selection.py", "np.round(squared, 6)", "np.round(squared, 5)"),
+        {"targets": 2, "language_students": 2, "student_answers": 2, "embeddings": 1}
+        | LAST
+        | {"estimates": 1, "figures": 2},
+    ),
+    (
+        "a student's learning rate (targets: of the method with pilot students)",
+        {"students.gpt_64.learning_rate": 0.001},
+        {"targets": 1, "language_students": 6, "student_answers": 6, "embeddings": 2} | LAST,
+    ),
+    (
+        "`replicates`, to more",
+        {f"{OUTPUT}.replicates": 6},
+        {"language_responses": 1, "targets": 1, "language_students": 1, "student_answers": 1}
+        | {"embeddings": 1}
+        | LAST
+        | {"estimates": 1},
+    ),
+]
 PAGE = ROOT / "docs/partial-reruns.md"
 
 
@@ -116,40 +177,72 @@ def overlay_of(settings):
     return nested
 
 
-def table():
-    """The table of docs/partial-reruns.md."""
+def table(changes, everything):
+    """A table of docs/partial-reruns.md."""
     lines = ["| I changed … | this reruns |", "| --- | --- |"]
-    for words, _, wanted in CHANGES:
+    for words, _, wanted in changes:
         stages = [
-            f"{name} ({number} of {EVERYTHING[name]})" if number < EVERYTHING[name] else name
+            f"{name} ({number} of {everything[name]})" if number < everything[name] else name
             for name, number in wanted.items()
         ]
         lines.append(f"| {words} | {', '.join(stages) or 'nothing'} |")
     return "\n".join(lines)
 
 
-def test_the_table_in_the_documentation_is_the_tested_one():
+@pytest.mark.parametrize(
+    ("changes", "everything"),
+    [(CHANGES, EVERYTHING), (CHANGES_ON_TEXT, EVERYTHING_ON_TEXT)],
+    ids=["tables", "text"],
+)
+def test_the_table_in_the_documentation_is_the_tested_one(changes, everything):
     text = PAGE.read_text(encoding="utf-8")
-    assert table() in text, f"put this into {PAGE}:\n{table()}"
+    wanted = table(changes, everything)
+    assert wanted in text, f"put this into {PAGE}:\n{wanted}"
 
 
-def test_each_change_reruns_what_it_must_and_no_more(checkout, finished):
+def check_changes(checkout, base, changes):
+    """Compare dry runs, after one change each, with the jobs that should rerun."""
     together = {"reproduce-all": 1}
-    assert checkout.planned() == EVERYTHING | together
-    checkout = finished
-    assert checkout.planned() == {}
-    for words, change, wanted in CHANGES:
+    for words, change, wanted in changes:
         expected = wanted | together if wanted else {}
         if isinstance(change, dict):
-            checkout.configure(TINY, overlay_of(change))
+            checkout.configure(*base, overlay_of(change))
             assert checkout.planned() == expected, words
-            checkout.configure(TINY)
+            checkout.configure(*base)
         else:
             name, old, new = change
             checkout.edit(f"workflow/{name}", old, new)
             assert checkout.planned() == expected, words
             checkout.edit(f"workflow/{name}", new, old)
     assert checkout.planned() == {}
+
+
+def test_each_change_reruns_what_it_must_and_no_more(checkout, finished):
+    assert checkout.planned() == EVERYTHING | {"reproduce-all": 1}
+    checkout = finished
+    assert checkout.planned() == {}
+    check_changes(checkout, (TINY,), CHANGES)
+
+
+def test_each_change_of_language_models_reruns_what_it_must_and_no_more(finished_language):
+    checkout = finished_language
+    further = ("`method` of `variance_aware`, to a further one",)
+    others = [change for change in CHANGES_ON_TEXT if change[0] not in further]
+    check_changes(checkout, (LANGUAGE,), others)
+    # A study without the last method, which is then added.
+    fewer = overlay_of({f"{AWARE}.method": ["single", "multi_response", "averaging"]})
+    checkout.configure(LANGUAGE, fewer)
+    planned = checkout.planned()
+    assert not {"targets", "language_students", "student_answers"} & set(planned)
+    checkout.run("reproduce-all")
+    run = checkout.path / "results/language/variance_aware/lm/ambiguous_facts"
+    (students,) = run.glob("students/*-averaging.parquet")
+    before = students.read_bytes()
+    for file in run.glob("*/*-variance_weighting.*"):
+        file.unlink()
+    (change,) = [change for change in CHANGES_ON_TEXT if change[0] in further]
+    check_changes(checkout, (LANGUAGE, fewer), [change])
+    assert students.read_bytes() == before
 
 
 def test_each_artifact_depends_on_the_entry_script_that_makes_it(checkout):

@@ -72,8 +72,7 @@ class StudyResults:
         Returns
         -------
         pandas.DataFrame
-            One row per student, with its condition, seed, errors and predictions; of language
-            models one row per answer.
+            One row per student, with its condition, seed, errors and predictions.
 
         Raises
         ------
@@ -82,7 +81,32 @@ class StudyResults:
         ArtifactError
             If a file is missing or damaged.
         """
-        run = (experiment, family, dataset)
+        return self._of_run((experiment, family, dataset), "students")
+
+    def answers(self, experiment: str, family: str, dataset: str) -> pd.DataFrame:
+        """Read the answers of the language models of a run.
+
+        Parameters
+        ----------
+        experiment, family, dataset : str
+            The run; see `runs`.
+
+        Returns
+        -------
+        pandas.DataFrame
+            One row per student, prompt and draw; the draw -1 is the greedy answer.
+
+        Raises
+        ------
+        UserError
+            If the study has no such run, or it is not one of language models.
+        ArtifactError
+            If a file is missing or damaged.
+        """
+        return self._of_run((experiment, family, dataset), "answers")
+
+    def _of_run(self, run: tuple[str, str, str], stage: str) -> pd.DataFrame:
+        """Tables of a stage from which the estimates of a run were computed."""
         estimates = "/".join((*run, "estimates.parquet"))
         if not (self.root / estimates).is_file():
             raise UserError(
@@ -90,8 +114,10 @@ class StudyResults:
             )
         # Not all files of the folder: it may hold students of a former, larger study.
         inputs = self.provenance(estimates)["inputs"]
-        files = [self.root / name for name in inputs if "/students/" in name]
-        return artifacts.read_all(files, "students").table.to_pandas()
+        files = [self.root / name for name in inputs if f"/{stage}/" in name]
+        if not files:
+            raise UserError(f"{self.root}: run {run} has no {stage}")
+        return artifacts.read_all(files, stage).table.to_pandas()
 
     def read(self, path: str) -> artifacts.Artifact:
         """Read any table of the study, and check it.
@@ -152,7 +178,7 @@ def open_study(folder: str | Path) -> StudyResults:
     -------
     StudyResults
         With the tables `estimates` and `claims`, paths of `figures`, the study's `config`, and the
-        methods `runs`, `students`, `read` and `provenance`.
+        methods `runs`, `students`, `answers`, `read` and `provenance`.
 
     Raises
     ------

@@ -11,7 +11,7 @@ from typing import Any, Protocol
 from tqdm import tqdm
 
 from kduq import artifacts
-from kduq.artifacts import files
+from kduq.artifacts import files, weights
 from kduq.config.fields import StrictModel
 
 
@@ -64,17 +64,25 @@ class Inputs:
     paths: Mapping[str, Sequence[str]]
 
     def read(
-        self, role: str, stage: str | None = None, without: str | None = None
+        self,
+        role: str,
+        stage: str | None = None,
+        without: str | None = None,
+        rows: artifacts.Rows | None = None,
     ) -> artifacts.Artifact:
         """The one artifact of a role; see `kduq.artifacts.read`."""
         (path,) = self.paths[role]
-        return artifacts.read(path, stage or role, without)
+        return artifacts.read(path, stage or role, without, rows)
 
     def read_all(
-        self, role: str, stage: str | None = None, without: str | None = None
+        self,
+        role: str,
+        stage: str | None = None,
+        without: str | None = None,
+        rows: artifacts.Rows | None = None,
     ) -> artifacts.Artifact:
         """All artifacts of a role, stacked; see `kduq.artifacts.read_all`."""
-        return artifacts.read_all(self.paths[role], stage or role, without)
+        return artifacts.read_all(self.paths[role], stage or role, without, rows)
 
     def __contains__(self, role: object) -> bool:
         return bool(self.paths.get(str(role)))
@@ -123,6 +131,23 @@ class Outputs:
         """Write a file that is not a table and contains its provenance."""
         with files.atomic(self.paths[name]) as temporary:
             temporary.write_bytes(data)
+
+    @contextmanager
+    def weights(self, names: Sequence[str]) -> Iterator[Callable[[str, weights.Tensors], None]]:
+        """Yield a function that writes the weights of one model, if they are an output.
+
+        Parameters
+        ----------
+        names : sequence of str
+            See `kduq.artifacts.weights.writer`, as for the function.
+        """
+        if "weights" not in self.paths:
+            yield lambda *_: None
+            return
+        with weights.writer(self.paths["weights"], names, self.provenance) as put:
+            yield put
+            # Once more, since the provenance was needed before the work was done.
+            self.describe()
 
     @contextmanager
     def folder(self, name: str) -> Iterator[Path]:

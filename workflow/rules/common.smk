@@ -97,7 +97,8 @@ wildcard_constraints:
     family="[^/]+",
     dataset="[^/]+",
     teacher="[^/]+",
-    shard=r"\d{6}-\d{6}",
+    # A range of replicates and, on text, perhaps a method.
+    shard=r"\d{6}-\d{6}(-\w+)?",
 
 
 #: Least memory of a job in megabytes: downloaded data sets are large.

@@ -25,10 +25,19 @@ rule students:
         "../scripts/students.py"
 
 
+#: Weights of language models, where they are kept.
+WEIGHTS = (
+    {"weights": f"{RUN}/students/{{shard}}.safetensors"}
+    if STUDY.config.language.keep_models
+    else {}
+)
+
+
 use rule students as language_students with:
     output:
         students=f"{RUN}/students/{{shard}}.parquet",
         losses=f"{RUN}/losses/{{shard}}.parquet",
+        **WEIGHTS,
     wildcard_constraints:
         dataset=CORPORA,
     # Snakemake takes it from the first rule only if it is said again.

@@ -39,30 +39,3 @@ use rule teacher as language_teacher with:
     resources:
         mem_mb=mem_mb_per_attempt(4000),
         runtime=runtime_per_attempt(240),
-
-
-##### Answers: a language model's own answers, as a teacher, to the evaluated prompts #####
-
-
-rule answers:
-    input:
-        unpack(made_from(f"{TEACHER}/answers.parquet")),
-    output:
-        answers=f"{TEACHER}/answers.parquet",
-    log:
-        f"{ROOT}/logs/answers/{{teacher}}_{{dataset}}.log",
-    benchmark:
-        f"{ROOT}/benchmarks/answers/{{teacher}}_{{dataset}}.tsv"
-    wildcard_constraints:
-        dataset=CORPORA,
-    cache: SHARED
-    conda:
-        ENVIRONMENT
-    threads: 1
-    resources:
-        mem_mb=mem_mb_per_attempt(4000),
-        runtime=runtime_per_attempt(120),
-    params:
-        job=parameters(f"{TEACHER}/answers.parquet"),
-    script:
-        "../scripts/answers.py"

@@ -1,4 +1,4 @@
-"""Stage ``answers``: a teacher's own answers to the evaluated prompts."""
+"""Stage ``answers``: answers of a teacher, and of students, to the evaluated prompts."""
 
 #: Value of the column draw for a model's greedy answer.
 GREEDY = -1

@@ -1,7 +1,8 @@
-"""Settings of stage ``answers``, and of how any language model is evaluated."""
+"""Settings of stage ``answers``."""
 
 from kduq.config.fields import StrictModel
 from kduq.families.lm.settings import Decoding
+from kduq.stage import ShardSettings
 from kduq.teacher.settings import TeacherSettings
 
 
@@ -12,10 +13,6 @@ class Evaluation(StrictModel):
     """Number of evaluated prompts."""
     draws: int
     """Answers that it samples per prompt."""
-    embedding_model: str | None
-    """Folder or hub name of a sentence-transformers model; None for all-MiniLM-L6-v2."""
-    embedding_files: str | None
-    """Digest of the files in that folder; None for no folder."""
     decoding: Decoding
     """How answers are sampled."""
     max_length: int
@@ -27,3 +24,10 @@ class TextSettings(TeacherSettings):
 
     evaluation: Evaluation
     """How it answers the evaluated prompts."""
+
+
+class StudentsSettings(ShardSettings):
+    """What decides the answers of the students of a shard."""
+
+    evaluation: Evaluation
+    """How they answer the evaluated prompts."""

@@ -13,10 +13,20 @@ from kduq.artifacts.provenance import (
     rebuild_command,
     versions,
 )
-from kduq.artifacts.tables import Artifact, WideColumn, read, read_all, write
+from kduq.artifacts.tables import (
+    Artifact,
+    Rows,
+    WideColumn,
+    read,
+    read_all,
+    rows_of_condition,
+    rows_where,
+    write,
+)
 
 __all__ = [
     "Artifact",
+    "Rows",
     "WideColumn",
     "canonical_json",
     "check_files",
@@ -26,6 +36,8 @@ __all__ = [
     "read_all",
     "read_provenance",
     "rebuild_command",
+    "rows_of_condition",
+    "rows_where",
     "versions",
     "write",
 ]

@@ -34,6 +34,7 @@ _REGISTRIES = (
     "kduq.families.registry",
     "kduq.figures",
     "kduq.registry",
+    "kduq.targets.methods",
 )
 #: Modules that belong to no fingerprint, and whose imports are not followed. Of `_ROOMS` this
 #: includes the modules inside; of `_REGISTRIES` only the package's own ``__init__``.

@@ -23,7 +23,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 from PIL import Image
 
-from kduq.artifacts import files, schemas
+from kduq.artifacts import files, schemas, weights
 from kduq.errors import ArtifactError
 
 #: Key of the provenance in the schema metadata of a Parquet file.
@@ -158,7 +158,7 @@ def read_provenance(path: Path | str) -> dict[str, Any]:
     Parameters
     ----------
     path : path
-        A Parquet file, PNG, PDF or HTML page.
+        A Parquet file, file of weights (safetensors), PNG, PDF or HTML page.
 
     Returns
     -------
@@ -176,7 +176,7 @@ def read_provenance(path: Path | str) -> dict[str, Any]:
     if not Path(path).is_file():
         raise broken(path, "the file is missing")
     try:
-        values: dict[str, Any] = json.loads(_READERS[suffix](Path(path).read_bytes()))
+        values: dict[str, Any] = json.loads(_READERS[suffix](Path(path)))
     except (ValueError, LookupError, SyntaxError, OSError, zlib.error, struct.error) as error:
         raise broken(path, "damaged, or not made by this project") from error
     return values
@@ -278,7 +278,8 @@ def check_lineage(
         )
 
 
-def _from_png(data: bytes) -> str:
+def _from_png(path: Path) -> str:
+    data = path.read_bytes()
     if not data.endswith(_PNG_END):
         raise ValueError("incomplete")
     with Image.open(io.BytesIO(data), formats=["PNG"]) as image:
@@ -287,13 +288,13 @@ def _from_png(data: bytes) -> str:
     return base64.b64decode(text).decode()
 
 
-def _from_pdf(data: bytes) -> str:
-    content = files.unsealed(data, ".pdf")
+def _from_pdf(path: Path) -> str:
+    content = files.unsealed(path.read_bytes(), ".pdf")
     return base64.b64decode(_only(rb"/Keywords \(kduq:([A-Za-z0-9+/=]*)\)", content)).decode()
 
 
-def _from_html(data: bytes) -> str:
-    content = files.unsealed(data, ".html")
+def _from_html(path: Path) -> str:
+    content = files.unsealed(path.read_bytes(), ".html")
     element = rb'<script type="application/json" id="kduq">(.*?)</script>'
     return _only(element, content).decode()
 
@@ -305,7 +306,8 @@ def _only(pattern: bytes, data: bytes) -> bytes:
     return match.group(1)
 
 
-_READERS: dict[str, Callable[[bytes], str]] = {
+_READERS: dict[str, Callable[[Path], str]] = {
+    ".safetensors": weights.read_header,
     ".png": _from_png,
     ".pdf": _from_pdf,
     ".html": _from_html,

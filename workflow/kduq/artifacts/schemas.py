@@ -3,7 +3,7 @@
 import pyarrow as pa
 
 #: Incremented whenever a schema or the meaning of a column changes.
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 #: Columns of a student's condition; null where one does not apply.
 CONDITION: dict[str, pa.DataType] = {
     "method": pa.string(),
@@ -33,7 +33,6 @@ _ANSWER: dict[str, pa.DataType] = {
     "draw": pa.int32(),
     **_TEXT,
     "support_logprobs": pa.list_(pa.float64()),
-    "embedding": VECTOR,
 }
 
 #: A student that predicts numbers.
@@ -52,14 +51,13 @@ _STUDENT: dict[str, pa.DataType] = {
     "predictive_variance": VECTOR,
 }
 
-#: An answer of a student that is a language model.
+#: A student that is a language model; its weights are in a file beside the table.
 _LANGUAGE_STUDENT: dict[str, pa.DataType] = {
     **CONDITION,
     "replicate": pa.int32(),
     "seed": pa.int64(),
     "diverged": pa.bool_(),
     "train_loss": pa.float64(),
-    **_ANSWER,
 }
 #: Levels of the factors of a factorial design, null for a factor that is absent.
 _LEVELS = dict.fromkeys(("noise_level", "init_level", "bootstrap_level"), pa.int32())
@@ -88,6 +86,8 @@ _SCHEMAS: dict[str, dict[str, pa.DataType]] = {
         "perplexity": pa.float64(),
     },
     "answers": _ANSWER,
+    "answers/students": {**CONDITION, "replicate": pa.int32(), **_ANSWER},
+    "embeddings": {"text": pa.string(), "embedding": VECTOR},
     "losses": {
         **CONDITION,
         "replicate": pa.int32(),
@@ -102,6 +102,13 @@ _SCHEMAS: dict[str, dict[str, pa.DataType]] = {
         "prompt_id": pa.int32(),
         "temperature": pa.float64(),
         **_TEXT,
+    },
+    "targets": {
+        **CONDITION,
+        "replicate": pa.int32(),
+        "prompt_id": pa.int32(),
+        "text": pa.string(),
+        "weight": pa.float64(),
     },
     "students": _STUDENT,
     "students/decomposition": {**_STUDENT, **_LEVELS},

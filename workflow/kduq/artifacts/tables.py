@@ -8,10 +8,11 @@ metadata contain its provenance; see `kduq.artifacts.provenance`.
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from kduq.artifacts import files, schemas
@@ -182,6 +183,42 @@ class Artifact:
         return [np.array(rows.get(_key(c), []), dtype=np.intp) for c in conditions]
 
 
+#: Which rows of a table are read: a pyarrow.compute.Expression of its columns.
+Rows: TypeAlias = Any
+
+
+def rows_where(**values: Any) -> Rows:
+    """The rows in which columns have given values.
+
+    Parameters
+    ----------
+    **values
+        Values by column; None where a column is null, and a list, tuple, range or set for any of
+        several values.
+
+    Returns
+    -------
+    pyarrow.compute.Expression
+        For `read`; expressions are combined by ``&`` and ``|`` and inverted by ``~``.
+    """
+    expression = pc.scalar(True)
+    for name, value in values.items():
+        column = pc.field(name)
+        if value is None:
+            own = column.is_null()
+        elif isinstance(value, list | tuple | range | set):
+            own = column.isin(sorted(value))
+        else:
+            own = column == value
+        expression &= own
+    return expression
+
+
+def rows_of_condition(condition: object) -> Rows:
+    """The rows of a condition; see `Artifact.rows_of`."""
+    return rows_where(**dict(zip(CONDITION, _key(condition), strict=True)))
+
+
 def _key(condition: object) -> tuple[Any, ...]:
     """Values of a condition in the order of its columns."""
     if isinstance(condition, Mapping):
@@ -257,7 +294,9 @@ class WideColumn:
         return values
 
 
-def read(path: Path | str, stage: str, without: str | None = None) -> Artifact:
+def read(
+    path: Path | str, stage: str, without: str | None = None, rows: Rows | None = None
+) -> Artifact:
     """Read a table and check it: the only way any part of the project reads one.
 
     Parameters
@@ -268,6 +307,8 @@ def read(path: Path | str, stage: str, without: str | None = None) -> Artifact:
         The stage that should have written it.
     without : str, optional
         A column that is checked but not read; see `WideColumn`.
+    rows : pyarrow.compute.Expression, optional
+        The rows to read, for example from `rows_where`; None for all.
 
     Returns
     -------
@@ -301,13 +342,18 @@ def read(path: Path | str, stage: str, without: str | None = None) -> Artifact:
             raise broken(path, f"column '{field.name}' is {field.type} where {kind} is expected")
     try:
         names = [name for name in schema.names if name != without] if without else None
-        table = pq.read_table(path, columns=names, page_checksum_verification=True)
+        table = pq.read_table(path, columns=names, filters=rows, page_checksum_verification=True)
     except (pa.ArrowException, OSError) as error:
         raise broken(path, f"its pages are damaged ({first_line(error)})") from error
     return Artifact(table, provenance)
 
 
-def read_all(paths: Sequence[Path | str], stage: str, without: str | None = None) -> Artifact:
+def read_all(
+    paths: Sequence[Path | str],
+    stage: str,
+    without: str | None = None,
+    rows: Rows | None = None,
+) -> Artifact:
     """Read several tables of a stage and stack their rows in the order of ``paths``.
 
     Parameters
@@ -316,7 +362,7 @@ def read_all(paths: Sequence[Path | str], stage: str, without: str | None = None
         At least one file.
     stage : str
         Their stage.
-    without : str, optional
+    without, rows
         As in `read`.
 
     Returns
@@ -329,7 +375,7 @@ def read_all(paths: Sequence[Path | str], stage: str, without: str | None = None
     ArtifactError
         As `read`; also if a list column of one file has another width than in the first.
     """
-    parts = [read(path, stage, without) for path in paths]
+    parts = [read(path, stage, without, rows) for path in paths]
     schemas_of_files = [open_table(path)[0] for path in paths]
     first = schemas_of_files[0]
     for path, schema in zip(paths, schemas_of_files, strict=True):

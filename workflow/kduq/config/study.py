@@ -36,6 +36,9 @@ class Language(StrictModel):
     """Answers that every model samples per evaluated prompt."""
     embedding_model: str | None = None
     """Folder or hub name of a sentence-transformers model; null for all-MiniLM-L6-v2."""
+    keep_models: bool = True
+    """Whether the weights of students are kept, so that further answers need no training. If not,
+    the students are trained again whenever they answer."""
     decoding: Decoding
     """How answers are sampled."""
 

@@ -1,15 +1,13 @@
 """Scores of language models' answers, prompt by prompt, and the estimates that follow from them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator
 from functools import cached_property
 
 import numpy as np
 
 from kduq import statistics
-from kduq.config.data import Matching
-from kduq.data.corpus import Corpus
-from kduq.data.matching import matcher, plain
 from kduq.estimates.answers import Answers
+from kduq.estimates.references import References
 from kduq.statistics import Estimate
 
 #: Lower limit of a model's probability in a divergence, which would be infinite for an answer that
@@ -24,6 +22,8 @@ _BINS = 15
 _ROUNDING = 1e-3
 #: Scores that are compared with those of a baseline.
 _COMPARED = ("similarity_to_reference", "hallucination_rate", "intra_student_variance")
+#: Numbers of embeddings that are looked up at once.
+_NUMBERS_AT_ONCE = 1 << 22
 #: A supported answer is covered if its probability is at least this share of the true one.
 _COVERED = 0.1
 
@@ -57,108 +57,6 @@ def calibration_error(model: np.ndarray, truth: np.ndarray) -> float:
     return float((predicted / weight * np.abs(predicted - true) / np.maximum(counts, 1)).sum())
 
 
-def _mean_over_draws(values: np.ndarray) -> np.ndarray:
-    """Means of shape (S,) of values of shape (S, J); J is 0 where there are no models."""
-    return values.sum(axis=1) / max(values.shape[1], 1)
-
-
-class References:
-    """References of the evaluated prompts, with which answers are compared.
-
-    Parameters
-    ----------
-    corpus, references, evaluated
-        See `kduq.estimates.text.estimate`.
-    matching : str, optional
-        exact or contained; None for exact where the corpus has an answer distribution, and for the
-        similarity of embeddings elsewhere.
-    """
-
-    def __init__(
-        self,
-        corpus: Corpus,
-        references: Sequence[np.ndarray],
-        evaluated: np.ndarray,
-        matching: Matching | None = None,
-    ) -> None:
-        self._matching = matching
-        self.has_answer_distribution = corpus.has_answer_distribution
-        #: Questions of the evaluated prompts, shape (P,).
-        self.questions = corpus.questions(evaluated)
-        self.references = [np.asarray(values, np.float64) for values in references]
-        self._splits = np.array([corpus.split[i] for i in evaluated], dtype=object)
-        texts = [[plain(text) for text in corpus.references[i]] for i in evaluated]
-        #: Right answers to each prompt.
-        self.supported = [{plain(text) for text in corpus.right(i)} for i in evaluated]
-        weights = [np.array(corpus.weights(i)) for i in evaluated]
-        #: References' probability-weighted mean, shape (P, D).
-        self.centre = np.zeros((0, 1))
-        if texts:
-            self.centre = np.array(
-                [w @ values for w, values in zip(weights, self.references, strict=True)]
-            )
-        width = max(map(len, texts), default=0)
-        #: True probabilities, shape (P, A + 1), padded with zeros; the last column is "outside".
-        self.truth = np.zeros((len(texts), width + 1))
-        #: Probabilities with which a teacher is taught, in the same shape.
-        self.taught = np.zeros(self.truth.shape)
-        #: Whether a column of `truth` is one of the prompt's references.
-        self.real = np.zeros(self.truth.shape, bool)
-        for p, values in enumerate(weights):
-            self.truth[p, : len(values)] = values
-            self.taught[p, : len(values)] = corpus.taught(evaluated[p])
-            self.real[p, : len(values)] = True
-        #: Whether it is a right answer: errors that are taught are references of probability zero.
-        self.right = self.truth > 0
-        self.has_errors = corpus.has_errors
-        # A reference that several prompts share is listed once: rounding must not make an answer
-        # nearer to one prompt's copy than to the other's.
-        embedding_of = {
-            text: values
-            for group, rows in zip(texts, self.references, strict=True)
-            for text, values in zip(group, rows, strict=True)
-        }
-        self.distinct = np.array(list(embedding_of.values()))
-        #: Whether a distinct reference belongs to a prompt, shape (P, distinct references).
-        self.own = np.array([[text in group for text in embedding_of] for group in self.supported])
-
-    def groups(self) -> dict[str, np.ndarray]:
-        """Prompts of each group, as masks of shape (P,)."""
-        everything = {"all": np.ones(len(self._splits), bool)}
-        splits = {split: self._splits == split for split in ("train", "test")}
-        return everything | (splits if all(mask.any() for mask in splits.values()) else {})
-
-    def similarity_to_reference(self, embeddings: np.ndarray) -> np.ndarray:
-        """Mean over draws of the cosine to a prompt's nearest right answer, shape (S, P)."""
-        similarities = np.zeros(embeddings.shape[:2])
-        for p, references in enumerate(self.references):
-            right = references[self.right[p, : len(references)]]
-            cosines = embeddings[:, p].astype(np.float64) @ right.T
-            similarities[:, p] = _mean_over_draws(cosines.max(axis=2))
-        return similarities
-
-    def wrong(self, answers: Answers) -> np.ndarray:
-        """Whether each answer is hallucinated, 0 or 1, shape (S, P, J).
-
-        By their texts, with an answer distribution or a kind of matching: answers that neither
-        equal a right answer, up to white space, nor, if matching is contained, contain one. By
-        embeddings elsewhere: answers nearer to another evaluated question's reference than to any
-        reference of their own question; NaN where no other question has a reference of its own.
-        """
-        wrong = np.full(answers.texts.shape, np.nan)
-        for p, supported in enumerate(self.supported):
-            if self.has_answer_distribution or self._matching:
-                texts = answers.texts[:, p]
-                is_right = matcher(supported, self._matching == "contained")
-                outside = [not is_right(text) for text in texts.flat]
-                wrong[:, p] = np.array(outside, bool).reshape(texts.shape)
-            elif not self.own[p].all():
-                cosines = answers.embeddings[:, p].astype(np.float64) @ self.distinct.T
-                own, others = cosines[..., self.own[p]], cosines[..., ~self.own[p]]
-                wrong[:, p] = others.max(axis=2) > own.max(axis=2)
-        return wrong
-
-
 class ModelScores:
     """Scores of the models of one condition, prompt by prompt.
 
@@ -176,10 +74,26 @@ class ModelScores:
         self, answers: Answers, references: References, teacher: "ModelScores | None"
     ) -> None:
         self.answers, self.references, self.teacher = answers, references, teacher
-        self.n_models, _, self.n_draws = answers.texts.shape
+        shape: tuple[int, ...] = answers.texts.shape
+        self.n_models, _, self.n_draws = shape
         numbers = answers.replicates
         self.replicates = np.arange(self.n_models) if numbers is None else numbers
-        self.means, self.within = statistics.moments(answers.embeddings)
+        #: Means of the first model's answers, shape (P, D).
+        self.first_means = np.zeros(references.centre.shape)
+        #: Variance of each model's answers to each prompt, shape (S, P).
+        self.within = np.full((self.n_models, len(references.questions)), np.nan)
+        #: Scalar products of the models' mean distances from the references, shape (P, S, S).
+        #: Variances between models and distances from the references follow from them, without
+        #: the coordinates of the embeddings, for any part of the models.
+        self._products = np.zeros((len(references.questions), self.n_models, self.n_models))
+        to_teacher = np.zeros(self.within.shape)
+        for part in self._parts(answers.embeddings.shape):
+            means, self.within[:, part] = statistics.moments(answers.embeddings[:, part])
+            away = (means - references.centre[part]).transpose(1, 0, 2)
+            self._products[part] = away @ away.transpose(0, 2, 1)
+            self.first_means[part] = means[:1].sum(axis=0)
+            if teacher is not None:
+                to_teacher[:, part] = np.einsum("spd,pd->sp", means, teacher.first_means[part])
         self._scores = {
             "intra_student_variance": self.within,
             "similarity_to_reference": references.similarity_to_reference(answers.embeddings),
@@ -188,10 +102,16 @@ class ModelScores:
             else np.zeros(self.within.shape),
         }
         if teacher is not None:
-            similarity = np.einsum("spd,pd->sp", self.means, teacher.means[0])
-            self._scores["similarity_to_teacher"] = similarity
+            self._scores["similarity_to_teacher"] = to_teacher
         if references.has_answer_distribution:
             self._scores |= self._exact()
+
+    @staticmethod
+    def _parts(shape: tuple[int, ...]) -> Iterator[slice]:
+        """Prompts whose embeddings, of shape (S, P, J, D), are looked up at once."""
+        models, prompts, draws, width = shape
+        size = max(1, _NUMBERS_AT_ONCE // max(1, models * draws * width))
+        return (slice(start, start + size) for start in range(0, prompts, size))
 
     def mean(self, scores: np.ndarray, prompts: np.ndarray, confidence: float) -> Estimate:
         """Mean of a score over models and prompts.
@@ -330,17 +250,6 @@ class ModelScores:
             estimates[metric] = self.jackknife(statistic, prompts, confidence, n)
         return estimates
 
-    @cached_property
-    def _products(self) -> np.ndarray:
-        """Scalar products of the models' mean distances from the references, shape (P, S, S).
-
-        Variances between models and distances from the references follow from them, without the
-        coordinates of the embeddings, for any part of the models.
-        """
-        away = (self.means - self.references.centre).transpose(1, 0, 2)
-        products: np.ndarray = away @ away.transpose(0, 2, 1)
-        return products
-
     def _sums(self, models: np.ndarray, prompts: np.ndarray) -> tuple[float, float]:
         """Trace and sum of the products of some models, averaged over prompts."""
         part = self._products[np.ix_(prompts, models, models)]
@@ -389,7 +298,7 @@ class ModelScores:
 
         For the teacher, which is not drawn: there is no variance between teachers.
         """
-        squared = ((self.means - self.references.centre) ** 2).sum(axis=2)
+        squared = np.einsum("pss->sp", self._products)
         noise = squared - self.within / max(self.n_draws, 1)
         return {"systematic_noise": self.mean(noise, prompts, confidence)}
 
@@ -401,7 +310,7 @@ class ModelScores:
     @cached_property
     def probabilities(self) -> np.ndarray:
         """Of references and "outside", as `References.truth`, shape (S, P, A + 1)."""
-        n_models = len(self.means)
+        n_models = self.n_models
         values = np.zeros((n_models, *self.references.truth.shape))
         for p, support in enumerate(self.answers.support):
             if support is None and n_models:

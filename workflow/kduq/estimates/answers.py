@@ -1,21 +1,123 @@
-"""Answers of language models, arranged by model, prompt and draw."""
+"""Answers of language models, arranged by model, prompt and draw.
 
-from collections.abc import Mapping, Sequence
+Texts and embeddings of answers are looked up in the run's table of distinct texts when they are
+used. The memory therefore grows with the number of distinct texts, and not with that of answers by
+more than a few numbers each.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from kduq import artifacts
+from kduq.answers import GREEDY
+from kduq.conditions import Condition
+from kduq.stage import Inputs
 
 #: Columns of a table of answers from which estimates are computed.
-COLUMNS = (
-    "prompt_id",
-    "draw",
-    "text",
-    "n_tokens",
-    "logprob",
-    "embedding",
-    "support_logprobs",
-)
+_COLUMNS = ("prompt_id", "draw", "n_tokens", "logprob", "support_logprobs")
+#: Rows of a table of answers that were sampled.
+SAMPLED = ~artifacts.rows_where(draw=GREEDY)
+
+
+@dataclass(frozen=True)
+class Lookup:
+    """An array whose elements are rows of a smaller one, and are looked up when they are used.
+
+    Attributes
+    ----------
+    values : ndarray of shape (N, ...)
+        The rows.
+    index : ndarray of int of any shape
+        Number of the row of each element.
+    """
+
+    values: np.ndarray
+    index: np.ndarray
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Shape of the array."""
+        return (*self.index.shape, *self.values.shape[1:])
+
+    def __getitem__(self, key: Any) -> np.ndarray:
+        """Elements by any index of the first axes, as a new array."""
+        elements: np.ndarray = self.values[self.index[key]]
+        return elements
+
+    def reshaped(self, rows: np.ndarray, shape: tuple[int, ...]) -> "Lookup":
+        """Some elements, by their numbers, in another shape."""
+        return Lookup(self.values, self.index[rows].reshape(shape))
+
+
+class DistinctTexts:
+    """The distinct texts of a run, with their embeddings.
+
+    Parameters
+    ----------
+    table : Artifact
+        Of stage ``embeddings``.
+    """
+
+    def __init__(self, table: artifacts.Artifact) -> None:
+        self._column = table.table.column("text").combine_chunks()
+        self._texts = np.array(self._column.to_pylist(), dtype=object)
+        self._embeddings = table.column("embedding")
+
+    def numbers(self, texts: Any) -> np.ndarray:
+        """Numbers of texts in the table.
+
+        Parameters
+        ----------
+        texts : pyarrow.ChunkedArray or sequence of str
+            Texts of the run.
+
+        Returns
+        -------
+        ndarray of int32 of shape (len(texts),)
+            Row of each.
+
+        Raises
+        ------
+        ValueError
+            If the table lacks a text.
+        """
+        if not isinstance(texts, pa.ChunkedArray):
+            texts = pa.array(list(texts), pa.string())
+        found = pc.index_in(texts, value_set=self._column)
+        if found.null_count:
+            raise ValueError(f"{found.null_count} texts of a run have no embedding")
+        numbers: np.ndarray = found.to_numpy()
+        return numbers
+
+    def embeddings(self, texts: Iterable[str]) -> np.ndarray:
+        """Embeddings of texts, shape (len(texts), D)."""
+        embeddings: np.ndarray = self._embeddings[self.numbers(list(texts))]
+        return embeddings
+
+    def columns(self, table: artifacts.Artifact) -> dict[str, Any]:
+        """Columns of a table of answers, for `answers_from`.
+
+        Parameters
+        ----------
+        table : Artifact
+            Answers of a teacher, or of students.
+
+        Returns
+        -------
+        dict of str to array
+            With `Lookup` for text and embedding.
+        """
+        names = [*_COLUMNS, *({"replicate"} & set(table.table.column_names))]
+        numbers = self.numbers(table.table.column("text"))
+        return table.columns(names) | {
+            "text": Lookup(self._texts, numbers),
+            "embedding": Lookup(self._embeddings, numbers),
+        }
 
 
 @dataclass(frozen=True)
@@ -24,9 +126,9 @@ class Answers:
 
     Attributes
     ----------
-    texts : ndarray of str objects of shape (S, P, J)
+    texts : ndarray of str objects, or Lookup, of shape (S, P, J)
         The answers.
-    embeddings : ndarray of float32 of shape (S, P, J, D)
+    embeddings : ndarray of float32, or Lookup, of shape (S, P, J, D)
         Their sentence embeddings, of unit norm.
     support : list of P (ndarray of shape (S, A_p), or None)
         Exact probability that each model gives to each reference of a prompt, at temperature 1
@@ -38,8 +140,8 @@ class Answers:
         tokens, at temperature 1 and without truncation. None where it was not computed.
     """
 
-    texts: np.ndarray
-    embeddings: np.ndarray
+    texts: np.ndarray | Lookup
+    embeddings: np.ndarray | Lookup
     support: list[np.ndarray | None]
     replicates: np.ndarray | None = None
     logprobs: np.ndarray | None = None
@@ -51,9 +153,9 @@ def answers_from(columns: Mapping[str, Any], rows: np.ndarray, evaluated: np.nda
     Parameters
     ----------
     columns : mapping of str to array
-        prompt_id, draw, text, n_tokens, logprob (a mean over tokens), embedding of shape (rows, D),
-        support_logprobs (a list in the row of the first draw, or None) and, where there is more
-        than one model, replicate.
+        prompt_id, draw, text, n_tokens, logprob (a mean over tokens), support_logprobs (a list in
+        the row of the first draw, or None), where they are used embedding of shape (rows, D) and,
+        where there is more than one model, replicate.
     rows : ndarray of int
         Numbers of the rows to use, in any order; empty for no models.
     evaluated : ndarray of int of shape (P,)
@@ -86,43 +188,70 @@ def answers_from(columns: Mapping[str, Any], rows: np.ndarray, evaluated: np.nda
     rows = rows[order]
     first = rows.reshape(shape)[:, :, 0] if len(rows) else np.zeros((0, len(evaluated)), np.intp)
     logprobs = columns["support_logprobs"]
-    embeddings = np.asarray(columns["embedding"], dtype=np.float32)
+    embeddings = columns.get("embedding", np.zeros((len(prompts), 0), np.float32))
     sums = np.asarray(columns["n_tokens"])[rows] * np.asarray(columns["logprob"])[rows]
     return Answers(
-        np.asarray(columns["text"], dtype=object)[rows].reshape(shape),
-        embeddings[rows].reshape(*shape, embeddings.shape[1]),
+        _arranged(columns["text"], rows, shape),
+        _arranged(embeddings, rows, shape),
         [_probabilities([logprobs[row] for row in column]) for column in first.T],
         np.unique(replicate),
         sums.astype(np.float64).reshape(shape),
     )
 
 
-def of_condition(
-    columns: Mapping[str, Any], rows: np.ndarray, evaluated: np.ndarray
-) -> tuple[Answers, int, int]:
-    """Arrange the rows of one condition's students; see `answers_from`.
+def _arranged(values: Any, rows: np.ndarray, shape: tuple[int, ...]) -> np.ndarray | Lookup:
+    if isinstance(values, Lookup):
+        return values.reshaped(rows, shape)
+    return np.asarray(values)[rows].reshape(*shape, *np.shape(values)[1:])
+
+
+class StudentAnswers:
+    """Answers of the students of a run, read condition by condition.
 
     Parameters
     ----------
-    columns : mapping of str to array
-        As in `answers_from`, with replicate and diverged.
-    rows : ndarray of int
-        Numbers of the condition's rows.
+    inputs : Inputs
+        With the roles students and answers.
     evaluated : ndarray of int of shape (P,)
         Identifiers of the prompts.
-
-    Returns
-    -------
-    answers : Answers
-        Of the students that did not diverge.
-    n_diverged, n_total : int
-        Number of students that diverged, and of all students.
     """
-    diverged = columns["diverged"][rows].astype(bool)
-    replicate = columns["replicate"][rows]
-    n_diverged = len(np.unique(replicate[diverged]))
-    good = answers_from(columns, rows[~diverged], evaluated)
-    return good, n_diverged, len(np.unique(replicate))
+
+    def __init__(self, inputs: Inputs, evaluated: np.ndarray) -> None:
+        self._inputs, self._evaluated = inputs, evaluated
+        self._students = inputs.read_all("students")
+
+    def of_condition(
+        self, condition: Condition, texts: DistinctTexts | None
+    ) -> tuple[Answers, int, int]:
+        """Read the sampled answers of one condition's students.
+
+        Parameters
+        ----------
+        condition : Condition
+            The condition.
+        texts : DistinctTexts, optional
+            Texts and embeddings of the run; None for answers without embeddings.
+
+        Returns
+        -------
+        answers : Answers
+            Of the students that did not diverge.
+        n_diverged, n_total : int
+            Number of students that diverged, and of all students.
+        """
+        (own,) = self._students.rows_of([condition])
+        diverged = self._students.column("diverged")[own].astype(bool)
+        good = self._students.column("replicate")[own][~diverged]
+        rows = (
+            artifacts.rows_of_condition(condition)
+            & artifacts.rows_where(prompt_id=self._evaluated.tolist(), replicate=good.tolist())
+            & SAMPLED
+        )
+        table = self._inputs.read_all("answers", rows=rows)
+        columns = texts.columns(table) if texts else table.columns((*_COLUMNS, "text", "replicate"))
+        everything = np.arange(table.table.num_rows)
+        answers = answers_from(columns, everything, self._evaluated)
+        return answers, int(diverged.sum()), len(own)
 
 
 def _probabilities(logprobs: Sequence[Any]) -> np.ndarray | None:

@@ -60,13 +60,8 @@ class TextSettings(EstimatesSettings):
 
     metrics: list[str] = Field(default=[])
     """Names of the registered metrics of text."""
-
     prompts: int
     """Number of evaluated prompts."""
-    embedding_model: str | None
-    """Folder or hub name of a sentence-transformers model; None for all-MiniLM-L6-v2."""
-    embedding_files: str | None
-    """Digest of the files in that folder; None for no folder."""
     matching: Matching | None = None
     """How answers are compared with references; None for the default of `References`."""
     training_steps: int | None = None

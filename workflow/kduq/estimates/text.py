@@ -7,7 +7,7 @@ other answers count as one more answer, "outside". A teacher may be taught wrong
 references of true probability zero, and no metric takes them for right ones.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -16,14 +16,13 @@ from kduq import statistics
 from kduq.answers import GREEDY
 from kduq.conditions import Condition
 from kduq.data.corpus import Corpus
-from kduq.estimates import answers as arrangement
 from kduq.estimates import theory
-from kduq.estimates.answer_scores import ModelScores, References
-from kduq.estimates.answers import Answers
+from kduq.estimates.answer_scores import ModelScores
+from kduq.estimates.answers import Answers, DistinctTexts, StudentAnswers, answers_from
 from kduq.estimates.metrics import of_task
+from kduq.estimates.references import References
 from kduq.estimates.settings import TextSettings as Settings
 from kduq.estimates.table import Table, exact
-from kduq.families.lm import embeddings
 from kduq.stage import Inputs, Outputs
 from kduq.statistics import Estimate
 
@@ -34,27 +33,20 @@ def run(settings: Settings, inputs: Inputs, outputs: Outputs) -> None:
     """Write the estimates of a run; see `kduq.stage.Stage`."""
     corpus = Corpus.from_columns(inputs.read("examples").table.to_pydict())
     evaluated = corpus.evaluated(settings.prompts)
-    references = [
-        embeddings.embed(corpus.references[i], settings.embedding_model) for i in evaluated
-    ]
-    own = inputs.read("answers").columns(arrangement.COLUMNS)
+    texts = DistinctTexts(inputs.read("embeddings"))
+    own = texts.columns(inputs.read("teacher_answers", "answers"))
     greedy = own["draw"] == GREEDY
-    table = inputs.read_all("students")
-    columns = table.columns((*arrangement.COLUMNS, "replicate", "diverged"))
-    students = [
-        arrangement.of_condition(columns, rows, evaluated)
-        for rows in table.rows_of(settings.conditions)
-    ]
+    answers = StudentAnswers(inputs, evaluated)
     outputs.write(
         "estimates",
         estimate(
             settings,
             corpus,
-            references,
+            [texts.embeddings(corpus.references[i]) for i in evaluated],
             evaluated,
-            arrangement.answers_from(own, np.flatnonzero(~greedy), evaluated),
-            arrangement.answers_from(own, np.flatnonzero(greedy), evaluated),
-            students,
+            answers_from(own, np.flatnonzero(~greedy), evaluated),
+            answers_from(own, np.flatnonzero(greedy), evaluated),
+            (answers.of_condition(condition, texts) for condition in settings.conditions),
         ),
     )
 
@@ -66,7 +58,7 @@ def estimate(
     evaluated: np.ndarray,
     teacher: Answers,
     greedy: Answers,
-    students: Sequence[tuple[Answers, int, int]],
+    students: Iterable[tuple[Answers, int, int]],
 ) -> dict[str, list[Any]]:
     """Compute all estimates of one run.
 
@@ -116,9 +108,9 @@ def estimate(
     greedy : Answers
         The teacher's greedy answers, S = J = 1: ``greedy_similarity_to_reference`` and
         ``greedy_accuracy``, the share that is not hallucinated.
-    students : sequence of (Answers, int, int)
-        For each condition, the answers of the students that did not diverge, the number of students
-        that did, and the number of all students.
+    students : iterable of (Answers, int, int)
+        For each condition, taken one after the other, the answers of the students that did not
+        diverge, the number of students that did, and the number of all students.
 
     Returns
     -------
@@ -147,14 +139,15 @@ def estimate(
         estimates |= _further(teacher_scores, prompts, confidence)
         for metric, value in estimates.items():
             table.add(table.unconditional, "teacher", metric, value, group)
-    scores_by_condition = [
-        ModelScores(answers, evaluated_references, teacher_scores) for answers, _, _ in students
-    ]
-    for condition, scores, baseline, (_, n_diverged, n_total) in zip(
+    scores_by_condition, counts = [], []
+    for answers, *numbers in students:
+        scores_by_condition.append(ModelScores(answers, evaluated_references, teacher_scores))
+        counts.append(numbers)
+    for condition, scores, baseline, (n_diverged, n_total) in zip(
         settings.conditions,
         scores_by_condition,
         baselines(settings.conditions),
-        students,
+        counts,
         strict=True,
     ):
         table.add(condition, "student", "diverged_count", exact(n_diverged, n_total))

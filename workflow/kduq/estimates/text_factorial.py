@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 
-from kduq.conditions import DRAW_COLUMN, LEVEL_COLUMNS
+from kduq.conditions import LEVEL_COLUMNS
 from kduq.data.corpus import Corpus
+from kduq.estimates.answers import SAMPLED, Answers, DistinctTexts, answers_from
 from kduq.estimates.factorial import complete, components_by_metric
 from kduq.estimates.settings import TextFactorialSettings as Settings
 from kduq.estimates.table import Table, exact
@@ -15,14 +16,20 @@ from kduq.stage import Inputs, Outputs
 
 __all__ = ["Settings", "estimate", "run"]
 
+#: Columns of the students' table that are read beside those of the levels.
+_STUDENT = ("replicate", "diverged")
+
 
 def run(settings: Settings, inputs: Inputs, outputs: Outputs) -> None:
     """Write the estimates of a run; see `kduq.stage.Stage`."""
     corpus = Corpus.from_columns(inputs.read("examples").table.to_pydict())
-    names = (*LEVEL_COLUMNS.values(), DRAW_COLUMN, "prompt_id", "diverged", "embedding")
-    columns = inputs.read_all("students").columns(names)
     evaluated = corpus.evaluated(settings.prompts)
-    outputs.write("estimates", estimate(settings, corpus.split, evaluated, columns))
+    students = inputs.read_all("students").columns((*LEVEL_COLUMNS.values(), *_STUDENT))
+    texts = DistinctTexts(inputs.read("embeddings"))
+    table = inputs.read_all("answers", rows=SAMPLED)
+    rows = np.arange(table.table.num_rows)
+    answers = answers_from(texts.columns(table), rows, evaluated)
+    outputs.write("estimates", estimate(settings, corpus.split, evaluated, students, answers))
 
 
 def estimate(
@@ -30,6 +37,7 @@ def estimate(
     splits: Sequence[str],
     evaluated: np.ndarray,
     students: Mapping[str, Any],
+    answers: Answers,
 ) -> dict[str, list[Any]]:
     """Estimate the components of variance of a run of language models.
 
@@ -46,7 +54,9 @@ def estimate(
     evaluated : ndarray of int of shape (P,)
         Identifiers of the evaluated prompts.
     students : mapping of str to ndarray
-        Columns of the students' table: levels, draw, prompt_id, diverged and embedding.
+        Columns of the students' table: levels, replicate and diverged.
+    answers : Answers
+        Of all students, in ascending order of replicate; draws are levels of decoding.
 
     Returns
     -------
@@ -58,21 +68,21 @@ def estimate(
     (condition,) = settings.conditions
     levels = settings.levels_in_order
     factors, shape = list(levels), tuple(levels.values())
-    keys = [students[LEVEL_COLUMNS.get(factor, DRAW_COLUMN)] for factor in factors]
-    order = np.lexsort([students["prompt_id"], *reversed(keys)])
-    embeddings = students["embedding"][order].reshape(*shape, len(evaluated), -1)
-    good = ~students["diverged"][order].astype(bool).reshape(*shape, -1)[..., 0]
-    n_students = good[..., 0].size
+    trained = [students[LEVEL_COLUMNS[factor]] for factor in factors if factor in LEVEL_COLUMNS]
+    order = np.lexsort(trained[::-1])
+    replicates = np.sort(students["replicate"])
+    models = np.searchsorted(replicates, students["replicate"][order])
+    good = ~students["diverged"][order].astype(bool)
+    every_draw = np.repeat(good, shape[-1]).reshape(shape)
     for group, prompts in _groups(np.array(splits, dtype=object)[evaluated]).items():
-        values = embeddings[..., prompts, :].reshape(*shape, -1).astype(np.float64)
-        values = complete(values, good)
+        coordinates = _coordinates(answers, models, np.flatnonzero(prompts))
+        values = complete(coordinates.reshape(*shape, -1), every_draw)
         draws = max(1, values.shape[-2])
-        values = _rotated(values, int(prompts.sum()))
         for metric, value in components_by_metric(values, factors, settings.confidence).items():
             per_student = dataclasses.replace(value, n=value.n // draws)
             table.add(condition, "student", metric, per_student, group)
-    diverged = float((~good[..., 0]).sum())
-    table.add(condition, "student", "diverged_count", exact(diverged, n_students))
+    diverged = float((~good).sum())
+    table.add(condition, "student", "diverged_count", exact(diverged, len(good)))
     return table.columns()
 
 
@@ -83,14 +93,34 @@ def _groups(splits: np.ndarray) -> dict[str, np.ndarray]:
     return everything | (masks if all(mask.any() for mask in masks.values()) else {})
 
 
-def _rotated(values: np.ndarray, n_prompts: int) -> np.ndarray:
-    """Coordinates, at most as many as rows, in which traces are means over the last axis.
+def _coordinates(answers: Answers, models: np.ndarray, prompts: np.ndarray) -> np.ndarray:
+    """Coordinates of answers in which traces, averaged over prompts, are means over the last axis.
 
-    A rotation keeps every sum of squares, and the rows span at most as many dimensions as there are
-    rows. All leave-one-out analyses are then much cheaper.
+    All embeddings of an answer's student and draw, prompt after prompt, are one long vector. Only
+    scalar products of these vectors are kept: they determine every sum of squares, and the vectors
+    up to a rotation. All leave-one-out analyses are then much cheaper, too.
+
+    Parameters
+    ----------
+    answers : Answers
+        Of all students.
+    models : ndarray of shape (S,)
+        Numbers of the students, in the order of the result.
+    prompts : ndarray of int
+        Numbers of the prompts.
+
+    Returns
+    -------
+    ndarray of shape (S · J, C)
+        Draws fastest; C is at most S · J.
     """
-    flat = values.reshape(-1, values.shape[-1])
-    if 0 < flat.shape[0] < flat.shape[1]:
-        flat = np.asarray(np.linalg.qr(flat.T, mode="r")).T
-    scaled = flat * np.sqrt(flat.shape[1] / n_prompts)
-    return scaled.reshape(*values.shape[:-1], flat.shape[1])
+    size = len(models) * answers.texts.shape[2]
+    products = np.zeros((size, size))
+    width = answers.embeddings.shape[-1]
+    for prompt in prompts:
+        vectors = answers.embeddings[models, prompt].reshape(size, width).astype(np.float64)
+        products += vectors @ vectors.T
+    rank = max(1, min(size, len(prompts) * width))
+    squares, directions = np.linalg.eigh(products)
+    coordinates = directions[:, -rank:] * np.sqrt(np.maximum(squares[-rank:], 0))
+    return coordinates * np.sqrt(rank / max(1, len(prompts)))

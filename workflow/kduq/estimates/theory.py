@@ -15,7 +15,7 @@ from itertools import combinations_with_replacement
 import numpy as np
 
 from kduq.conditions import Condition
-from kduq.estimates.answer_scores import References
+from kduq.estimates.references import References
 from kduq.responses.settings import answer_temperature
 
 #: Name of the metric.
@@ -27,8 +27,8 @@ _ENUMERATED = 20_000
 _DRAWS = 1 << 16
 #: Seed of these draws. It is fixed, since a value from theory does not depend on the study's seed.
 _SEED = 20_260
-#: Decimals to which `kduq.students.text.nearest` rounds squared distances, so that equal answers
-#: are equally near.
+#: Decimals to which `kduq.targets.selection.nearest` rounds squared distances, so that equal
+#: answers are equally near.
 _DECIMALS = 6
 
 #: Returns the probability that each answer is selected, shape (N, A), from the numbers of times

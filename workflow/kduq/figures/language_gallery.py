@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from kduq.answers import GREEDY
+from kduq import artifacts
+from kduq.answers.settings import StudentsSettings
 from kduq.conditions import PER_QUESTION, Condition
-from kduq.data.corpus import Corpus
-from kduq.estimates import answers as arrangement
-from kduq.estimates.answers import Answers
+from kduq.data.corpus import Corpus, spaced
+from kduq.estimates.answers import SAMPLED, Answers, StudentAnswers, answers_from
 from kduq.figures import drawing
 from kduq.figures.protocol import Drawn, FigureKind
 from kduq.figures.settings import FigureSettings
@@ -31,10 +31,8 @@ if TYPE_CHECKING:
 _PROMPTS_SHOWN = 6
 
 
-def gallery(
-    corpus: Corpus, evaluated: np.ndarray, teacher: Answers, students: Answers, number: int
-) -> list[dict[str, Any]]:
-    """Select prompts for `draw_gallery`, with their distributions of answers.
+def shown(corpus: Corpus, evaluated: np.ndarray, number: int) -> np.ndarray:
+    """Select prompts for `draw_gallery`.
 
     Parameters
     ----------
@@ -42,10 +40,32 @@ def gallery(
         All prompts.
     evaluated : ndarray of int of shape (P,)
         Identifiers of the evaluated prompts.
+    number : int
+        Number of prompts.
+
+    Returns
+    -------
+    ndarray of int
+        Identifiers, evenly spaced among the training prompts with several answers or, where there
+        are none, among all.
+    """
+    several = [i for i in evaluated if corpus.split[i] == "train" and len(corpus.references[i]) > 1]
+    return spaced(np.array(several, dtype=np.intp) if several else evaluated, number)
+
+
+def gallery(
+    corpus: Corpus, prompts: np.ndarray, teacher: Answers, students: Answers
+) -> list[dict[str, Any]]:
+    """Distributions of answers, for `draw_gallery`.
+
+    Parameters
+    ----------
+    corpus : Corpus
+        All prompts.
+    prompts : ndarray of int of shape (P,)
+        Identifiers of the prompts.
     teacher, students : Answers
         Answers to them.
-    number : int
-        Number of prompts, evenly spaced among the training prompts with several answers.
 
     Returns
     -------
@@ -53,24 +73,15 @@ def gallery(
         Exact probabilities if the corpus has an answer distribution. Otherwise shares of the
         sampled answers; the listed answers are the references and the teacher's.
     """
-    several = [
-        p
-        for p, i in enumerate(evaluated)
-        if corpus.split[i] == "train" and len(corpus.references[i]) > 1
-    ]
-    several = several or list(range(len(evaluated)))
-    number = min(number, len(several))
-    selected = [several[j * len(several) // number] for j in range(number)]
-    prompts = []
-    for p in selected:
-        i = int(evaluated[p])
+    panels = []
+    for p, i in enumerate(prompts):
         answers, truth = list(corpus.references[i]), corpus.weights(i)
         own, others = teacher.support[p], students.support[p]
         if own is None or others is None:
             answers = list(dict.fromkeys([*answers, *teacher.texts[0, p]]))
             truth = [*truth, *[0.0] * (len(answers) - len(truth))]
             own, others = (_shares(a.texts[:, p], answers) for a in (teacher, students))
-        prompts.append(
+        panels.append(
             {
                 "prompt": corpus.prompts[i],
                 "answers": answers,
@@ -79,7 +90,7 @@ def gallery(
                 "students": others,
             }
         )
-    return prompts
+    return panels
 
 
 def describe(condition: Condition) -> str:
@@ -223,17 +234,23 @@ def _is_sampled_single(condition: Condition) -> bool:
 def _prepare(settings: FigureSettings, inputs: Inputs) -> Drawn:
     del settings
     corpus = Corpus.from_columns(inputs.read("examples").table.to_pydict())
-    own = inputs.read("answers").columns(arrangement.COLUMNS)
-    table = inputs.read_all("students")
-    shard = Settings.model_validate(table.provenance["config"])
-    columns = table.columns((*arrangement.COLUMNS, "replicate", "diverged"))
-    sampled = (c for c in shard.conditions if _is_sampled_single(c))
-    condition = next(sampled, shard.conditions[0])
-    evaluated = corpus.evaluated(shard.evaluation.prompts)
-    students, _, _ = arrangement.of_condition(columns, table.rows_of([condition])[0], evaluated)
-    teacher = arrangement.answers_from(own, np.flatnonzero(own["draw"] != GREEDY), evaluated)
-    prompts = gallery(corpus, evaluated, teacher, students, _PROMPTS_SHOWN)
-    return Drawn(lambda: draw_gallery(prompts), describe(condition))
+    settings_of = {
+        role: [artifacts.read_provenance(path)["config"] for path in inputs.paths[role]]
+        for role in ("students", "answers")
+    }
+    shards = map(Settings.model_validate, settings_of["students"])
+    conditions = [condition for shard in shards for condition in shard.conditions]
+    condition = next(filter(_is_sampled_single, conditions), conditions[0])
+    asked = StudentsSettings.model_validate(settings_of["answers"][0])
+    evaluated = corpus.evaluated(asked.evaluation.prompts)
+    prompts = shown(corpus, evaluated, _PROMPTS_SHOWN)
+    taught, _, _ = StudentAnswers(inputs, prompts).of_condition(condition, None)
+    rows = artifacts.rows_where(prompt_id=prompts.tolist()) & SAMPLED
+    table = inputs.read("teacher_answers", "answers", rows=rows)
+    own = table.columns(table.table.column_names)
+    teacher = answers_from(own, np.arange(table.table.num_rows), prompts)
+    panels = gallery(corpus, prompts, teacher, taught)
+    return Drawn(lambda: draw_gallery(panels), describe(condition))
 
 
 def _sources(study: Study) -> dict[str, list[str]]:
@@ -242,8 +259,9 @@ def _sources(study: Study) -> dict[str, list[str]]:
         return {}
     return {
         "examples": [paths.examples(run.key.dataset)],
-        "answers": [paths.teacher(run.settings.teacher, run.key.dataset, "answers")],
+        "teacher_answers": [paths.teacher(run.settings.teacher, run.key.dataset, "answers")],
         "students": run.files("students"),
+        "answers": run.files("answers"),
     }
 
 

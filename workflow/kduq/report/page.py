@@ -10,14 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import jinja2
+import numpy as np
 import pandas as pd
 import yaml
 
+from kduq import artifacts
 from kduq.answers import GREEDY
 from kduq.artifacts import files
 from kduq.artifacts.canonical import canonical_json
 from kduq.artifacts.schemas import CONDITION
-from kduq.data.corpus import spaced
+from kduq.data.corpus import Corpus, spaced
 from kduq.figures import FIGURES
 from kduq.report.settings import ReportSettings as Settings
 from kduq.stage import Inputs, Outputs
@@ -49,12 +51,24 @@ def run(settings: Settings, inputs: Inputs, outputs: Outputs) -> None:
     figures = {Path(path).stem: Path(path).read_bytes() for path in inputs.paths["figures"]}
     samples: Sequence[dict[str, Any]] = ()
     if "answers" in inputs:
-        # Embeddings are the largest part of a table and are not shown.
-        tables = [inputs.read(role).table for role in ("examples", "answers", "students")]
-        small = [t.select([n for n in t.column_names if n != "embedding"]) for t in tables]
-        samples = sample_answers(*(table.to_pandas() for table in small))
+        samples = _samples(inputs)
     page_text = render(settings, claims, estimates, figures, outputs.provenance, samples)
     outputs.write_bytes("report", files.sealed(page_text.encode(), ".html"))
+
+
+def _samples(inputs: Inputs) -> list[dict[str, Any]]:
+    """Read the answers to the prompts that are shown, and no others."""
+    table = inputs.read("examples").table
+    examples, corpus = table.to_pandas(), Corpus.from_columns(table.to_pydict())
+    (path,) = inputs.paths["teacher_answers"]
+    asked = artifacts.read_provenance(path)["config"]["evaluation"]["prompts"]
+    rows = artifacts.rows_where(prompt_id=_selected(examples, corpus.evaluated(asked)).tolist())
+    own = inputs.read("teacher_answers", "answers", rows=rows).table.to_pandas()
+    sampled = rows & ~artifacts.rows_where(draw=GREEDY)
+    answers = inputs.read_all("answers", rows=sampled).table.to_pandas()
+    students = inputs.read_all("students").table.to_pandas()
+    keys = [*CONDITION, "replicate"]
+    return sample_answers(examples, own, answers.merge(students[[*keys, "diverged"]], on=keys))
 
 
 def render(
@@ -172,7 +186,7 @@ def sample_answers(
     answers : pandas.DataFrame
         The teacher's answers.
     students : pandas.DataFrame
-        A shard of students of all conditions.
+        Sampled answers of a shard of students of all conditions, and whether a student diverged.
 
     Returns
     -------
@@ -180,12 +194,8 @@ def sample_answers(
         Variables of the template for up to six prompts, evenly spaced, half of them held out if
         there are as many; for up to four conditions two students that did not diverge.
     """
+    selected = _selected(examples, answers["prompt_id"].unique())
     examples = examples.set_index("prompt_id")
-    evaluated = examples.loc[answers["prompt_id"].unique()]
-    taught = evaluated.index[evaluated["split"] == "train"].to_numpy()
-    held_out = evaluated.index[evaluated["split"] != "train"].to_numpy()
-    number = min(len(held_out), max(_PROMPTS_SHOWN // 2, _PROMPTS_SHOWN - len(taught)))
-    selected = [*spaced(taught, _PROMPTS_SHOWN - number), *spaced(held_out, number)]
     named_students = list(_students(students))
     samples = []
     for prompt in selected:
@@ -218,6 +228,15 @@ def sample_answers(
             }
         )
     return samples
+
+
+def _selected(examples: pd.DataFrame, evaluated: np.ndarray) -> np.ndarray:
+    """Identifiers of the prompts that are shown, of those that are evaluated."""
+    splits = examples.set_index("prompt_id")["split"].loc[evaluated]
+    taught = splits.index[splits == "train"].to_numpy()
+    held_out = splits.index[splits != "train"].to_numpy()
+    number = min(len(held_out), max(_PROMPTS_SHOWN // 2, _PROMPTS_SHOWN - len(taught)))
+    return np.concatenate([spaced(taught, _PROMPTS_SHOWN - number), spaced(held_out, number)])
 
 
 def _students(students: pd.DataFrame) -> list[tuple[str, pd.DataFrame]]:

@@ -14,18 +14,6 @@ from kduq.errors import ArtifactError
 from kduq.study.study import Study
 from kduq.study.target import Target
 
-#: Stages whose artifacts are Parquet files.
-_TABLES = (
-    "examples",
-    "teacher",
-    "answers",
-    "responses",
-    "students",
-    "losses",
-    "estimates",
-    "plan",
-    "claims",
-)
 #: Kinds of finding that are errors; surplus files and different versions are not.
 PROBLEMS = ("missing", "damaged", "stale")
 
@@ -125,7 +113,7 @@ def _check(
         return [Finding("missing", str(path), "not there")]
     rows = None
     try:
-        if target.stage in _TABLES:
+        if path.suffix == ".parquet":
             artifact = artifacts.read(path, target.stage)
             provenance, rows = artifact.provenance, artifact.table.num_rows
             artifacts.check_files(path, provenance)
@@ -195,7 +183,10 @@ def _short(value: Any) -> str:
 
 def _surplus(study: Study, root: Path) -> list[Finding]:
     planned = {str(root / path) for path in study.targets}
-    existing = sorted(str(p) for p in root.rglob("*.parquet") if not p.name.startswith("."))
+    # Besides tables, the weights of students; those of a teacher belong to its table.
+    patterns = ("*.parquet", "students/*.safetensors")
+    files_found = (p for pattern in patterns for p in root.rglob(pattern))
+    existing = sorted(str(p) for p in files_found if not p.name.startswith("."))
     return [
         Finding("surplus", path, "not part of the study as it is configured; may be deleted")
         for path in existing

@@ -1,6 +1,5 @@
 """Settings of stage ``students``."""
 
-from kduq.answers.settings import Evaluation
 from kduq.conditions import Condition, in_order
 from kduq.config.data import Task
 from kduq.families import AnyModelSettings
@@ -42,15 +41,13 @@ class TextSettings(ShardSettings):
     """Digest of the files in the folder of a pretrained model; None for no folder."""
     conditions: list[Condition]
     """What varies between students."""
-    evaluation: Evaluation
-    """How students answer the evaluated prompts."""
 
 
 class TextFactorialSettings(TextSettings):
     """What decides the students of a shard of a factorial design on a corpus."""
 
     levels: dict[str, int]
-    """Number of levels of all factors except the sharded one."""
+    """Number of levels of the trained factors except the sharded one."""
 
     @property
     def inner_levels(self) -> dict[str, int]:

@@ -19,9 +19,27 @@ class RunKey(NamedTuple):
     family: str
     dataset: str
 
-    def file(self, stage: str, shard: tuple[int, int] | None = None) -> str:
-        """Path of an artifact of the run, for one shard of replicates or for all of them."""
-        name = stage if shard is None else f"{stage}/{shard[0]:06d}-{shard[1]:06d}"
+    def file(self, stage: str, shard: tuple[int, int] | None = None, part: str = "") -> str:
+        """Path of an artifact of the run, for one shard of replicates or for all of them.
+
+        Parameters
+        ----------
+        stage : str
+            Its stage.
+        shard : tuple of int, optional
+            First replicate of the shard, and the first one after it.
+        part : str
+            Name of a part of the run's conditions; empty for all of them.
+        """
+        ends = "" if shard is None else f"/{shard[0]:06d}-{shard[1]:06d}"
+        return self._path(f"{stage}{ends}{f'-{part}' if part else ''}")
+
+    @property
+    def embeddings(self) -> str:
+        """Path of the embeddings of a run on text, which are in one file."""
+        return self._path("embeddings/all")
+
+    def _path(self, name: str) -> str:
         return f"{self.experiment}/{self.family}/{self.dataset}/{name}.parquet"
 
 
@@ -33,6 +51,11 @@ def examples(dataset: str) -> str:
 def teacher(name: str, dataset: str, table: str = "teacher") -> str:
     """Path of a teacher's table: teacher or, for a language model, losses or answers."""
     return f"teachers/{name}/{dataset}/{table}.parquet"
+
+
+def weights(students: str) -> str:
+    """Path of the weights of the language models in a table of students."""
+    return str(PurePosixPath(students).with_suffix(".safetensors"))
 
 
 def figure(name: str, suffix: str = "png") -> str:

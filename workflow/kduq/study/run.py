@@ -1,7 +1,8 @@
 """A run of a study, that is a family on a data set in an experiment, and its shards."""
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from kduq.conditions import LEVEL_COLUMNS, SHARDED_FACTOR, Condition, tabular_combinations
@@ -72,9 +73,36 @@ class Run:
         """Path of its estimates."""
         return self.key.file("estimates")
 
-    def files(self, stage: str) -> list[str]:
-        """Paths of its artifacts of a stage, one per shard."""
-        return [self.key.file(stage, shard) for shard in self.shards]
+    @property
+    def parts(self) -> dict[str, list[Condition]]:
+        """Conditions whose students have files of their own, by the name of the part.
+
+        Methods on text that the configuration lists are parts, so that a further method leaves the
+        students of the others as they are. In all other runs all conditions are one part without a
+        name.
+        """
+        if self.lane != "text" or not hasattr(self.settings, "method"):
+            return {"": self.conditions}
+        parts: dict[str, list[Condition]] = {}
+        for condition in self.conditions:
+            parts.setdefault(str(condition.method), []).append(condition)
+        return parts
+
+    def files(self, stage: str, shards: Sequence[tuple[int, int]] | None = None) -> list[str]:
+        """Paths of its artifacts of a stage of students, one per shard and part.
+
+        Parameters
+        ----------
+        stage : str
+            The stage.
+        shards : sequence of tuple of int, optional
+            Shards of replicates; None for all.
+        """
+        return [
+            self.key.file(stage, shard, part)
+            for shard in (self.shards if shards is None else shards)
+            for part in self.parts
+        ]
 
 
 def plan_run(
@@ -109,19 +137,17 @@ def plan_run(
         on_text = family.lane == "text"
         students = math.prod(inner.values()) if on_text else tabular_combinations(inner)
         responses = 1
+    key, task = RunKey(experiment.name, family.name, dataset), config.task_of(dataset)
+    run = Run(key, experiment, family, task, settings, conditions, [])
+    if len(run.parts) > 1:
+        # The largest part, so that a further one does not change the shards of the others.
+        students = max(map(len, run.parts.values()))
     size = settings.shard_size or _shard(
         config, experiment, family, dataset, settings, students, responses
     )
     starts = range(0, settings.total, size)
-    return Run(
-        RunKey(experiment.name, family.name, dataset),
-        experiment,
-        family,
-        config.task_of(dataset),
-        settings,
-        conditions,
-        [(start, min(start + size, settings.total)) for start in starts],
-    )
+    shards = [(start, min(start + size, settings.total)) for start in starts]
+    return replace(run, shards=shards)
 
 
 def _shard(

@@ -255,14 +255,15 @@ class Study:
         return Target(paths.REPORT, "report", settings, ("kduq.report.page",), inputs)
 
     def _samples(self) -> dict[str, list[str]]:
-        """Sources of the sample answers: one shard of students of the exemplary run."""
+        """Sources of the sample answers: one shard of replicates of the exemplary run."""
         run = self.exemplary_text_run
         if run is None:
             return {}
         return {
             "examples": [paths.examples(run.key.dataset)],
-            "answers": [paths.teacher(run.settings.teacher, run.key.dataset, "answers")],
-            "students": run.files("students")[:1],
+            "teacher_answers": [paths.teacher(run.settings.teacher, run.key.dataset, "answers")],
+            "students": run.files("students", run.shards[:1]),
+            "answers": run.files("answers", run.shards[:1]),
         }
 
     @property

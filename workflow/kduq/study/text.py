@@ -4,17 +4,21 @@ from typing import Any, cast
 
 from kduq.answers import settings as answers_settings
 from kduq.artifacts.files import folder_digest
+from kduq.conditions import LEVEL_COLUMNS, Condition
 from kduq.config.study import Config
+from kduq.embeddings import settings as embeddings_settings
 from kduq.estimates import settings as estimates_settings
 from kduq.estimates.metrics import of_task
 from kduq.examples import settings as examples_settings
-from kduq.families.lm.settings import LanguageModelSettings
+from kduq.families.lm.settings import EmbeddingModel, LanguageModelSettings
 from kduq.responses import settings as responses_settings
 from kduq.stage import StageSettings
 from kduq.students import settings as students_settings
 from kduq.study import paths
 from kduq.study.run import Run
 from kduq.study.target import Target
+from kduq.targets import settings as targets_settings
+from kduq.targets.methods import METHODS
 from kduq.teacher import settings as teacher_settings
 
 
@@ -79,43 +83,113 @@ def responses(config: Config, run: Run, shard: tuple[int, int]) -> list[Target]:
 
 
 def students(config: Config, run: Run, shard: tuple[int, int]) -> list[Target]:
-    """The students of a shard, with their answers and loss curves."""
+    """What the students of a shard are taught, the students themselves, and their answers."""
+    return [
+        target
+        for part, conditions in run.parts.items()
+        for stage in (_targets, _trained, _answers)
+        for target in stage(config, run, shard, part, conditions)
+    ]
+
+
+def _targets(
+    config: Config, run: Run, shard: tuple[int, int], part: str, conditions: list[Condition]
+) -> list[Target]:
+    """What the students of a shard are taught."""
     model = cast(LanguageModelSettings, config.students[run.settings.student])
-    common = _of_shard(config, run, shard) | {
-        "model": model,
-        "source_files": folder_digest(model.source),
-        "conditions": run.conditions,
-        "evaluation": _evaluation(config, model),
-    }
-    if run.levels:
-        module = "kduq.students.text_factorial"
-        settings: StageSettings = students_settings.TextFactorialSettings(
-            **common, levels=run.inner_levels
-        )
-    else:
-        module, settings = "kduq.students.text", students_settings.TextSettings(**common)
+    # At k = 1 every method selects the one response.
+    methods = [METHODS[str(c.method)] for c in conditions if c.k != 1]
+    pilot = targets_settings.Pilot(
+        model=model,
+        source_files=folder_digest(model.source),
+        decoding=config.language.decoding,
+    )
+    settings = targets_settings.TextSettings(
+        **_of_shard(config, run, shard),
+        conditions=conditions,
+        embedding=_embedding(config) if any(m.embeds for m in methods) else None,
+        pilot=pilot if any(m.has_pilot for m in methods) else None,
+    )
+    modules = dict.fromkeys(METHODS[str(c.method)].select.__module__ for c in conditions)
     inputs = {
         "examples": [paths.examples(run.key.dataset)],
         "responses": [run.key.file("responses", shard)],
     }
+    path = run.key.file("targets", shard, part)
+    return [Target(path, "targets", settings, ("kduq.targets.text", *modules), inputs)]
+
+
+def _trained(
+    config: Config, run: Run, shard: tuple[int, int], part: str, conditions: list[Condition]
+) -> list[Target]:
+    """The students of a shard, with their loss curves and, where they are kept, their weights."""
+    model = cast(LanguageModelSettings, config.students[run.settings.student])
+    common = _of_shard(config, run, shard) | {
+        "model": model,
+        "source_files": folder_digest(model.source),
+        "conditions": conditions,
+    }
+    if run.levels:
+        module = "kduq.students.text_factorial"
+        trained = {f: n for f, n in run.inner_levels.items() if f in LEVEL_COLUMNS}
+        settings: StageSettings = students_settings.TextFactorialSettings(**common, levels=trained)
+    else:
+        module, settings = "kduq.students.text", students_settings.TextSettings(**common)
+    inputs = {
+        "examples": [paths.examples(run.key.dataset)],
+        "targets": [run.key.file("targets", shard, part)],
+    }
+    students = run.key.file("students", shard, part)
+    files = {students: "students", run.key.file("losses", shard, part): "losses"}
+    if config.language.keep_models:
+        files[paths.weights(students)] = "students"
     return [
-        Target(run.key.file(table, shard), table, settings, (module,), inputs, script="students")
-        for table in ("students", "losses")
+        Target(path, stage, settings, (module,), inputs, script="students")
+        for path, stage in files.items()
     ]
 
 
+def _answers(
+    config: Config,
+    run: Run,
+    shard: tuple[int, int],
+    part: str,
+    conditions: list[Condition],  # noqa: ARG001 (they are in the table of the students)
+) -> list[Target]:
+    """The answers of the students of a shard."""
+    model = cast(LanguageModelSettings, config.students[run.settings.student])
+    evaluation = _evaluation(config, model)
+    if run.levels:
+        evaluation = evaluation.model_copy(update={"draws": run.levels["decoding"]})
+    settings = answers_settings.StudentsSettings(
+        **_of_shard(config, run, shard), evaluation=evaluation
+    )
+    # Weights are no input: without them the students are trained again, and are the same.
+    inputs = {
+        "examples": [paths.examples(run.key.dataset)],
+        "targets": [run.key.file("targets", shard, part)],
+        "students": [run.key.file("students", shard, part)],
+    }
+    path = run.key.file("answers", shard, part)
+    return [Target(path, "answers", settings, ("kduq.answers.students",), inputs)]
+
+
 def estimates(config: Config, run: Run) -> list[Target]:
-    """The estimates of a run."""
-    shared = config.language
-    common: dict[str, Any] = {
+    """The embeddings of a run's answers, and its estimates."""
+    shared, dataset = config.language, run.key.dataset
+    of_run: dict[str, Any] = {
         **run.key._asdict(),
         "seed": config.seed,
-        "confidence": config.statistics.confidence,
-        "conditions": run.conditions,
         "prompts": shared.prompts,
     }
-    dataset = run.key.dataset
-    inputs = {"examples": [paths.examples(dataset)], "students": run.files("students")}
+    texts = {
+        "examples": [paths.examples(dataset)],
+        "teacher_answers": [paths.teacher(run.settings.teacher, dataset, "answers")],
+        "answers": run.files("answers"),
+    }
+    embedding = embeddings_settings.TextSettings(**of_run, model=_embedding(config))
+    common = of_run | {"confidence": config.statistics.confidence, "conditions": run.conditions}
+    inputs = texts | {"students": run.files("students"), "embeddings": [run.key.embeddings]}
     if run.levels:
         modules: tuple[str, ...] = ("kduq.estimates.text_factorial",)
         settings: StageSettings = estimates_settings.TextFactorialSettings(
@@ -125,27 +199,34 @@ def estimates(config: Config, run: Run) -> list[Target]:
         metrics = of_task(run.task)
         further = {metric.estimate.__module__ for metric in metrics}
         modules = ("kduq.estimates.text", *sorted(further))
-        inputs["answers"] = [paths.teacher(run.settings.teacher, dataset, "answers")]
         settings = estimates_settings.TextSettings(
             **common,
             metrics=[metric.name for metric in metrics],
             matching=config.corpora[dataset].matching or config.kind_of(dataset).matching,
             training_steps=cast(LanguageModelSettings, config.teachers[run.settings.teacher]).steps,
-            embedding_model=shared.embedding_model,
-            embedding_files=folder_digest(shared.embedding_model),
         )
-    return [Target(run.estimates, "estimates", settings, modules, inputs)]
+    return [
+        Target(run.key.embeddings, "embeddings", embedding, ("kduq.embeddings.text",), texts),
+        Target(run.estimates, "estimates", settings, modules, inputs),
+    ]
 
 
 def _of_shard(config: Config, run: Run, shard: tuple[int, int]) -> dict[str, Any]:
     return {**run.key._asdict(), "seed": config.seed, "start": shard[0], "stop": shard[1]}
 
 
+def _embedding(config: Config) -> EmbeddingModel:
+    """The model by whose embeddings answers are compared."""
+    source = config.language.embedding_model
+    return EmbeddingModel(source=source, files=folder_digest(source))
+
+
 def _evaluation(config: Config, model: LanguageModelSettings) -> answers_settings.Evaluation:
     """How a model answers the evaluated prompts."""
     shared = config.language
     return answers_settings.Evaluation(
-        **dict(shared),
-        embedding_files=folder_digest(shared.embedding_model),
+        prompts=shared.prompts,
+        draws=shared.draws,
+        decoding=shared.decoding,
         max_length=model.max_length,
     )

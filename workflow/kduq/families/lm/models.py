@@ -2,11 +2,12 @@
 
 import contextlib
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import huggingface_hub
+import numpy as np
 import torch
 import transformers
 from safetensors import SafetensorError
@@ -181,6 +182,21 @@ def save(model: Model, tokenizer: Tokenizer, folder: Path | str) -> None:
             f"{folder}: the model cannot be written ({error.strerror or error}); make room or "
             "give write permission, then run the same command again"
         ) from None
+
+
+def tensors_of(model: Model) -> dict[str, np.ndarray]:
+    """The parameters of a model by name, in single precision; a tied weight is one of them."""
+    return {
+        name: parameter.detach().float().cpu().numpy()
+        for name, parameter in model.named_parameters()
+    }
+
+
+def set_tensors(model: Model, tensors: Mapping[str, np.ndarray]) -> None:
+    """Give a model the parameters that `tensors_of` returned for one like it, in place."""
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            parameter.copy_(torch.from_numpy(tensors[name]))
 
 
 def load(source: str) -> tuple[Model, Tokenizer]:

@@ -24,6 +24,15 @@ class Decoding(StrictModel):
     """Tokens after which an answer is cut."""
 
 
+class EmbeddingModel(StrictModel):
+    """The sentence-transformers model by whose embeddings answers are compared."""
+
+    source: str | None
+    """Folder or hub name; None for all-MiniLM-L6-v2."""
+    files: str | None
+    """Digest of the files in that folder; None for no folder."""
+
+
 class LanguageModelSettings(ModelSettings):
     """A causal language model, trained from scratch or pretrained; then trained on answers."""
 

@@ -1,0 +1,1 @@
+"""Stage ``embeddings``: sentence embeddings of the distinct answers and references of a run."""

@@ -1,0 +1,1 @@
+"""Stage ``targets``: what the students of a shard are taught."""

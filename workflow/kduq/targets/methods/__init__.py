@@ -1,0 +1,10 @@
+"""Methods on text: how k answers to a prompt become what a student is taught; the registry."""
+
+from kduq.registry import Registry
+from kduq.targets.methods import averaging, plain, variance_weighting
+from kduq.targets.methods.protocol import Method
+
+METHODS: Registry[Method] = Registry(
+    "method",
+    (plain.SINGLE, plain.MULTI_RESPONSE, averaging.METHOD, variance_weighting.METHOD),
+)
