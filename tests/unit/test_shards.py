@@ -71,7 +71,8 @@ def test_more_replicates_leave_the_shards_that_are_there():
         more[experiment] = {"families": {}}
         for family, run in config.runs(experiment).items():
             levels = {"levels": {"noise": 2 * run.total}}
-            doubled = levels if hasattr(run, "levels") else {"replicates": 2 * run.total}
+            key = "splits" if hasattr(run, "splits") else "replicates"
+            doubled = levels if hasattr(run, "levels") else {key: 2 * run.total}
             more[experiment]["families"][family] = doubled
 
     def shards(*overlays):
@@ -120,7 +121,9 @@ def test_responses_count_in_the_size_of_a_shard_and_the_table_in_its_memory(tmp_
 
 def test_methods_share_the_pilots_of_an_alpha_which_count_as_students():
     def number(*cells):
-        return trainings([Condition(alpha=a, method=m, k=k, weight=w) for a, m, k, w in cells])
+        return trainings(
+            [Condition(alpha=a, method=m, k=k, teacher_weight=w) for a, m, k, w in cells]
+        )
 
     assert number((1, "averaging", 50, None), (1, "single", 1, None)) == 2
     for method in ("variance_weighting", "variance_weighting_oracle", "pilot_mean"):

@@ -3,7 +3,7 @@
 import pyarrow as pa
 
 #: Incremented whenever a schema or the meaning of a column changes.
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 #: Columns of a student's condition; null where one does not apply.
 CONDITION: dict[str, pa.DataType] = {
     "method": pa.string(),
@@ -39,6 +39,7 @@ _ANSWER: dict[str, pa.DataType] = {
 #: A student that predicts numbers.
 _STUDENT: dict[str, pa.DataType] = {
     **CONDITION,
+    "split_number": pa.int32(),
     "replicate": pa.int32(),
     "seed": pa.int64(),
     "diverged": pa.bool_(),
@@ -95,6 +96,12 @@ _SCHEMAS: dict[str, dict[str, pa.DataType]] = {
         "learning_rate": pa.float64(),
     },
     "responses": {"replicate": pa.int32(), "response": pa.int32(), "noise": VECTOR},
+    "responses/splits": {
+        "split_number": pa.int32(),
+        "replicate": pa.int32(),
+        "response": pa.int32(),
+        "noise": VECTOR,
+    },
     "responses/text": {
         "replicate": pa.int32(),
         "response": pa.int32(),

@@ -11,7 +11,7 @@ import scipy
 
 from kduq.statistics.intervals import Estimate
 
-#: Repetitions below which a new one cannot be predicted.
+#: Repetitions below which there are no limits.
 FEWEST = 3
 #: Squared standard errors below this share of the variance of the values count as this share: a
 #: repetition without sampling error would otherwise have all the weight.
@@ -20,7 +20,7 @@ _LEAST_ERROR = 1e-8
 
 @dataclass(frozen=True)
 class Pooled:
-    """Estimates of several repetitions, pooled.
+    """Estimates of several repetitions of equal size, pooled.
 
     Attributes
     ----------
@@ -29,8 +29,8 @@ class Pooled:
     spread : Estimate
         Standard deviation τ of the true values; its se is NaN.
     prediction : Estimate
-        The mean, with the limits of the true value of a further repetition; its se is that of
-        such a prediction.
+        The mean, with the limits of the estimate of a further repetition of this size; its se is
+        that of such a prediction.
     """
 
     mean: Estimate
@@ -38,8 +38,8 @@ class Pooled:
     prediction: Estimate
 
 
-def pool(values: np.ndarray, errors: np.ndarray, confidence: float) -> Pooled:
-    """Pool the estimates of independent repetitions.
+def pool(values: np.ndarray, errors: np.ndarray, confidence: float) -> tuple[Estimate, Estimate]:
+    """Pool the estimates of independent repetitions, the more certain ones with more weight.
 
     Parameters
     ----------
@@ -52,8 +52,8 @@ def pool(values: np.ndarray, errors: np.ndarray, confidence: float) -> Pooled:
 
     Returns
     -------
-    Pooled
-        All values are NaN if an estimate or an error is not finite. No limits for fewer than
+    mean, spread : Estimate
+        See `Pooled`. NaN if an estimate or an error is not finite. No limits for fewer than
         `FEWEST` repetitions.
 
     Notes
@@ -63,45 +63,69 @@ def pool(values: np.ndarray, errors: np.ndarray, confidence: float) -> Pooled:
     Standards 87, 377-385). The mean is μ. Its squared standard error is Q(τ²)/((K - 1) Σ w), and
     its limits are those of Student's t with K - 1 degrees of freedom (Hartung & Knapp 2001,
     Statistics in Medicine 20, 3875-3889). Limits of τ² are the values at which Q is a quantile of
-    χ² with K - 1 degrees of freedom (Viechtbauer 2007, Statistics in Medicine 26, 37-52). The true
-    value of a further repetition is within μ ± t √(τ² + se²), with K - 2 degrees of freedom
-    (Higgins, Thompson & Spiegelhalter 2009, Journal of the Royal Statistical Society A 172,
-    137-159).
+    χ² with K - 1 degrees of freedom (Viechtbauer 2007, Statistics in Medicine 26, 37-52).
     """
     n = len(values)
-    nothing = Estimate(np.nan, np.nan, np.nan, np.nan, n)
     if n < 2 or not (np.isfinite(values).all() and np.isfinite(errors).all()):
-        return Pooled(nothing, nothing, nothing)
+        nothing = Estimate(np.nan, np.nan, np.nan, np.nan, n)
+        return nothing, nothing
     values = values.astype(np.float64)
     scatter = float(np.var(values, ddof=1))
     if scatter == 0 and not errors.any():
-        # All repetitions agree without error, and so does the next.
+        # All repetitions agree without error.
         same = Estimate(float(values[0]), 0.0, float(values[0]), float(values[0]), n)
-        return Pooled(same, Estimate(0.0, np.nan, 0.0, 0.0, n), same)
+        return same, Estimate(0.0, np.nan, 0.0, 0.0, n)
     squares = np.maximum(errors.astype(np.float64) ** 2, _LEAST_ERROR * scatter)
     between = _variance_at(values, squares, n - 1)
     weights = 1 / (squares + between)
     mean = float(weights @ values / weights.sum())
     error = float(np.sqrt(_q(between, values, squares) / ((n - 1) * weights.sum())))
-    spread, ahead = float(np.sqrt(between)), float(np.sqrt(between + error**2))
-    if n < FEWEST:
-        return Pooled(
-            Estimate(mean, error, np.nan, np.nan, n),
-            Estimate(spread, np.nan, np.nan, np.nan, n),
-            Estimate(mean, ahead, np.nan, np.nan, n),
+    low = high = half = np.nan
+    if n >= FEWEST:
+        upper = 0.5 + confidence / 2
+        half = float(scipy.stats.t.ppf(upper, n - 1)) * error
+        low, high = (
+            float(np.sqrt(_variance_at(values, squares, quantile)))
+            for quantile in scipy.stats.chi2.ppf([upper, 1 - upper], n - 1)
         )
-    upper = 0.5 + confidence / 2
-    half = float(scipy.stats.t.ppf(upper, n - 1)) * error
-    reach = float(scipy.stats.t.ppf(upper, n - 2)) * ahead
-    low, high = (
-        float(np.sqrt(_variance_at(values, squares, quantile)))
-        for quantile in scipy.stats.chi2.ppf([upper, 1 - upper], n - 1)
-    )
-    return Pooled(
+    return (
         Estimate(mean, error, mean - half, mean + half, n),
-        Estimate(spread, np.nan, low, high, n),
-        Estimate(mean, ahead, mean - reach, mean + reach, n),
+        Estimate(float(np.sqrt(between)), np.nan, low, high, n),
     )
+
+
+def pool_alike(values: np.ndarray, errors: np.ndarray, confidence: float) -> Pooled:
+    """Pool repetitions of equal size, all of which count the same.
+
+    Parameters
+    ----------
+    values, errors : ndarray of shape (K,)
+        Estimates and their standard errors.
+    confidence : float
+        Coverage of the intervals.
+
+    Returns
+    -------
+    Pooled
+        See `pool`, with the root mean square of the errors for each of them.
+
+    Notes
+    -----
+    Estimated errors of repetitions of equal size differ by chance, and often with the estimate: a
+    ratio of two variances that are equal by accident has none. Weights that follow from them would
+    bias the mean (Shuster 2010, Statistics in Medicine 29, 1259-1265). With equal weights the mean
+    is that of the values, with the ordinary interval of Student's t, whatever the errors. The
+    estimate of a further repetition is within mean ± t s √(1 + 1/K), for the standard deviation s
+    of the values. Neither interval depends on the errors, nor on an estimate of τ, which is zero
+    for many studies in which τ is as large as the errors.
+    """
+    n = len(values)
+    common = np.full(n, np.sqrt((errors.astype(np.float64) ** 2).mean()))
+    mean, spread = pool(values, common, confidence)
+    ahead = mean.se * np.sqrt(n + 1)
+    reach = ahead * (mean.high - mean.value) / mean.se if mean.se else 0.0
+    prediction = Estimate(mean.value, ahead, mean.value - reach, mean.value + reach, n)
+    return Pooled(mean, spread, prediction)
 
 
 def _q(between: float, values: np.ndarray, squares: np.ndarray) -> float:
