@@ -11,9 +11,11 @@ from kduq.claims import hypothesis, replicated
 from kduq.claims.evidence import Evidence
 from kduq.claims.settings import ClaimsSettings
 from kduq.conditions import Condition
+from kduq.data.datasets import DATASETS
 from kduq.errors import UserError
 from kduq.estimates import tabular_splits as estimates
 from kduq.examples import splits
+from kduq.examples.tabular import Settings, prepare
 from kduq.experiments import EXPERIMENTS
 from kduq.figures import FIGURES
 from kduq.responses import tabular_splits as responses
@@ -422,3 +424,13 @@ def test_conditions_are_those_of_the_task():
         "soft",
     ]
     assert REPLICATION.classification.task == "classification"
+
+
+@pytest.mark.parametrize("dataset", ["auto_mpg", "political_leaning", "iris", "vote"])
+def test_the_size_from_which_costs_are_estimated_is_that_of_the_table(dataset):
+    built_in = DATASETS[dataset]
+    found = prepare(Settings(dataset=dataset, task=built_in.task))
+    train = found["split"] == "train"
+    classes = 1 if built_in.task == "regression" else int(found["y"].max()) + 1
+    size = train.sum(), found["x"].shape[1] + 1, (~train).sum() * classes
+    assert size == built_in.shape
