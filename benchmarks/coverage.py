@@ -5,10 +5,11 @@ A study has the sizes of the default study, and its seed follows from what is si
 
 import argparse
 from collections import defaultdict
+from itertools import product
 
 import numpy as np
 
-from benchmarks import ROOT, crossed, simulated
+from benchmarks import ROOT, crossed, repeated, simulated
 from benchmarks.simulated import CONFIDENCE, Case, Result
 
 #: Coverage that is aimed at.
@@ -26,6 +27,8 @@ _FEW = "few students"
 _TWICE = "variance that students and prompts share is counted by both jackknives"
 _NEAR_FLOOR = "the variance due to noise, the denominator, is hardly larger than its error"
 _EQUAL = "all answers are equally probable, so that disagreement is largest and its error nearly 0"
+_OVER_SPLITS = "random effects, Student's t"
+_AT_ZERO = "splits do not differ, and a standard deviation is at least 0"
 _PER_FACTOR = "the error of an interaction is counted once per factor"
 _EIGHT = (8, 8, 8)
 _TOGETHER = "all inputs move together"
@@ -131,9 +134,27 @@ def _cases() -> list[Case]:
                 _NEAR_FLOOR if noise < 1 else "",
             )
         )
+    cases += _repeated()
     for n in (200, 1000):
         simulate = simulated.resampled(n)
         cases.append(Case("bootstrap", "5 noise levels", str(n), _BOOTSTRAP, simulate, 500))
+    return cases
+
+
+def _repeated() -> list[Case]:
+    """Cases of estimates that are pooled over independent repetitions."""
+    cases = []
+    for splits, students in ((20, 40), (10, 10)):
+        for spread, design in ((0.0, "equal"), (0.1, "differ"), (0.4, "differ much")):
+            simulate = repeated.ratios(splits, students, spread)
+            size = f"{splits} splits of {students}"
+            wider = "" if spread else _AT_ZERO
+            name = f"splits are {design}" if design == "equal" else f"splits {design}"
+            cases.append(Case("over splits", name, size, _OVER_SPLITS, simulate, 1000, wider))
+    for n, spread in product((10, 20), (0.2, 0.6)):
+        simulate = repeated.unequal(n, spread)
+        design = f"known errors of 0.2 to 0.6, spread {spread:g}"
+        cases.append(Case("pool", design, f"{n} repetitions", _OVER_SPLITS, simulate, 1000))
     return cases
 
 
@@ -228,7 +249,8 @@ error. The aim is 93 to 97 %; numbers mark intervals that are wider, and why. Of
 variance the least and the most of the factors, pairs or sums are given. Width is the median over
 that of the exact interval, where one is known. The rules for variances are in
 `kduq/statistics/intervals.py` (log scale) and `random_effects.py` (modified large sample), that for
-factorial designs is in `components.py`, that for students and prompts in `two_way.py`.
+factorial designs is in `components.py`, that for students and prompts in `two_way.py`, that over
+splits in `meta_analysis.py`.
 
 | estimator | simulated | students | nominal | coverage | width | rule |
 | --- | --- | --- | --- | --- | --- | --- |

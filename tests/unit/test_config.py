@@ -55,7 +55,7 @@ def test_the_paper_study_has_the_papers_replicates():
 
 
 #: Experiments in which the paper has one student per cell, or which it does not have.
-OTHERS = ("student_output", "predictive_distribution", "decomposition")
+OTHERS = ("student_output", "predictive_distribution", "decomposition", "replication")
 OFF = dict.fromkeys(
     [
         "teacher_noise",
@@ -65,6 +65,7 @@ OFF = dict.fromkeys(
         "variance_aware",
         "decomposition",
         "predictive_distribution",
+        "replication",
     ]
 )
 
@@ -126,8 +127,19 @@ MISTAKES = [
         "teachers.mlp_128_slow.head: found 'gaussian', but experiments.bootstrap.families.mlp uses",
     ),
     (
-        {"students": {"classifier_64": {"head": "gaussian"}}},
+        {
+            "students": {"classifier_64": {"head": "gaussian"}},
+            "experiments": {"replication": None},
+        },
         "students.classifier_64.head: found 'gaussian', but experiments.student_output.families",
+    ),
+    (
+        {"experiments": {"replication": {"classification": {"datasets": ["diabetes"]}}}},
+        "experiments.replication.classification.datasets.0: found 'diabetes', which is for",
+    ),
+    (
+        {"experiments": {"replication": {"families": {"linear": {"splits": 2}}}}},
+        "experiments.replication.families.linear.splits: found 2; input should be greater",
     ),
     (
         {"experiments": {"predictive_distribution": {"k": [1, 3]}}},

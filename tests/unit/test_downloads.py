@@ -81,7 +81,13 @@ def test_without_network_one_line_says_what_to_do(cache, monkeypatch, name):
 
 @pytest.mark.parametrize(
     ("name", "rows", "features", "classes"),
-    [("digits", 1797, 64, 10), ("wine", 178, 13, 3), ("breast_cancer", 569, 30, 2)],
+    [
+        ("digits", 1797, 64, 10),
+        ("wine", 178, 13, 3),
+        ("breast_cancer", 569, 30, 2),
+        ("iris", 150, 4, 3),
+        ("vote", 944, 9, 2),
+    ],
 )
 def test_bundled_sets_need_neither(name, rows, features, classes):
     found = prepare(name)

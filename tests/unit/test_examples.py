@@ -41,7 +41,13 @@ def prepare(tmp_path, frame, name="x.csv", **more):
 
 
 @pytest.mark.parametrize(
-    ("dataset", "rows", "features"), [("boston_housing", 506, 13), ("diabetes", 442, 10)]
+    ("dataset", "rows", "features"),
+    [
+        ("boston_housing", 506, 13),
+        ("diabetes", 442, 10),
+        ("auto_mpg", 392, 7),
+        ("political_leaning", 944, 9),
+    ],
 )
 def test_built_in_data_are_split_and_scaled_on_training_rows(dataset, rows, features):
     found = built_in(dataset)

@@ -71,7 +71,8 @@ def test_more_replicates_leave_the_shards_that_are_there():
         more[experiment] = {"families": {}}
         for family, run in config.runs(experiment).items():
             levels = {"levels": {"noise": 2 * run.total}}
-            doubled = levels if hasattr(run, "levels") else {"replicates": 2 * run.total}
+            key = "splits" if hasattr(run, "splits") else "replicates"
+            doubled = levels if hasattr(run, "levels") else {key: 2 * run.total}
             more[experiment]["families"][family] = doubled
 
     def shards(*overlays):

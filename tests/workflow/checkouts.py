@@ -30,6 +30,7 @@ TINY = {
             "families": {"linear": None, "mlp": {"replicates": 4, "shard": 2}, "lm": None},
         },
         "decomposition": None,
+        "replication": None,
     },
     "statistics": {"bootstrap_draws": 200},
 }
@@ -59,6 +60,7 @@ LANGUAGE = {
             }
         },
         "decomposition": None,
+        "replication": None,
     },
     "statistics": {"bootstrap_draws": 200},
 }

@@ -36,6 +36,8 @@ class Condition(StrictModel):
 
 #: Source of labels: one sampled answer to every prompt that is a wording of the same question.
 PER_QUESTION = "sampled_per_question"
+#: Source of the labels of a teacher, where it stands among its students.
+TEACHER = "truth"
 #: Sources of labels that are drawn from a teacher's distribution.
 DRAWN = ("sampled", "averaged")
 #: Methods of regression whose labels need pilot students, one per response.

@@ -5,6 +5,9 @@ the same replicate draws the same numbers whatever shard, job or core computes i
 experiment (alpha, k, method, initialisation noise, sample fraction) are not levels of the tree.
 Within a replicate they share their random numbers, so that conditions are compared on the same
 draws (common random numbers).
+
+In a design of splits, the splits of a data set are below its experiment, whatever the family, so
+that families are compared on the same splits. Replicates are below a split of their run.
 """
 
 import hashlib
@@ -48,6 +51,44 @@ def replicate_seed(root: int, path: tuple[str, ...], replicate: int) -> int:
     key = (*(_word(name) for name in path), replicate)
     state = np.random.SeedSequence(entropy=root, spawn_key=key).generate_state(1, np.uint64)
     return int(state[0] >> np.uint64(1))
+
+
+def split_seed(root: int, experiment: str, dataset: str, number: int) -> int:
+    """Seed of one split of a data set, which all families of an experiment share.
+
+    Parameters
+    ----------
+    root : int
+        The study's seed, non-negative.
+    experiment, dataset : str
+        Names of the experiment and of the data set.
+    number : int
+        Number of the split, non-negative.
+
+    Returns
+    -------
+    int
+        A seed for the role ``split``.
+    """
+    return replicate_seed(root, (experiment, dataset), number)
+
+
+def path_of_split(path: tuple[str, ...], number: int) -> tuple[str, ...]:
+    """Path of one split of a run, below which its teacher and its replicates are.
+
+    Parameters
+    ----------
+    path : tuple of str
+        Names from the root to the run.
+    number : int
+        Number of the split.
+
+    Returns
+    -------
+    tuple of str
+        The path with one more name.
+    """
+    return *path, f"split_{number}"
 
 
 def generator(seed: int, role: str, index: int = 0) -> np.random.Generator:

@@ -32,7 +32,7 @@ class RunSettings(StageSettings):
     """The study's seed."""
 
     @property
-    def path(self) -> tuple[str, str, str]:
+    def path(self) -> tuple[str, ...]:
         """Path of the run in the tree of seeds; see `kduq.seeds`."""
         return self.experiment, self.family, self.dataset
 
@@ -41,13 +41,13 @@ class ShardSettings(RunSettings):
     """Settings of a stage whose work is cut into shards of replicates."""
 
     start: int
-    """First replicate, or level of the sharded factor."""
+    """First replicate, level of the sharded factor, or split."""
     stop: int
     """The first one after the shard."""
 
     @property
     def replicates(self) -> range:
-        """Replicates, or levels of the sharded factor, of the shard."""
+        """Replicates, levels of the sharded factor, or splits, of the shard."""
         return range(self.start, self.stop)
 
 

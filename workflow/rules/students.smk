@@ -35,9 +35,9 @@ WEIGHTS = (
 
 use rule students as language_students with:
     output:
+        **WEIGHTS,
         students=f"{RUN}/students/{{shard}}.parquet",
         losses=f"{RUN}/losses/{{shard}}.parquet",
-        **WEIGHTS,
     wildcard_constraints:
         dataset=CORPORA,
     # Snakemake takes it from the first rule only if it is said again.

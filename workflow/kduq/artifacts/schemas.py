@@ -38,6 +38,7 @@ _ANSWER: dict[str, pa.DataType] = {
 #: A student that predicts numbers.
 _STUDENT: dict[str, pa.DataType] = {
     **CONDITION,
+    "split_number": pa.int32(),
     "replicate": pa.int32(),
     "seed": pa.int64(),
     "diverged": pa.bool_(),
@@ -96,6 +97,12 @@ _SCHEMAS: dict[str, dict[str, pa.DataType]] = {
         "learning_rate": pa.float64(),
     },
     "responses": {"replicate": pa.int32(), "response": pa.int32(), "noise": VECTOR},
+    "responses/splits": {
+        "split_number": pa.int32(),
+        "replicate": pa.int32(),
+        "response": pa.int32(),
+        "noise": VECTOR,
+    },
     "responses/text": {
         "replicate": pa.int32(),
         "response": pa.int32(),

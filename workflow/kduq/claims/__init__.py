@@ -10,6 +10,7 @@ from kduq.claims import (
     noise_is_proportional,
     reflection,
     remedies_on_text,
+    replicated,
     robust_to_initialisation,
     sensitive_to_initialisation,
     stability,
@@ -36,6 +37,7 @@ CLAIMS: Registry[Claim] = Registry(
         reflection.CLAIM,
         conservation.CLAIM,
         stability.CLAIM,
+        *replicated.CLAIMS,
     ),
 )
 

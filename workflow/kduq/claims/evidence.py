@@ -18,6 +18,7 @@ from kduq import seeds, statistics
 from kduq.claims import gate
 from kduq.claims.hypothesis import HypothesisTest, Relation
 from kduq.claims.settings import ClaimsSettings
+from kduq.claims.splits import SplitEvidence
 from kduq.families import FAMILIES
 from kduq.families.protocol import Family
 from kduq.study.paths import RunKey
@@ -425,7 +426,7 @@ class Evidence:
         students: Students,
         losses: Mapping[RunKey, pd.DataFrame],
     ) -> None:
-        self.margins = settings.margins
+        self.margins, self.confidence = settings.margins, settings.confidence
         self._gate = settings.gate
         self._estimates, self._losses = estimates, losses
         self._tabular = {
@@ -471,3 +472,11 @@ class Evidence:
             reasons = gate.teacher_gate(teacher, self._gate)
             reasons += gate.student_gate(curves, self._gate)
             yield TextRun(key, student, taught, " ".join(reasons) or None)
+
+    def over_splits(self, experiment: str) -> Iterator[SplitEvidence]:
+        """Runs of an experiment whose design has several splits."""
+        table = self._estimates
+        names = table.loc[table["experiment"] == experiment, list(RunKey._fields)]
+        for values in names.drop_duplicates().itertuples(index=False, name=None):
+            key = RunKey(*values)
+            yield SplitEvidence(key, self._of(key))

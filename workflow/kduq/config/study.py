@@ -17,7 +17,13 @@ from kduq.data.corpora.protocol import CorpusKind
 from kduq.data.datasets import DATASETS, DOWNLOADS
 from kduq.errors import UserError
 from kduq.experiments import EXPERIMENTS
-from kduq.experiments.protocol import Experiment, ExperimentSettings, FamilyRun, runs_of
+from kduq.experiments.protocol import (
+    Experiment,
+    ExperimentSettings,
+    FamilyRun,
+    grids_of,
+    runs_of,
+)
 from kduq.families import FAMILIES, AnyModelSettings
 from kduq.families.lm.settings import Decoding
 from kduq.families.protocol import ModelSettings
@@ -145,6 +151,13 @@ class Config(StrictModel):
         table: ExperimentSettings | None = getattr(self.experiments, name)
         return table
 
+    def grids(self, name: str) -> list[tuple[str, Experiment, ExperimentSettings]]:
+        """Grids of an experiment, one per task; see `kduq.experiments.protocol.grids_of`."""
+        table = self.experiment(name)
+        if table is None:
+            return []
+        return list(grids_of(EXPERIMENTS[name], table, f"experiments.{name}"))
+
     def runs(self, name: str) -> dict[str, FamilyRun]:
         """Families that take part in an experiment, with their settings."""
         table = self.experiment(name)
@@ -262,11 +275,8 @@ class Config(StrictModel):
 
     def _run_problems(self) -> list[str]:
         problems: list[str] = []
-        for name, experiment in EXPERIMENTS.items():
-            table = self.experiment(name)
-            if table is None:
-                continue
-            key = f"experiments.{name}"
+        grids = [grid for name in EXPERIMENTS for grid in self.grids(name)]
+        for key, experiment, table in grids:
             for i, dataset in enumerate(table.datasets):
                 path = f"{key}.datasets.{i}"
                 problems.extend(self._name_problems(path, dataset, experiment.task))
@@ -287,8 +297,8 @@ class Config(StrictModel):
                 for role in ("teacher", "student"):
                     problems.extend(self._model_problems(path, role, run, family, task))
                     problems.extend(self._head_problems(path, role, run, experiment))
-                problems.extend(self._factorial_problems(path, run, experiment.factorial))
-        if not any(self.runs(name) for name in EXPERIMENTS):
+                problems.extend(self._factorial_problems(path, run, experiment))
+        if not any(runs_of(table) for _, _, table in grids):
             problems.append(
                 "experiments: nothing is switched on; give at least one of "
                 f"{alternatives(EXPERIMENTS)} a family"
@@ -355,10 +365,10 @@ class Config(StrictModel):
                 "key"
             )
 
-    def _factorial_problems(self, path: str, run: FamilyRun, factorial: bool) -> list[str]:
+    def _factorial_problems(self, path: str, run: FamilyRun, experiment: Experiment) -> list[str]:
         """What is wrong with a student whose initialisation varies."""
         student = self.students.get(run.student)
-        if not factorial or not getattr(student, "shared_init", False):
+        if experiment.design != "factorial" or not getattr(student, "shared_init", False):
             return []
         return [
             f"students.{run.student}.shared_init: found true, but {path}.student varies the "

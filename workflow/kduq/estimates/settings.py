@@ -41,6 +41,15 @@ class TabularFactorialSettings(TabularSettings):
         return in_order(self.levels)
 
 
+class TabularSplitSettings(EstimatesSettings):
+    """What decides the estimates of a design of splits on a table."""
+
+    task: Task
+    """regression or classification."""
+    splits: int
+    """Number of splits."""
+
+
 class TextFactorialSettings(EstimatesSettings):
     """What decides the estimates of a factorial design on a corpus."""
 

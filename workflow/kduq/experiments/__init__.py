@@ -4,6 +4,7 @@ from kduq.experiments import (
     bootstrap,
     decomposition,
     predictive_distribution,
+    replication,
     student_init,
     student_output,
     teacher_noise,
@@ -22,5 +23,6 @@ EXPERIMENTS: Registry[Experiment] = Registry(
         predictive_distribution.EXPERIMENT,
         variance_aware.EXPERIMENT,
         decomposition.EXPERIMENT,
+        replication.EXPERIMENT,
     ),
 )

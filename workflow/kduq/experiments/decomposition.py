@@ -30,7 +30,7 @@ EXPERIMENT = Experiment(
     _conditions,
     text_conditions=_text_conditions,
     factors=("noise", "bootstrap"),
-    factorial=True,
+    design="factorial",
     # There are few levels, each with many students.
     largest_shard=4,
     largest_text_shard=1,

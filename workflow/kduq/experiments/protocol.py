@@ -1,8 +1,8 @@
 """The interface of an experiment, and its tables of the configuration."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, Field, create_model
 
@@ -12,6 +12,10 @@ from kduq.config.fields import Count, Name, Names, StrictModel, require_even, un
 from kduq.families import FAMILIES
 from kduq.families.protocol import Family
 
+#: How the students of a run differ: replicates of every condition on one split, with one teacher;
+#: one student per combination of levels of a family's factors; or replicates on each of several
+#: splits of the rows, each with a teacher of its own.
+Design = Literal["replicates", "factorial", "splits"]
 #: Number of levels of a factor.
 Levels = Annotated[int, Field(ge=3, strict=True)]
 _LEVELS = {
@@ -32,7 +36,7 @@ class FamilyRun(StrictModel):
 
     @property
     def total(self) -> int:
-        """Number of replicates, or of levels of the sharded factor, which shards divide."""
+        """Number of replicates, levels of the sharded factor, or splits, which shards divide."""
         raise NotImplementedError
 
     @property
@@ -88,6 +92,22 @@ class FactorialRun(FamilyRun):
         return self.levels_by_factor[SHARDED_FACTOR]
 
 
+class SplitRun(FamilyRun):
+    """One family in a design of splits: students of several teachers, each on its own split."""
+
+    splits: Annotated[int, Field(ge=3, le=999_999, strict=True)]
+    """Random splits of the rows, each with a teacher of its own."""
+    students_per_split: Annotated[int, Field(ge=5, le=999_999, strict=True)]
+    """Students per condition and split."""
+    shard: Count | None = None
+    """Splits per job; null for as many as take job_minutes."""
+
+    @property
+    def total(self) -> int:
+        """Splits."""
+        return self.splits
+
+
 class ExperimentSettings(StrictModel):
     """A grid over data sets and families; the table of families is added by the registry."""
 
@@ -121,9 +141,8 @@ class Experiment:
         Returns the conditions of its runs on text from the settings of the run.
     factors : tuple of str
         Factors of randomness that a family must have to take part.
-    factorial : bool
-        Whether there is one student for every combination of levels of a family's factors, instead
-        of replicates of every condition.
+    design : str
+        See `Design`.
     largest_shard, largest_text_shard : int, optional
         Largest number of replicates per job.
     title : str
@@ -132,6 +151,9 @@ class Experiment:
         Condition column on the horizontal axis of figures of runs on text.
     distribution : bool
         Whether its students must have a predictive distribution, and a family such students.
+    classification : Experiment, optional
+        The same experiment on data sets for classification, of the same name; its table of the
+        configuration is the key classification of this one's.
 
     Examples
     --------
@@ -156,17 +178,19 @@ class Experiment:
     text_run: type[TextRun] | None = None
     text_conditions: Callable[[Any], list[Condition]] | None = None
     factors: tuple[str, ...] = ()
-    factorial: bool = False
+    design: Design = "replicates"
     largest_shard: int | None = None
     largest_text_shard: int | None = None
     title: str = ""
     text_axis: str = "k"
     distribution: bool = False
+    classification: "Experiment | None" = None
 
     def takes(self, family: Family) -> bool:
         """Whether a family can take part."""
         on_text = family.lane == "text"
-        if on_text and self.text_run is None and not (self.factorial and self.text_conditions):
+        factorial = self.design == "factorial"
+        if on_text and self.text_run is None and not (factorial and self.text_conditions):
             return False
         if self.distribution and not family.has_distribution:
             return False
@@ -176,7 +200,9 @@ class Experiment:
     def run_settings(self, family: Family) -> type[FamilyRun]:
         """Type of the configuration's table for a family that takes part."""
         on_text = family.lane == "text"
-        if not self.factorial:
+        if self.design == "splits":
+            return SplitRun
+        if self.design == "replicates":
             return (self.text_run or TextRun) if on_text else TabularRun
         title = "".join(word.capitalize() for word in (*family.name.split("_"), "levels"))
         fields: dict[str, Any] = {
@@ -201,13 +227,17 @@ class Experiment:
             if self.takes(family)
         }
         title = "".join(word.capitalize() for word in self.name.split("_"))
+        if self.task == "classification":
+            title += "OfClasses"  # beside one of the same name for regression
         families = create_model(f"{title}Families", __base__=StrictModel, **rows)
-        return create_model(
-            title,
-            __base__=self.settings,
-            __doc__=self.label,
-            families=(families, Field(description="Families that take part.")),
-        )
+        fields: dict[str, Any] = {
+            "families": (families, Field(description="Families that take part."))
+        }
+        if self.classification is not None:
+            text = "The same on data sets for classification; null for none."
+            own = self.classification.table() | None
+            fields["classification"] = (own, Field(default=None, description=text))
+        return create_model(title, __base__=self.settings, __doc__=self.label, **fields)
 
     def cells(self, settings: ExperimentSettings, run: FamilyRun) -> list[Condition]:
         """Conditions of a run.
@@ -227,6 +257,31 @@ class Experiment:
         if hasattr(run, "corpora") and self.text_conditions is not None:
             return self.text_conditions(run)
         return self.conditions(settings)
+
+
+def grids_of(
+    experiment: Experiment, table: ExperimentSettings, key: str
+) -> Iterator[tuple[str, Experiment, ExperimentSettings]]:
+    """Grids of an experiment that are switched on, one per task.
+
+    Parameters
+    ----------
+    experiment : Experiment
+        The experiment.
+    table : ExperimentSettings
+        Its table of the configuration.
+    key : str
+        Path of the table in the configuration.
+
+    Yields
+    ------
+    str, Experiment, ExperimentSettings
+        Path of a table, and the experiment and table of its task.
+    """
+    yield key, experiment, table
+    own: ExperimentSettings | None = getattr(table, "classification", None)
+    if experiment.classification is not None and own is not None:
+        yield f"{key}.classification", experiment.classification, own
 
 
 def runs_of(settings: ExperimentSettings) -> dict[str, FamilyRun]:

@@ -51,6 +51,8 @@ class FigureKind:
         Reads the sources and returns a `Drawn`. matplotlib is imported when it is called.
     uses_sample_size : bool
         Whether the settings of the sample size change it.
+    uses_margins : bool
+        Whether the margins of the claims change it.
 
     Examples
     --------
@@ -73,6 +75,7 @@ class FigureKind:
     sources: Callable[[Study], dict[str, list[str]]]
     prepare: Callable[[FigureSettings, Inputs], Drawn]
     uses_sample_size: bool = False
+    uses_margins: bool = False
 
     @property
     def module(self) -> str:

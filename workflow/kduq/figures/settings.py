@@ -31,3 +31,5 @@ class FigureSettings(StageSettings, Figures):
     """Coverage of the intervals."""
     sample_size: SampleSize | None
     """The wanted interval and its costs, for figures that show them."""
+    margins: dict[str, float] | None = None
+    """Margins of the claims by their key in the configuration, for figures that show them."""

@@ -16,6 +16,15 @@ class TabularSettings(ShardSettings):
     """In a factorial design, the factor whose levels are the replicates."""
 
 
+class TabularSplitSettings(ShardSettings):
+    """What decides the noise of the responses of a shard of splits of a table."""
+
+    responses: int
+    """Responses per student and row."""
+    students_per_split: int
+    """Students per condition and split."""
+
+
 class TextSettings(ShardSettings):
     """What decides the teacher's answers that students learn from."""
 

@@ -32,6 +32,17 @@ class TabularFactorialSettings(TabularSettings):
         return in_order(self.levels)
 
 
+class TabularSplitSettings(TabularSettings):
+    """What decides the students of a shard of splits of a table."""
+
+    teacher: AnyModelSettings
+    """Settings of the teachers, one of which is trained on each split."""
+    students_per_split: int
+    """Students per condition and split."""
+    rescaled: bool
+    """Whether inputs are standardised on the training rows of each split; images are not."""
+
+
 class TextSettings(ShardSettings):
     """What decides the students of a shard on a corpus."""
 

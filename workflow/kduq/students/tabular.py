@@ -293,6 +293,7 @@ def stack(
         name: [getattr(condition, name) for condition, rows in ordered for _ in range(rows["size"])]
         for name in schemas.CONDITION
     }
+    table["split_number"] = [None] * total  # there is one split, unless a design has several
     for name in ordered[0][1]:
         if name == "size":
             continue

@@ -9,7 +9,15 @@ from kduq.conditions import LEVEL_COLUMNS, SHARDED_FACTOR, Condition, tabular_co
 from kduq.config.study import Config
 from kduq.data.datasets import DATASETS
 from kduq.data.tables import shape_of_file
-from kduq.experiments.protocol import Experiment, FactorialRun, FamilyRun, trainings
+from kduq.experiments.protocol import (
+    Design,
+    Experiment,
+    ExperimentSettings,
+    FactorialRun,
+    FamilyRun,
+    SplitRun,
+    trainings,
+)
 from kduq.families.protocol import Family, Workload
 from kduq.study.paths import RunKey
 
@@ -59,6 +67,21 @@ class Run:
         return self.family.lane
 
     @property
+    def design(self) -> Design:
+        """How its students differ."""
+        return self.experiment.design
+
+    @property
+    def has_own_teachers(self) -> bool:
+        """Whether its students' job trains their teachers, which no other run shares."""
+        return self.design == "splits"
+
+    @property
+    def students_per_split(self) -> int:
+        """Students per condition and split; 0 for a design without splits."""
+        return self.settings.students_per_split if isinstance(self.settings, SplitRun) else 0
+
+    @property
     def levels(self) -> dict[str, int]:
         """Number of levels by factor, in the order of the layout; empty if not factorial."""
         return self.settings.levels_by_factor if isinstance(self.settings, FactorialRun) else {}
@@ -106,7 +129,12 @@ class Run:
 
 
 def plan_run(
-    config: Config, experiment: Experiment, family: Family, dataset: str, settings: FamilyRun
+    config: Config,
+    experiment: Experiment,
+    table: ExperimentSettings,
+    family: Family,
+    dataset: str,
+    settings: FamilyRun,
 ) -> Run:
     """Determine the conditions and the shards of a run.
 
@@ -114,8 +142,12 @@ def plan_run(
     ----------
     config : Config
         Configuration of the study.
-    experiment, family : Experiment, Family
-        Experiment and family of the run.
+    experiment : Experiment
+        Experiment of the run.
+    table : ExperimentSettings
+        Table of the experiment.
+    family : Family
+        Family of the run.
     dataset : str
         Name of its data set or corpus.
     settings : FamilyRun
@@ -126,8 +158,6 @@ def plan_run(
     Run
         With all its conditions and shards.
     """
-    table = config.experiment(experiment.name)
-    assert table is not None  # a run has settings
     conditions = experiment.cells(table, settings)
     students, responses = trainings(conditions), max(c.k or 1 for c in conditions)
     if isinstance(settings, FactorialRun):
@@ -137,6 +167,9 @@ def plan_run(
         on_text = family.lane == "text"
         students = math.prod(inner.values()) if on_text else tabular_combinations(inner)
         responses = 1
+    if isinstance(settings, SplitRun):
+        each = settings.students_per_split
+        students, responses = students * each + 1, responses * each
     key, task = RunKey(experiment.name, family.name, dataset), config.task_of(dataset)
     run = Run(key, experiment, family, task, settings, conditions, [])
     if len(run.parts) > 1:

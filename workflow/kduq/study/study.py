@@ -16,6 +16,7 @@ from kduq.config.study import Config
 from kduq.data.datasets import DATASETS
 from kduq.estimates.settings import GatherSettings
 from kduq.experiments import EXPERIMENTS
+from kduq.experiments.protocol import runs_of
 from kduq.families import FAMILIES
 from kduq.figures import FIGURES
 from kduq.figures.protocol import STYLE, FigureKind
@@ -53,23 +54,21 @@ class Study:
         self.config = config
         self.skipped = [d for d in self._optional() if self._lacks(d)]
         self.runs: list[Run] = []
-        for name, experiment in EXPERIMENTS.items():
-            table = config.experiment(name)
-            if table is None:
-                continue
-            tables = [*table.datasets, *table.optional_datasets]
-            for family, settings in config.runs(name).items():
-                for dataset in getattr(settings, "corpora", tables):
-                    if dataset not in self.skipped:
-                        self.runs.append(
-                            plan_run(config, experiment, FAMILIES[family], dataset, settings)
-                        )
+        for name in EXPERIMENTS:
+            for _, experiment, table in config.grids(name):
+                tables = [*table.datasets, *table.optional_datasets]
+                self.runs += [
+                    plan_run(config, experiment, table, FAMILIES[family], dataset, settings)
+                    for family, settings in runs_of(table).items()
+                    for dataset in getattr(settings, "corpora", tables)
+                    if dataset not in self.skipped
+                ]
         self.experiments = list(dict.fromkeys(run.key.experiment for run in self.runs))
         self.absent = [name for name in EXPERIMENTS if name not in self.experiments]
 
     def _optional(self) -> list[str]:
-        tables = [self.config.experiment(name) for name in EXPERIMENTS]
-        return list(dict.fromkeys(d for t in tables if t is not None for d in t.optional_datasets))
+        grids = [grid for name in EXPERIMENTS for grid in self.config.grids(name)]
+        return list(dict.fromkeys(d for _, _, table in grids for d in table.optional_datasets))
 
     def _lacks(self, dataset: str) -> bool:
         download = DATASETS[dataset].download
@@ -134,7 +133,9 @@ class Study:
         targets: list[Target] = []
         for dataset in self.datasets:
             targets += self._lane_of(dataset).examples(self.config, dataset)
-        teachers = dict.fromkeys((run.settings.teacher, run.key.dataset) for run in self.runs)
+        teachers = dict.fromkeys(
+            (run.settings.teacher, run.key.dataset) for run in self.runs if not run.has_own_teachers
+        )
         for name, dataset in teachers:
             targets += self._lane_of(dataset).teacher(self.config, name, dataset)
         for run in self.runs:
@@ -169,7 +170,10 @@ class Study:
         )
         evidence: dict[str, list[str]] = {"estimates": [paths.ESTIMATES]}
         needed = {name for claim in CLAIMS.values() for name in claim.experiments}
-        for run in self.runs_of(*needed):
+        runs = self.runs_of(*needed)
+        for run in runs:
+            if run.design == "splits":
+                continue  # judged from the estimates, which have all splits
             if run.lane == "text":
                 roles = {"losses": run.files("losses")}
             else:
@@ -179,7 +183,7 @@ class Study:
                 }
             for role, files in roles.items():
                 evidence[role] = list(dict.fromkeys([*evidence.get(role, []), *files]))
-        rows = None if len(evidence) > 1 else 0
+        rows = None if runs else 0
         modules = ("kduq.claims.judging", *(claim.tests.__module__ for claim in CLAIMS.values()))
         return Target(paths.CLAIMS, "claims", settings, modules, evidence, rows)
 
@@ -213,6 +217,7 @@ class Study:
             sample_size=self.config.sample_size,
             figure="",
         )
+        margins = self.config.claims.model_dump()
         return [
             Target(
                 paths.figure(name, suffix),
@@ -220,6 +225,7 @@ class Study:
                 settings.model_copy(
                     update={"figure": name}
                     | ({} if figure.uses_sample_size else {"sample_size": None})
+                    | ({"margins": margins} if figure.uses_margins else {})
                 ),
                 ("kduq.figures.rendering", figure.module, *self._experiment_files(figure)),
                 figure.sources(self),

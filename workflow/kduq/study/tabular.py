@@ -9,6 +9,7 @@ from kduq.data.datasets import DATASETS
 from kduq.estimates import settings as estimates_settings
 from kduq.estimates.metrics import of_task
 from kduq.examples import settings as examples_settings
+from kduq.experiments.protocol import Design
 from kduq.families import FAMILIES
 from kduq.responses import settings as responses_settings
 from kduq.stage import StageSettings
@@ -17,6 +18,15 @@ from kduq.study import paths
 from kduq.study.run import Run
 from kduq.study.target import Target
 from kduq.teacher import settings as teacher_settings
+
+#: Module of students and estimates, by design; estimates of replicates have one per task.
+_MODULES: dict[Design, str] = {
+    "replicates": "tabular",
+    "factorial": "tabular_factorial",
+    "splits": "tabular_splits",
+}
+#: Module of responses, by design.
+_RESPONSES: dict[Design, str] = {**_MODULES, "factorial": "tabular"}
 
 
 def examples(config: Config, dataset: str) -> list[Target]:
@@ -50,20 +60,26 @@ def teacher(config: Config, name: str, dataset: str) -> list[Target]:
 def responses(config: Config, run: Run, shard: tuple[int, int]) -> list[Target]:
     """The teacher's responses that the students of a shard learn from."""
     number = 1 if run.levels else max(cell.k or 1 for cell in run.conditions)
-    settings = responses_settings.TabularSettings(
-        **_of_shard(config, run, shard),
-        responses=number,
-        noisy=any(c.alpha is not None or c.label_source in DRAWN for c in run.conditions),
-        factor=SHARDED_FACTOR if run.levels else None,
-    )
+    common, per_replicate = _of_shard(config, run, shard) | {"responses": number}, number
+    if run.design == "splits":
+        per_replicate *= run.students_per_split
+        settings: StageSettings = responses_settings.TabularSplitSettings(
+            **common, students_per_split=run.students_per_split
+        )
+    else:
+        settings = responses_settings.TabularSettings(
+            **common,
+            noisy=any(c.alpha is not None or c.label_source in DRAWN for c in run.conditions),
+            factor=SHARDED_FACTOR if run.levels else None,
+        )
     return [
         Target(
             run.key.file("responses", shard),
             "responses",
             settings,
-            ("kduq.responses.tabular",),
+            (f"kduq.responses.{_RESPONSES[run.design]}",),
             {"examples": [paths.examples(run.key.dataset)]},
-            (shard[1] - shard[0]) * number,
+            (shard[1] - shard[0]) * per_replicate,
         )
     ]
 
@@ -76,23 +92,32 @@ def students(config: Config, run: Run, shard: tuple[int, int]) -> list[Target]:
         "conditions": run.conditions,
         "divergence_factor": config.statistics.divergence_factor,
     }
-    if run.levels:
-        module, per_replicate = "tabular_factorial", tabular_combinations(run.inner_levels)
+    size, per_replicate = shard[1] - shard[0], len(run.conditions)
+    if run.design == "factorial":
+        per_replicate = tabular_combinations(run.inner_levels)
         settings: StageSettings = students_settings.TabularFactorialSettings(
             **common, model=model.alone(), levels=run.inner_levels
         )
+        size += shard[0] == 0  # those without noise are in the first shard
+    elif run.design == "splits":
+        per_replicate = per_replicate * run.students_per_split + 1
+        settings = students_settings.TabularSplitSettings(
+            **common,
+            model=model,
+            teacher=config.teachers[run.settings.teacher].alone(),
+            students_per_split=run.students_per_split,
+            rescaled=_is_rescaled(config, run.key.dataset),
+        )
     else:
-        module, per_replicate = "tabular", len(run.conditions)
         settings = students_settings.TabularSettings(**common, model=model)
     return [
         Target(
             run.key.file("students", shard),
             "students",
             settings,
-            (f"kduq.students.{module}", *run.family.modules(run.task)),
+            (f"kduq.students.{_MODULES[run.design]}", *run.family.modules(run.task)),
             {**_taught(run), "responses": [run.key.file("responses", shard)]},
-            # Those without noise are in the first shard.
-            (shard[1] - shard[0] + (bool(run.levels) and shard[0] == 0)) * per_replicate,
+            size * per_replicate,
         )
     ]
 
@@ -104,14 +129,14 @@ def estimates(config: Config, run: Run) -> list[Target]:
         "conditions": run.conditions,
         "task": run.task,
     }
-    if run.levels:
-        modules: tuple[str, ...] = (
-            "kduq.estimates.tabular_factorial",
-            *run.family.modules(run.task),
-        )
+    modules: tuple[str, ...] = (f"kduq.estimates.{_MODULES[run.design]}",)
+    if run.design == "factorial":
+        modules += run.family.modules(run.task)
         settings: StageSettings = estimates_settings.TabularFactorialSettings(
             **common, levels=run.levels
         )
+    elif run.design == "splits":
+        settings = estimates_settings.TabularSplitSettings(**common, splits=run.settings.total)
     else:
         student = config.students[run.settings.student]
         metrics = of_task(run.task, student.has_distribution)
@@ -125,6 +150,12 @@ def estimates(config: Config, run: Run) -> list[Target]:
     return [Target(run.estimates, "estimates", settings, modules, inputs)]
 
 
+def _is_rescaled(config: Config, dataset: str) -> bool:
+    """Whether inputs are standardised; images are not."""
+    own = config.datasets[dataset].path is not None
+    return own or DATASETS[dataset].largest_grey_level is None
+
+
 def _of_run(config: Config, run: Run) -> dict[str, Any]:
     return {**run.key._asdict(), "seed": config.seed}
 
@@ -134,8 +165,8 @@ def _of_shard(config: Config, run: Run, shard: tuple[int, int]) -> dict[str, Any
 
 
 def _taught(run: Run) -> dict[str, list[str]]:
-    """Examples and teacher of a run."""
-    return {
-        "examples": [paths.examples(run.key.dataset)],
-        "teacher": [paths.teacher(run.settings.teacher, run.key.dataset)],
-    }
+    """Examples and, unless each split has its own, teacher of a run."""
+    examples = {"examples": [paths.examples(run.key.dataset)]}
+    if run.has_own_teachers:
+        return examples
+    return {**examples, "teacher": [paths.teacher(run.settings.teacher, run.key.dataset)]}

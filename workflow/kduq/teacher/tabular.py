@@ -5,11 +5,11 @@ import numpy as np
 from kduq import seeds
 from kduq.artifacts import Artifact
 from kduq.families import FAMILIES
-from kduq.families.protocol import Batch, Problem
+from kduq.families.protocol import Batch, Model, Problem, Trained
 from kduq.stage import Inputs, Outputs
 from kduq.teacher.settings import TabularSettings as Settings
 
-__all__ = ["RESPONSE_COLUMNS", "Settings", "fit", "problem", "run"]
+__all__ = ["RESPONSE_COLUMNS", "Settings", "fit", "of_truth", "problem", "run"]
 
 #: Column of the teacher's mean response, by task.
 RESPONSE_COLUMNS = {"regression": "prediction", "classification": "probabilities"}
@@ -99,12 +99,30 @@ def fit(settings: Settings, split: np.ndarray, x: np.ndarray, y: np.ndarray) -> 
     """
     data, _ = problem(settings.task, split, x, y)
     model = FAMILIES[settings.family].model(settings.task)(data, settings.model)
-    seed = seeds.replicate_seed(settings.seed, settings.path, 0)
-    # Two equal students, the smallest ensemble that a family trains.
-    labels = np.broadcast_to(data.train_y, (2, *data.train_y.shape))
-    trained = model.fit(Batch(labels, np.full(2, seed)))
+    trained = of_truth(model, data, seeds.replicate_seed(settings.seed, settings.path, 0))
     train = split == "train"
     prediction = np.empty((len(train), *data.train_y.shape[1:]))
     prediction[train] = trained.train_prediction[0]
     prediction[~train] = trained.test_prediction[0]
     return prediction
+
+
+def of_truth(model: Model, data: Problem, seed: int) -> Trained:
+    """Train one model on the truth.
+
+    Parameters
+    ----------
+    model : Model
+        Of the problem.
+    data : Problem
+        Its true targets are the labels.
+    seed : int
+        Seed of the model's initial parameters.
+
+    Returns
+    -------
+    Trained
+        The model twice: two equal students are the smallest ensemble that a family trains.
+    """
+    labels = np.broadcast_to(data.train_y, (2, *data.train_y.shape))
+    return model.fit(Batch(labels, np.full(2, seed)))

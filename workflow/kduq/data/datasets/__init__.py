@@ -1,13 +1,17 @@
 """Built-in data sets: the registry, one file per data set."""
 
 from kduq.data.datasets import (
+    auto_mpg,
     boston_housing,
     breast_cancer,
     covtype,
     diabetes,
     digits,
+    iris,
     mnist,
     mnist_5k,
+    political_leaning,
+    vote,
     wine,
 )
 from kduq.registry import Registry
@@ -17,9 +21,13 @@ DATASETS = Registry(
     (
         boston_housing.DATASET,
         diabetes.DATASET,
+        auto_mpg.DATASET,
+        political_leaning.DATASET,
         digits.DATASET,
         wine.DATASET,
         breast_cancer.DATASET,
+        iris.DATASET,
+        vote.DATASET,
         mnist_5k.DATASET,
         mnist.DATASET,
         covtype.DATASET,

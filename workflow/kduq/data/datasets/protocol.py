@@ -86,3 +86,27 @@ def read_mlxtend(file: str, columns: list[str] | None = None) -> pd.DataFrame:
     path = importlib.resources.files("mlxtend") / "data" / "data" / file
     table = pd.read_csv(str(path), header=None, names=columns)
     return table.rename(columns={table.columns[-1]: TARGET})
+
+
+def read_statsmodels(name: str, target: str, separator: str = ",") -> pd.DataFrame:
+    """Read a table from the package statsmodels, without importing its models.
+
+    Parameters
+    ----------
+    name : str
+        Name of the data set in the package, and of its file.
+    target : str
+        Name of the target column.
+    separator : str
+        Between the cells of the file.
+
+    Returns
+    -------
+    pandas.DataFrame
+        The last column is named ``target``.
+    """
+    path = importlib.resources.files("statsmodels") / "datasets" / name / f"{name}.csv"
+    table = pd.read_csv(str(path), sep=separator)
+    table.columns = table.columns.str.strip("'")
+    values = table.pop(target)
+    return table.assign(**{TARGET: values})
