@@ -306,6 +306,8 @@ class TextRun:
         Its names.
     students : pandas.DataFrame
         Estimates for the students.
+    teacher : pandas.DataFrame
+        Estimates for the teacher.
     taught : str
         Group of the prompts that were taught, the default group of tests.
     withheld : str, optional
@@ -314,6 +316,7 @@ class TextRun:
 
     key: RunKey
     students: pd.DataFrame
+    teacher: pd.DataFrame
     taught: str
     withheld: str | None
 
@@ -396,6 +399,22 @@ class TextRun:
             rows = rows[rows[column] == value]
         return rows
 
+    def teacher_value(self, metric: str, group: str) -> float:
+        """An estimate for the teacher, NaN if the study has none."""
+        rows = self.teacher[(self.teacher["metric"] == metric) & (self.teacher["group"] == group)]
+        return float(rows["estimate"].iloc[0]) if len(rows) else np.nan
+
+    def temperatures(self, method: str) -> list[tuple[dict[str, float], str]]:
+        """Temperatures of a method: the values that identify each, and words for it.
+
+        Without a second temperature the words are empty.
+        """
+        rows = self.students[self.students["method"] == method]
+        found = sorted(rows["temperature"].dropna().unique().tolist())
+        if len(found) < 2:
+            return [({"temperature": t}, "") for t in found] or [({}, "")]
+        return [({"temperature": t}, f", temperature {t:g}") for t in found]
+
     def groups(self) -> tuple[str, ...]:
         """Groups of prompts on which claims are judged: taught and held-out ones."""
         return ("train", "test") if self.taught == "train" else ("all",)
@@ -471,7 +490,7 @@ class Evidence:
             taught = "train" if (student["group"] == "train").any() else "all"
             reasons = gate.teacher_gate(teacher, self._gate)
             reasons += gate.student_gate(curves, self._gate)
-            yield TextRun(key, student, taught, " ".join(reasons) or None)
+            yield TextRun(key, student, teacher, taught, " ".join(reasons) or None)
 
     def over_splits(self, experiment: str) -> Iterator[SplitEvidence]:
         """Runs of an experiment whose design has several splits."""

@@ -9,6 +9,12 @@ from kduq.claims.protocol import Claim, Margin
 
 #: Midway between no relation (below 0.2) and a restored one (above 0.6).
 _MIDDLE = 0.4
+#: Least correlation that sampling must allow for a verdict: that of a restored relation.
+_LEAST_CEILING = 0.6
+_NOTHING = (
+    "Nothing can be seen here: the teacher's entropy hardly differs between prompts, so sampling "
+    "allows a rank correlation of {:.2g} at most."
+)
 _RELATIONS = {
     "entropy_rank_correlation": "rank correlation of a student's entropy with the teacher's",
     "entropy_slope": "slope of a student's entropy on the teacher's",
@@ -31,8 +37,17 @@ def _tests(evidence: Evidence) -> Iterator[HypothesisTest]:
     ) -> Iterator[HypothesisTest]:
         for metric, words in metrics.items():
             for group in run.groups():
+                ceiling = run.teacher_value("entropy_rank_correlation_ceiling", group)
                 test = run.test(
-                    (10, "7", statement), words, metric, relation, _MIDDLE, margin, where, group
+                    (10, "7", statement),
+                    words,
+                    metric,
+                    relation,
+                    _MIDDLE,
+                    margin,
+                    where,
+                    group,
+                    _NOTHING.format(ceiling) if ceiling < _LEAST_CEILING else None,
                 )
                 if test is not None:
                     yield test
@@ -57,13 +72,14 @@ def _tests(evidence: Evidence) -> Iterator[HypothesisTest]:
     for run in evidence.text("variance_aware"):
         k = nearest_to_five([k for k in run.grid("k") if k > 1])
         if k is not None and "multi_response" in run.grid("method"):
-            yield from judged(
-                run,
-                f"A student of {k:g} answers per prompt reflects the teacher's uncertainty",
-                _RELATIONS,
-                "above",
-                {"method": "multi_response", "k": k},
-            )
+            for at, words in run.temperatures("multi_response"):
+                yield from judged(
+                    run,
+                    f"A student of {k:g} answers per prompt reflects the teacher's uncertainty",
+                    {metric: f"{label}{words}" for metric, label in _RELATIONS.items()},
+                    "above",
+                    {"method": "multi_response", "k": k, **at},
+                )
 
 
 CLAIM = Claim(

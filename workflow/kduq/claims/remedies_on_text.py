@@ -1,8 +1,9 @@
 """Claim 9: the remedies help language models."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
-from kduq.claims.evidence import Evidence, nearest_to_five
+from kduq.claims.evidence import Evidence, TextRun, nearest_to_five
 from kduq.claims.hypothesis import HypothesisTest, Relation
 from kduq.claims.protocol import Claim, Margin
 
@@ -27,25 +28,31 @@ def _tests(evidence: Evidence) -> Iterator[HypothesisTest]:
         methods = run.grid("method")
         if k is None or "single" not in methods:
             continue
-        for method in _REMEDIES:
-            if method not in methods:
-                continue
-            for metric, words, relation, best in _METRICS:
-                for group in run.groups():
-                    room = abs(run.value(metric, {"method": "single"}, group) - best)
-                    test = run.test(
-                        (9, "7", f"{method} {words} compared with single"),
-                        f"difference of {metric.replace('_', ' ')} from single at k = {k:g}",
-                        f"{metric}_difference",
-                        relation,
-                        0.0,
-                        margin,
-                        {"method": method, "k": k},
-                        group,
-                        None if not room < margin else _NO_ROOM.format(room, margin),
-                    )
-                    if test is not None:
-                        yield test
+        for method in (m for m in _REMEDIES if m in methods):
+            for where, words in run.temperatures(method):
+                yield from _at(run, method, k, where, words, margin)
+
+
+def _at(
+    run: TextRun, method: str, k: float, where: Mapping[str, Any], words: str, margin: float
+) -> Iterator[HypothesisTest]:
+    """Tests of a remedy at one temperature."""
+    for metric, effect, relation, best in _METRICS:
+        for group in run.groups():
+            room = abs(run.value(metric, {"method": "single", **where}, group) - best)
+            test = run.test(
+                (9, "7", f"{method} {effect} compared with single"),
+                f"difference of {metric.replace('_', ' ')} from single at k = {k:g}{words}",
+                f"{metric}_difference",
+                relation,
+                0.0,
+                margin,
+                {"method": method, "k": k, **where},
+                group,
+                None if not room < margin else _NO_ROOM.format(room, margin),
+            )
+            if test is not None:
+                yield test
 
 
 CLAIM = Claim(

@@ -83,19 +83,21 @@ def _on_text(evidence: Evidence) -> Iterator[HypothesisTest]:
         if k is None or "single" not in methods:
             continue
         for method in (m for m in _TEXT if m in methods):
-            for group in run.groups():
-                test = run.test(
-                    _statement(method),
-                    f"relative change of inter-student variance from single's, k = {k:g}",
-                    "inter_student_variance_change",
-                    "below",
-                    0.0,
-                    1 - 1 / evidence.margins["ratio_margin"],
-                    {"method": method, "k": k},
-                    group,
-                )
-                if test is not None:
-                    yield test
+            for where, words in run.temperatures(method):
+                for group in run.groups():
+                    test = run.test(
+                        _statement(method),
+                        "relative change of inter-student variance from single's, "
+                        f"k = {k:g}{words}",
+                        "inter_student_variance_change",
+                        "below",
+                        0.0,
+                        1 - 1 / evidence.margins["ratio_margin"],
+                        {"method": method, "k": k, **where},
+                        group,
+                    )
+                    if test is not None:
+                        yield test
 
 
 CLAIM = Claim(

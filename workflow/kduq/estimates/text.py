@@ -25,6 +25,7 @@ from kduq.estimates.settings import TextSettings as Settings
 from kduq.estimates.table import Table, exact
 from kduq.stage import Inputs, Outputs
 from kduq.statistics import Estimate
+from kduq.targets.methods import METHODS
 
 __all__ = ["Settings", "estimate", "run"]
 
@@ -151,6 +152,8 @@ def estimate(
         strict=True,
     ):
         table.add(condition, "student", "diverged_count", exact(n_diverged, n_total))
+        for metric, cost in _costs(condition).items():
+            table.add(condition, "student", metric, exact(cost, n_total))
         expected = theory.rates(condition, evaluated_references)
         for group, prompts in groups.items():
             if expected is not None:
@@ -195,6 +198,14 @@ def _further(scores: ModelScores, prompts: np.ndarray, confidence: float) -> dic
     return estimates
 
 
+def _costs(condition: Condition) -> dict[str, float]:
+    """What one student of a condition costs: trainings, and responses to each prompt."""
+    k = condition.k or 1
+    method = METHODS.get(str(condition.method)) if k > 1 else None
+    pilots = 0 if method is None else method.pilots
+    return {"trainings": 1 + pilots, "responses_per_prompt": k}
+
+
 def baselines(conditions: Sequence[Condition]) -> list[int | None]:
     """Baseline with which each condition is compared.
 
@@ -206,19 +217,22 @@ def baselines(conditions: Sequence[Condition]) -> list[int | None]:
     Returns
     -------
     list of (int or None)
-        For a remedy, the number of the condition with method single; for a condition with
-        initialisation noise, that of the condition with the least. None for the baselines
-        themselves and for all other conditions.
+        For a remedy, the number of the condition with method single at its temperature; for method
+        single at a temperature without remedies, that of the first single with remedies; for a
+        condition with initialisation noise, that of the condition with the least. None for the
+        baselines themselves and for all other conditions.
     """
-    single = [i for i, c in enumerate(conditions) if c.method == "single"]
+    remedied = {c.temperature for c in conditions if c.method != "single"}
+    single = {c.temperature: i for i, c in enumerate(conditions) if c.method == "single"}
+    first = next((i for t, i in single.items() if t in remedied), None)
     scales = [c.init_noise for c in conditions]
     numbers: list[int | None] = []
     for condition, scale in zip(conditions, scales, strict=True):
         if scale is not None:
             least = min(s for s in scales if s is not None)
             numbers.append(scales.index(least) if scale > least else None)
-        elif condition.method != "single" and single:
-            numbers.append(single[0])
+        elif condition.method == "single":
+            numbers.append(None if condition.temperature in remedied else first)
         else:
-            numbers.append(None)
+            numbers.append(single.get(condition.temperature))
     return numbers

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
 from kduq.conditions import Condition
-from kduq.config.fields import Alphas, Count, Real, unique
+from kduq.config.fields import Alphas, Count, Positive, Real, unique
 from kduq.experiments.protocol import Experiment, ExperimentSettings, TextRun
 
 
@@ -61,11 +61,31 @@ class VarianceAwareText(TextRun):
     k: Annotated[list[Count], Field(min_length=1), AfterValidator(unique)]
     """Answers per prompt."""
     method: Annotated[
-        list[Literal["single", "multi_response", "averaging", "variance_weighting"]],
+        list[
+            Literal[
+                "single",
+                "multi_response",
+                "averaging",
+                "majority",
+                "denoised",
+                "variance_weighting",
+                "variance_weighting_prior",
+                "shuffled",
+            ]
+        ],
         Field(min_length=1),
         AfterValidator(unique),
     ]
-    """Which of the k answers are learnt; single uses the first of them."""
+    """Which of the k answers are learnt; single uses the first of them. majority: the most
+    frequent; denoised: all that repeat; shuffled: all, permuted among prompts, a control that must
+    fail."""
+    temperature: Annotated[list[Positive], Field(min_length=1), AfterValidator(unique)] = Field(
+        default=[1.0]
+    )
+    """Temperatures of the teacher's answers."""
+    single_temperature: Annotated[list[Positive], AfterValidator(unique)] = Field(default=[])
+    """Further temperatures, at which students learn one answer: a low one is the cheapest
+    remedy."""
 
 
 def _conditions(settings: Settings) -> list[Condition]:
@@ -89,10 +109,14 @@ def _of_noise(settings: Settings, alpha: float) -> list[Condition]:
 
 
 def _text_conditions(run: VarianceAwareText) -> list[Condition]:
+    alone = [t for t in run.single_temperature if t not in run.temperature]
     return [
-        Condition(label_source="sampled", temperature=1.0, method=method, k=k)
-        for method, k in product(run.method, sorted({1, *run.k}))
+        Condition(label_source="sampled", temperature=temperature, method=method, k=k)
+        for temperature, method, k in product(run.temperature, run.method, sorted({1, *run.k}))
         if (method == "single") == (k == 1)
+    ] + [
+        Condition(label_source="sampled", temperature=temperature, method="single", k=1)
+        for temperature in alone
     ]
 
 

@@ -9,7 +9,7 @@ import pandas as pd
 from kduq.figures import drawing
 from kduq.figures.protocol import Drawn, FigureKind, estimates_of
 from kduq.figures.settings import FigureSettings
-from kduq.figures.text import METHODS, TEACHER, note, taught
+from kduq.figures.text import METHODS, TEACHER, at_first_temperature, note, taught
 from kduq.stage import Inputs
 
 if TYPE_CHECKING:
@@ -48,7 +48,10 @@ def draw(part: pd.DataFrame) -> Figure:
             cells = part[(part["dataset"] == dataset) & (part["metric"] == metric)]
             for value in cells.loc[cells["role"] == "teacher", "estimate"]:
                 ax.axhline(value, label="teacher", **TEACHER)
-            for shift, (method, look) in zip((0, -0.2, 0, 0.2), METHODS.items(), strict=True):
+            shown = [name for name in METHODS if (cells["method"] == name).any()]
+            middle = (len(shown) - 1) / 2
+            for number, method in enumerate(shown):
+                shift, look = 0.6 * (number - middle) / max(len(shown), 1), METHODS[method]
                 own = cells[(cells["role"] == "student") & (cells["method"] == method)]
                 own = own.assign(place=[ks.index(k) + shift for k in own["k"]])
                 drawing.curve(ax, own.sort_values("place"), "place", look)
@@ -67,7 +70,7 @@ def draw(part: pd.DataFrame) -> Figure:
 
 def _prepare(settings: FigureSettings, inputs: Inputs) -> Drawn:
     part = inputs.read_all("estimates").table.to_pandas()
-    return Drawn(lambda: draw(part), note(settings))
+    return Drawn(lambda: draw(at_first_temperature(part)), note(settings))
 
 
 FIGURE = FigureKind(

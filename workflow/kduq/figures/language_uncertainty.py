@@ -12,7 +12,7 @@ from kduq.experiments import EXPERIMENTS
 from kduq.figures import drawing
 from kduq.figures.protocol import Drawn, FigureKind
 from kduq.figures.settings import FigureSettings
-from kduq.figures.text import METHODS, TEACHER, note, taught
+from kduq.figures.text import METHODS, TEACHER, at_first_temperature, note, taught
 from kduq.stage import Inputs
 
 if TYPE_CHECKING:
@@ -50,7 +50,10 @@ def draw(part: pd.DataFrame) -> Figure:
     part = taught(part)
     datasets = list(part["dataset"].unique())
     experiments = [name for name in EXPERIMENTS if (part["experiment"] == name).any()]
-    widths = [_positions(part[part["experiment"] == name], name)[1][-1] + 2 for name in experiments]
+    widths = [
+        _positions(at_first_temperature(part[part["experiment"] == name]), name)[1][-1] + 2
+        for name in experiments
+    ]
     figure, axes = drawing.grid(
         len(datasets), len(experiments), 2.2, sharey="row", gridspec_kw={"width_ratios": widths}
     )
@@ -58,6 +61,7 @@ def draw(part: pd.DataFrame) -> Figure:
         labelled = None
         for ax, name in zip(axes[row], experiments, strict=True):
             cells = part[(part["dataset"] == dataset) & (part["experiment"] == name)]
+            cells = at_first_temperature(cells)
             value = _variances(ax, cells, name)
             labelled = (ax, value) if np.isfinite(value) else labelled
             if row == 0:

@@ -108,7 +108,7 @@ def _targets(
         **_of_shard(config, run, shard),
         conditions=conditions,
         embedding=_embedding(config) if any(m.embeds for m in methods) else None,
-        pilot=pilot if any(m.has_pilot for m in methods) else None,
+        pilot=pilot if any(m.pilots or m.has_prior for m in methods) else None,
     )
     modules = dict.fromkeys(METHODS[str(c.method)].select.__module__ for c in conditions)
     inputs = {

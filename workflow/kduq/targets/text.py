@@ -1,6 +1,5 @@
 """Stage ``targets`` of text: the texts that students learn, and their weights."""
 
-import copy
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from functools import cached_property
@@ -15,9 +14,14 @@ from kduq.data.corpus import Corpus
 from kduq.responses.settings import answer_temperature
 from kduq.stage import Inputs, Outputs
 from kduq.targets.methods import METHODS
+from kduq.targets.selection import folds
+from kduq.targets.settings import Pilot
 from kduq.targets.settings import TextSettings as Settings
 
 __all__ = ["Responses", "Settings", "run", "select"]
+
+#: Folds of prompts for pilots: two trainings per replicate.
+_FOLDS = 2
 
 
 def run(settings: Settings, inputs: Inputs, outputs: Outputs) -> None:
@@ -75,22 +79,75 @@ class Responses:
         """Embeddings of all answers, shape (n, K, D)."""
         return self._embed(self.texts)
 
-    @cached_property
-    def embedded_pilot(self) -> np.ndarray:
-        """Embeddings of as many answers of the pilot, which is trained on the first response."""
-        # Only targets with a pilot need the libraries of language models.
-        from kduq.families.lm import models, sampling, training  # noqa: PLC0415
+    @property
+    def has_answer_distribution(self) -> bool:
+        """Whether the corpus lists all answers."""
+        return self._corpus.has_answer_distribution
 
-        settings, pilot = self._settings, self._settings.pilot
-        assert pilot is not None
-        questions = [self._corpus.prompts[i] for i in self.prompts]
-        pairs = [(q, texts[0]) for q, texts in zip(questions, self.texts, strict=True)]
+    @cached_property
+    def embedded_pilots(self) -> np.ndarray:
+        """See `kduq.targets.methods.protocol.Answers`."""
+        from kduq.families.lm import training  # noqa: PLC0415
+
+        pilot, seed = self._pilot, self._seed()
+        fold = folds(self._corpus.questions(self.prompts), _FOLDS)
+        embedded: list[np.ndarray | None] = [None] * len(self.prompts)
+        for number in range(_FOLDS):
+            (own,) = np.nonzero(fold == number)
+            if not len(own):
+                continue
+            # With one fold alone nothing could be learned; then the pilot stays untrained.
+            taught = [
+                (self._questions[i], self.texts[i][0]) for i in np.flatnonzero(fold != number)
+            ]
+            model, tokenizer = self._untrained()
+            if taught:
+                examples = training.examples_of(taught)
+                training.train(model, tokenizer, examples, pilot.model, seed)
+            answers = self._answers_of(model, tokenizer, [self._questions[i] for i in own])
+            for i, vectors in zip(own, answers, strict=True):
+                embedded[i] = vectors
+        return np.stack([vectors for vectors in embedded if vectors is not None])
+
+    @cached_property
+    def embedded_prior(self) -> np.ndarray:
+        """See `kduq.targets.methods.protocol.Answers`."""
+        model, tokenizer = self._untrained()
+        return np.stack(self._answers_of(model, tokenizer, self._questions))
+
+    def permutation(self) -> np.ndarray:
+        """See `kduq.targets.methods.protocol.Answers`."""
+        path = (*self._settings.path, "shuffled")
+        seed = seeds.replicate_seed(self._settings.seed, path, self._replicate)
+        return seeds.generator(seed, "decoding").permutation(len(self.prompts))
+
+    @property
+    def _questions(self) -> list[str]:
+        return [self._corpus.prompts[i] for i in self.prompts]
+
+    @property
+    def _pilot(self) -> Pilot:
+        assert self._settings.pilot is not None
+        return self._settings.pilot
+
+    def _seed(self, *path: str) -> int:
+        settings = self._settings
+        return seeds.replicate_seed(settings.seed, (*settings.path, *path), self._replicate)
+
+    def _untrained(self) -> tuple[Any, Any]:
+        """A copy of the student at which all students start, and its tokenizer."""
+        from kduq.families.lm import models  # noqa: PLC0415
+
+        settings = self._settings
         shared = seeds.replicate_seed(settings.seed, (*settings.path, "shared_init"), 0)
-        start, tokenizer = models.load_or_create(pilot.model, self._corpus.texts(), shared)
-        seed = seeds.replicate_seed(settings.seed, settings.path, self._replicate)
-        model = copy.deepcopy(start)
-        training.train(model, tokenizer, training.examples_of(pairs), pilot.model, seed)
-        number = len(self.texts[0])
+        return models.load_or_create(self._pilot.model, self._corpus.texts(), shared)
+
+    def _answers_of(self, model: Any, tokenizer: Any, questions: list[str]) -> list[np.ndarray]:
+        """Embeddings of as many answers of a model as there are responses, by question."""
+        # Only targets with a pilot need the libraries of language models.
+        from kduq.families.lm import sampling  # noqa: PLC0415
+
+        pilot, number = self._pilot, len(self.texts[0])
         answers = sampling.answer(
             model,
             tokenizer,
@@ -98,11 +155,11 @@ class Responses:
             number,
             pilot.decoding,
             1.0,
-            seeds.replicate_seed(settings.seed, (*settings.path, "pilot"), self._replicate),
+            self._seed("pilot"),
             pilot.model.max_length,
         )
         texts = [a.text for a in answers]
-        return self._embed([texts[i : i + number] for i in range(0, len(texts), number)])
+        return list(self._embed([texts[i : i + number] for i in range(0, len(texts), number)]))
 
     def shared(self, texts: Sequence[Sequence[str]]) -> list[Sequence[str]]:
         """Answers to the first wording of each prompt's question."""
@@ -130,8 +187,18 @@ class _First:
     def embedded(self) -> np.ndarray:
         return self._responses.embedded[:, : self._k]
 
-    def embedded_pilot(self) -> np.ndarray:
-        return self._responses.embedded_pilot[:, : self._k]
+    @property
+    def equal_by_text(self) -> bool:
+        return self._responses.has_answer_distribution
+
+    def embedded_pilots(self) -> np.ndarray:
+        return self._responses.embedded_pilots
+
+    def embedded_prior(self) -> np.ndarray:
+        return self._responses.embedded_prior[:, : self._k]
+
+    def permutation(self) -> np.ndarray:
+        return self._responses.permutation()
 
 
 def selected(responses: Responses, condition: Condition) -> Sequence[Sequence[str]]:

@@ -19,11 +19,25 @@ class Answers(Protocol):
         """Unit-norm embeddings of the answers, shape (n, k, D)."""
         ...
 
-    def embedded_pilot(self) -> np.ndarray:
-        """Embeddings of k answers of the pilot student to each prompt, shape (n, k, D).
+    @property
+    def equal_by_text(self) -> bool:
+        """Whether answers that mean the same have equal texts: on corpora that list all answers."""
+        ...
 
-        The pilot is trained on the first response to each prompt.
+    def embedded_pilots(self) -> np.ndarray:
+        """Embeddings of answers of pilot students to each prompt, shape (n, J, D).
+
+        Each pilot is trained on the first response to the prompts of the other folds, in which the
+        wordings of a question are apart, and answers those of its own fold.
         """
+        ...
+
+    def embedded_prior(self) -> np.ndarray:
+        """Embeddings of k answers of the untrained student to each prompt, shape (n, k, D)."""
+        ...
+
+    def permutation(self) -> np.ndarray:
+        """A random permutation of the prompts, shape (n,)."""
         ...
 
 
@@ -40,8 +54,10 @@ class Method:
         often as they count. With one response per prompt every method selects that one.
     embeds : bool
         Whether it uses embeddings.
-    has_pilot : bool
-        Whether it uses a pilot student.
+    pilots : int
+        Pilot students that are trained per replicate, whatever k.
+    has_prior : bool
+        Whether it uses the untrained student.
 
     Examples
     --------
@@ -57,4 +73,5 @@ class Method:
     name: str
     select: Callable[[Answers], Sequence[Sequence[str]]]
     embeds: bool = False
-    has_pilot: bool = False
+    pilots: int = 0
+    has_prior: bool = False

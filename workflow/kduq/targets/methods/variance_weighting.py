@@ -1,4 +1,4 @@
-"""Variance weighting: the response nearest to the mix of the teacher's and a pilot's means."""
+"""Variance weighting: the response nearest to the mix of the teacher's and a student's means."""
 
 from collections.abc import Sequence
 
@@ -6,6 +6,7 @@ import numpy as np
 
 from kduq.targets.methods.averaging import select_nearest
 from kduq.targets.methods.protocol import Answers, Method
+from kduq.targets.selection import cross_fitted_centroids
 
 
 def weighted_centroids(responses: np.ndarray, own: np.ndarray) -> np.ndarray:
@@ -18,7 +19,7 @@ def weighted_centroids(responses: np.ndarray, own: np.ndarray) -> np.ndarray:
     responses : ndarray of shape (n, k, D)
         The teacher's responses to each prompt, k at least 2.
     own : ndarray of shape (n, k, D)
-        Answers that a pilot student samples to each.
+        Answers that a student samples to each.
 
     Returns
     -------
@@ -36,9 +37,17 @@ def weighted_centroids(responses: np.ndarray, own: np.ndarray) -> np.ndarray:
     return share[:, None] * means[0] + (1 - share)[:, None] * means[1]
 
 
-def _select(answers: Answers) -> Sequence[Sequence[str]]:
-    centroids = weighted_centroids(answers.embedded(), answers.embedded_pilot())
+def _cross_fitted(answers: Answers) -> Sequence[Sequence[str]]:
+    centroids, _ = cross_fitted_centroids(answers.embedded(), answers.embedded_pilots())
     return select_nearest(answers, centroids)
 
 
-METHOD = Method("variance_weighting", _select, embeds=True, has_pilot=True)
+def _prior(answers: Answers) -> Sequence[Sequence[str]]:
+    centroids = weighted_centroids(answers.embedded(), answers.embedded_prior())
+    return select_nearest(answers, centroids)
+
+
+#: The student's mean is that of pilots which did not learn the prompt.
+CROSS_FITTED = Method("variance_weighting", _cross_fitted, embeds=True, pilots=2)
+#: The student's mean is that of the untrained student, as in the paper.
+PRIOR = Method("variance_weighting_prior", _prior, embeds=True, has_prior=True)
