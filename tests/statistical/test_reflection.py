@@ -233,6 +233,23 @@ def test_error_auroc_is_that_of_scikit_learn():
     assert 0.7 < found.value < 1
 
 
+def test_pairs_without_some_prompts_are_those_of_the_others():
+    rng = np.random.default_rng(12)
+    # Few distinct values, so that many are equal.
+    logprobs = rng.integers(0, 6, (3, 5, 4)).astype(float)
+    wrong = rng.random((3, 5, 4)) < 0.4
+    pairs = error_detection._Pairs(logprobs, wrong)
+    for left_out in ([], [2], [0, 3], [0, 1, 2, 3, 4]):
+        kept = np.delete(np.arange(5), left_out)
+        expected = []
+        for s in (2, 0):
+            bad, values = wrong[s, kept].ravel(), logprobs[s, kept].ravel()
+            less, same = (f(values[bad][:, None], values[~bad]) for f in (np.less, np.equal))
+            expected.append(less.sum() + same.sum() / 2)
+        found = pairs.without(np.array([2, 0]), np.array(left_out, np.intp))
+        np.testing.assert_allclose(found, expected)
+
+
 def test_a_model_without_wrong_answers_has_no_auroc():
     right = scored(np.zeros((2, 6, DRAWS)), np.full((2, 6, 2), 0.5), references(6))
     for name in ("error_auroc", "prr"):

@@ -360,17 +360,24 @@ def test_networks_are_compared_with_linear_students_split_by_split():
     assert row["ci_low"] > 4.9
 
 
-def test_a_figure_shows_every_split_with_threshold_and_margin():
-    metric = "replicated_variance_ratio_to_single"
-    table = pd.concat(made_up(RATIOS, metric, family, **WEIGHTING) for family in ("linear", "mlp"))
-    margins = checked().claims.model_dump()
-    png, pdf = drawn("replication", table, margins=margins)
-    assert png.startswith(b"\x89PNG")
-    assert pdf.startswith(b"%PDF")
+def drawn_from(table, margins):
     prepared = FIGURES["replication"].prepare(
         settings_of("replication", margins=margins), OneTable(table)
     )
-    figure = prepared.draw()
+    return prepared.draw()
+
+
+def test_a_figure_shows_every_split_with_threshold_and_margin():
+    metric = "replicated_variance_ratio_to_single"
+    linear, networks = (
+        made_up(RATIOS, metric, family, **WEIGHTING) for family in ("linear", "mlp")
+    )
+    margins = checked().claims.model_dump()
+    table = pd.concat([networks, networks.assign(dataset="auto_mpg")])
+    png, pdf = drawn("replication", table, margins=margins)
+    assert png.startswith(b"\x89PNG")
+    assert pdf.startswith(b"%PDF")
+    figure = drawn_from(table, margins)
     assert figure.get_figheight() <= 170 / 25.4
     assert len(figure.axes) == 2
     for ax in figure.axes:
@@ -378,6 +385,9 @@ def test_a_figure_shows_every_split_with_threshold_and_margin():
         np.testing.assert_allclose(points.get_xdata(), RATIOS)
         band = ax.patches[0].get_extents().transformed(ax.transData.inverted())
         np.testing.assert_allclose([band.x0, band.x1], [1 / 1.1, 1.1])
+    # Checks of the code are shown only where there is nothing else.
+    assert len(drawn_from(pd.concat([linear, table]), margins).axes) == 2
+    assert len(drawn_from(linear, margins).axes) == 1
 
 
 def test_more_splits_leave_the_jobs_that_are_there():

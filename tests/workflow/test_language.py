@@ -147,11 +147,17 @@ def test_a_pretrained_teacher_and_a_corpus_of_the_user(checkout):
             },
             "variance_aware": None,
         },
+        "language": {"keep_models": False},
     }
     checkout.configure(LANGUAGE, own)
     checkout.run("reproduce-all")
     checkout.run("audit")
     folder = checkout.path / "results/language"
+    assert not list(folder.rglob("students/*.safetensors"))
+    log = folder / "logs/answers/student_output_lm_faq_000000-000002.log"
+    assert "its students train again" in log.read_text()
+    checkout.configure(LANGUAGE, own | {"language": {"keep_models": True}})
+    assert checkout.planned()["language_students"] == 1
     answers = pd.read_parquet(folder / "teachers/mine/faq/answers.parquet")
     assert answers["support_logprobs"].isna().all()
     estimates = pd.read_parquet(folder / "estimates.parquet")

@@ -29,10 +29,10 @@ if TYPE_CHECKING:
 _HEIGHT, _MOST = 6.2, 1.55
 #: Places of the mean and of the prediction, in rows below the splits.
 _MEAN, _AHEAD = -2.0, -3.6
-#: Ratio of the ends of an axis from which it has few ticks.
-_WIDE = 8
+#: Ratios of the ends of an axis from which it has fewer ticks, and one per decade.
+_WIDE, _DECADES = 8, 100
 #: In place of a statistic that a run does not have.
-_NONE = "students are\nequal\nwithout noise"
+_NONE = "none"
 _WORDS = {"averaging": "averaging", "variance_weighting": "weighting"}
 
 
@@ -65,6 +65,8 @@ def _columns(runs: list[SplitEvidence]) -> list[_Column]:
 
 def _draw(table: pd.DataFrame, margins: dict[str, float], confidence: float) -> Figure:
     runs = list(_runs(table))
+    # Least squares allows no other result in most panels: these are checks, which the table has.
+    runs = [run for run in runs if not run.family.closed_form] or runs
     columns = _columns(runs)
     height = min(_MOST, _HEIGHT / len(runs))
     figure, axes = drawing.grid(len(runs), max(len(columns), 1), height, sharex="col")
@@ -74,7 +76,7 @@ def _draw(table: pd.DataFrame, margins: dict[str, float], confidence: float) -> 
         axes[0, number].set_title(title, fontsize=7, fontweight="normal")
     for ax, run in zip(axes[:, 0], runs, strict=True):
         family = "\n".join(drawing.FAMILY[run.key.family][0].split())
-        ax.set_ylabel(f"{drawing.title(run.key.dataset)},\n{family}", fontsize=7)
+        ax.set_ylabel(f"{drawing.title(run.key.dataset)},\n{family}", fontsize=6.5)
     return figure
 
 
@@ -101,7 +103,8 @@ def _column(
         drawing.log_scale(axes[0], "x")
         low, high = axes[0].get_xlim()
         if high > _WIDE * low:
-            axes[0].xaxis.set_major_locator(LogLocator(subs=(1.0, 3.0)))
+            subs = (1.0,) if high > _DECADES * low else (1.0, 2.0, 5.0)
+            axes[0].xaxis.set_major_locator(LogLocator(subs=subs))
         axes[0].xaxis.set_minor_locator(NullLocator())
     for ax, mean in means.items():
         _name(ax, *mean)

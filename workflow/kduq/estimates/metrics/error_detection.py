@@ -1,6 +1,6 @@
 """Metrics of text: whether a model is less sure of its wrong answers than of its right ones."""
 
-from functools import lru_cache
+from functools import cache
 
 import numpy as np
 
@@ -9,29 +9,53 @@ from kduq.estimates.metrics.protocol import Metric
 from kduq.statistics import Estimate
 
 
-@lru_cache(maxsize=2)
-def _pairs(scores: ModelScores) -> tuple[np.ndarray, np.ndarray]:
-    """Pairs of a wrong and a right answer of a model, by their prompts.
+def _more_probable(values: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """For each value, how many of the others, ascending, are larger; equal ones count half."""
+    first, last = (np.searchsorted(others, values, side) for side in ("left", "right"))
+    halves: np.ndarray = len(others) - (first + last) / 2
+    return halves
 
-    Returns
-    -------
-    ordered : ndarray of shape (S, P, P)
-        Number of pairs of a wrong answer to the first prompt and a right one to the second in which
-        the wrong one is less probable; equally probable ones count half.
-    wrong : ndarray of int of shape (S, P)
-        Number of wrong answers.
+
+class _Pairs:
+    """Pairs of a wrong and a right answer of a model in which the wrong one is less probable.
+
+    Equally probable ones count half. Only sums over pairs are kept, so that the memory grows with
+    the number of answers and not with its square.
+
+    Parameters
+    ----------
+    logprobs : ndarray of shape (S, P, J)
+        Log-probabilities of the answers of S models.
+    wrong : ndarray of bool of shape (S, P, J)
+        Whether each is wrong.
     """
-    logprobs = scores.answers.logprobs
-    assert logprobs is not None
-    n, size, draws = logprobs.shape
-    ordered = np.zeros((n, size, size))
-    for s in range(n):
-        bad = scores.hallucinated[s].astype(bool).reshape(-1)
-        values = logprobs[s].reshape(-1)
-        prompt = np.repeat(np.arange(size), draws)
-        wins = (values[bad, None] < values[~bad]) + (values[bad, None] == values[~bad]) / 2
-        np.add.at(ordered[s], (prompt[bad][:, None], prompt[~bad][None]), wins)
-    return ordered, scores.hallucinated.sum(axis=2)
+
+    def __init__(self, logprobs: np.ndarray, wrong: np.ndarray) -> None:
+        self._logprobs, self._wrong = logprobs, wrong
+        #: Pairs of each model that have an answer to a prompt, shape (S, P); those with both
+        #: answers to it count twice.
+        self._touching = np.zeros(wrong.shape[:2])
+        #: All pairs of each model, shape (S,).
+        self._all = np.zeros(len(wrong))
+        for s, (values, bad) in enumerate(zip(logprobs, wrong, strict=True)):
+            counts = np.zeros(bad.shape)
+            counts[bad] = _more_probable(values[bad], np.sort(values[~bad]))
+            self._all[s] = counts.sum()
+            # Of a right answer the wrong ones that are less probable: by their negative values.
+            counts[~bad] = _more_probable(-values[~bad], np.sort(-values[bad]))
+            self._touching[s] = counts.sum(axis=1)
+
+    def without(self, models: np.ndarray, left_out: np.ndarray) -> np.ndarray:
+        """Pairs of some models, by their numbers, whose answers are to other prompts than some."""
+        inner = [
+            _more_probable(values[bad], np.sort(values[~bad])).sum()
+            for values, bad in (
+                (self._logprobs[s, left_out], self._wrong[s, left_out]) for s in models
+            )
+        ]
+        touching = self._touching[np.ix_(models, left_out)].sum(axis=1)
+        pairs: np.ndarray = self._all[models] - touching + np.array(inner)
+        return pairs
 
 
 def _usable(scores: ModelScores) -> bool:
@@ -48,12 +72,16 @@ def _auroc(scores: ModelScores, prompts: np.ndarray, confidence: float) -> Estim
     """
     if not _usable(scores):
         return None
-    ordered, wrong = _pairs(scores)
+    logprobs = scores.answers.logprobs
+    assert logprobs is not None
+    numbers, hallucinated = np.flatnonzero(prompts), scores.hallucinated.astype(bool)
+    pairs = _Pairs(logprobs[:, numbers], hallucinated[:, numbers])
+    wrong = hallucinated.sum(axis=2)
 
     def statistic(models: np.ndarray, members: np.ndarray) -> float:
         bad = wrong[np.ix_(models, members)].sum(axis=1)
         number = bad * (len(members) * scores.n_draws - bad)
-        concordant = ordered[np.ix_(models, members, members)].sum(axis=(1, 2))
+        concordant = pairs.without(models, np.flatnonzero(~np.isin(numbers, members)))
         return (
             float((concordant[number > 0] / number[number > 0]).mean()) if number.any() else np.nan
         )
@@ -96,19 +124,22 @@ def _prr(scores: ModelScores, prompts: np.ndarray, confidence: float) -> Estimat
         return None
     logprobs = scores.answers.logprobs
     assert logprobs is not None
-    known: dict[tuple[int, bytes], float] = {}
+    everything = int(prompts.sum())
 
     def of_model(model: int, members: np.ndarray) -> float:
-        key = model, members.tobytes()
-        if key not in known:
-            known[key] = rejection_ratio(
-                scores.hallucinated[model, members].reshape(-1),
-                -logprobs[model, members].reshape(-1),
-            )
-        return known[key]
+        return rejection_ratio(
+            scores.hallucinated[model, members].reshape(-1),
+            -logprobs[model, members].reshape(-1),
+        )
+
+    @cache
+    def of_all(model: int) -> float:
+        return of_model(model, np.flatnonzero(prompts))
 
     def statistic(models: np.ndarray, members: np.ndarray) -> float:
-        ratios = np.array([of_model(int(model), members) for model in models])
+        # All prompts are used once per model that is left out.
+        whole = len(members) == everything
+        ratios = np.array([of_all(m) if whole else of_model(m, members) for m in models.tolist()])
         return float(ratios[np.isfinite(ratios)].mean()) if np.isfinite(ratios).any() else np.nan
 
     return scores.jackknife(statistic, prompts, confidence)
