@@ -15,6 +15,7 @@ from kduq.answers.settings import Evaluation, StudentsSettings
 from kduq.artifacts import schemas
 from kduq.data.corpus import Corpus
 from kduq.errors import UserError
+from kduq.estimates import text as text_estimates
 from kduq.experiments import EXPERIMENTS
 from kduq.families.lm import models, sampling, training
 from kduq.families.lm.settings import LanguageModelSettings
@@ -71,7 +72,9 @@ def conditions_of(name, **grid):
     return experiment.text_conditions(experiment.text_run(**run, **grid))
 
 
-AWARE = conditions_of("variance_aware", k=[K], method=list(METHODS))
+ALL_METHODS = conditions_of("variance_aware", k=[K], method=list(METHODS))
+FEW_METHODS = ["single", "multi_response", "averaging", "variance_weighting"]
+AWARE = conditions_of("variance_aware", k=[K], method=FEW_METHODS)
 
 
 def built(corpus, seed, **changes):
@@ -338,7 +341,8 @@ def selected(corpus, columns, conditions=AWARE, replicates=1):
 
 def test_each_method_learns_what_it_is_called(taught, corpus):
     columns = given(taught, corpus, 0, 1)
-    single, every, average, weighted = selected(corpus, columns)
+    found = dict(zip(METHODS, selected(corpus, columns, ALL_METHODS), strict=True))
+    single, every = found["single"], found["multi_response"]
     by_prompt = {p: list(columns["text"][columns["prompt_id"] == p]) for p in range(3)}
     assert single.to_dict() == {(p, texts[0]): 1 for p, texts in by_prompt.items()}
     assert every.to_dict() == {
@@ -346,10 +350,62 @@ def test_each_method_learns_what_it_is_called(taught, corpus):
         for p, texts in by_prompt.items()
         for text in texts
     }
-    for one in (average, weighted):
+    chosen = ("averaging", "majority", "variance_weighting", "variance_weighting_prior")
+    for one in (found[name] for name in chosen):
         assert one.index.get_level_values(0).tolist() == list(by_prompt)
         assert all(text in by_prompt[p] for p, text in one.index)
         assert (one == 1).all()
+    kept = found["denoised"]
+    assert all(text in by_prompt[p] for p, text in kept.index)
+    # All answers are somewhere, and not all where they were given.
+    assert sorted(found["shuffled"].index.get_level_values(1)) == sorted(
+        every.index.get_level_values(1)
+    )
+
+
+def test_methods_of_repetition_go_by_equal_texts(taught, corpus):
+    columns = given(taught, corpus, 0, 1)
+    texts = ["a", "b", " B", "c", "d", "e", "f", "f", "f"]
+    columns["text"] = np.array(texts, dtype=object)
+    cells = conditions_of("variance_aware", k=[K], method=["majority", "denoised"])
+    majority, denoised = selected(corpus, columns, cells)
+    assert majority.index.get_level_values(1).tolist() == ["b", "c", "f"]
+    assert denoised.to_dict() == {(0, "b"): 0.5, (0, " B"): 0.5, (1, "c"): 1, (2, "f"): 1}
+
+
+def test_pilots_do_not_learn_the_prompts_that_they_answer(taught, corpus):
+    columns = given(taught, corpus, 0, 1)
+    cells = conditions_of("variance_aware", k=[K], method=["variance_weighting"])
+
+    def answers(changed):
+        settings = target_settings(conditions=cells)
+        given_texts = dict(columns) | {"text": columns["text"].copy()}
+        given_texts["text"][columns["prompt_id"] == 0] = changed
+        return targets.Responses(settings, corpus, given_texts, 0, 1.0).embedded_pilots
+
+    before, after = answers("a rose"), answers("something else altogether")
+    # The pilot that answers the first prompt did not learn its answer; another one did.
+    np.testing.assert_array_equal(before[0], after[0])
+    assert not np.array_equal(before[1:], after[1:])
+
+
+def test_temperatures_are_conditions_of_every_method_and_of_single_alone():
+    cells = conditions_of(
+        "variance_aware",
+        k=[5],
+        method=["single", "averaging"],
+        temperature=[1.0, 2.0],
+        single_temperature=[0.5, 1.0],
+    )
+    assert [(c.temperature, c.method, c.k) for c in cells] == [
+        (1.0, "single", 1),
+        (1.0, "averaging", 5),
+        (2.0, "single", 1),
+        (2.0, "averaging", 5),
+        (0.5, "single", 1),
+    ]
+    # Each remedy with single at its temperature; a low temperature with single at the first.
+    assert text_estimates.baselines(cells) == [None, 0, None, 2, 0]
 
 
 def test_the_weights_of_a_prompt_sum_to_one_and_equal_texts_are_one_row(taught, corpus):
