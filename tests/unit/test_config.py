@@ -191,7 +191,11 @@ MISTAKES = [
     (
         {
             "experiments": {
-                "variance_aware": {"families": {"lm": {"method": ["averaging"], "k": [1]}}}
+                "variance_aware": {
+                    "families": {
+                        "lm": {"method": ["averaging"], "k": [1], "single_temperature": []}
+                    }
+                }
             }
         },
         "experiments.variance_aware.families.lm: the grid has no cell",
