@@ -145,6 +145,7 @@ def test_reasons_say_where_the_interval_lies():
         (test(0.905, 0.01), "too close to it for a verdict"),
         (test(0.93, 1e4), "No number of students"),
         (test(0.93, 0.2, over_prompts=True), "and as many times more prompts"),
+        (test(0.93, 0.2, splits=20, n_students=800), "splits instead of 20 would decide"),
         (test(np.nan, 0.1), "is not defined"),
     ):
         assert words in only([given])["reason"]

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 import scipy
 
-from kduq.claims.reasons import PLANNED_POWER, reason_of
+from kduq.claims.reasons import PLANNED_POWER, Need, reason_of
 
 #: Relation of the statistic to the threshold T that a claim states, with margin M: below T - M,
 #: above T + M, not above T + M, between T - M and T + M, or not between them.
@@ -54,6 +54,8 @@ class HypothesisTest:
         Bootstrap samples of the components.
     over_prompts : bool
         Whether errors are over students and prompts.
+    splits : int
+        Number of splits over which errors are; 0 if they are over students.
     withheld : str, optional
         Why the quality gate withholds a verdict.
     """
@@ -75,6 +77,7 @@ class HypothesisTest:
     kind: Kind = "claim"
     draws: np.ndarray | None = field(default=None, repr=False)
     over_prompts: bool = False
+    splits: int = 0
     withheld: str | None = None
 
     @classmethod
@@ -301,8 +304,8 @@ class HypothesisTest:
         reason = self.withheld or reason_of(row, tuple(reported[5:]), self.needed(level))
         return row | {"reason": None if verdict == "supported" else reason}
 
-    def needed(self, level: float, power: float = PLANNED_POWER) -> tuple[float, bool]:
-        """Students that would give a verdict on an effect of twice the margin.
+    def needed(self, level: float, power: float = PLANNED_POWER) -> Need:
+        """What would give a verdict on an effect of twice the margin.
 
         Parameters
         ----------
@@ -313,14 +316,13 @@ class HypothesisTest:
 
         Returns
         -------
-        float
-            Number, from the normal approximation: errors fall as one over its root.
-        bool
-            Whether prompts must grow in proportion.
+        Need
+            From the normal approximation: errors fall as one over the root of the number.
         """
         quantiles = scipy.stats.norm.ppf([1 - level / 2, power]).sum()
         factor = float((quantiles * self.errors.max() / self.margin) ** 2)
-        return self.n_students * factor, self.over_prompts
+        number = self.splits or self.n_students
+        return Need(number * factor, number, bool(self.splits), self.over_prompts)
 
 
 def holm(p_values: np.ndarray) -> np.ndarray:

@@ -2,28 +2,46 @@
 
 import math
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 #: Power for which numbers of students are named.
 PLANNED_POWER = 0.8
-#: Largest number of students that is worth naming.
+#: Largest number of students or splits that is worth naming.
 _MOST = 1e7
 
 
-def reason_of(
-    row: Mapping[str, Any], boundaries: Sequence[float], needed: tuple[float, bool]
-) -> str:
+class Need(NamedTuple):
+    """What would decide an effect of twice the margin in four of five studies.
+
+    Attributes
+    ----------
+    number : float
+        Number of students, or of splits.
+    now : int
+        Their number in this study.
+    of_splits : bool
+        Whether these are splits.
+    with_prompts : bool
+        Whether prompts must grow in proportion.
+    """
+
+    number: float
+    now: int
+    of_splits: bool
+    with_prompts: bool
+
+
+def reason_of(row: Mapping[str, Any], boundaries: Sequence[float], needed: Need) -> str:
     """Reason for a verdict that is not supported.
 
     Parameters
     ----------
     row : mapping
-        estimate, ci_low, ci_high, p_adjusted, power, verdict and n_students.
+        estimate, ci_low, ci_high, p_adjusted, power and verdict.
     boundaries : sequence of float
         One or two values at which the verdict changes, on the scale of the row.
-    needed : tuple of (float, bool)
-        Students that would decide an effect of twice the margin in four of five studies, and
-        whether prompts must grow in proportion.
+    needed : Need
+        What a verdict needs.
 
     Returns
     -------
@@ -44,20 +62,21 @@ def reason_of(
             f"for the other rows of the claim (p = {row['p_adjusted']:.2g})."
         )
     inside = " and ".join(_number(b) for b in boundaries if low <= b <= high)
-    return f"{interval} includes {inside}. {_need(row, *needed)}"
+    return f"{interval} includes {inside}. {_need(row, needed)}"
 
 
-def _need(row: Mapping[str, Any], students: float, with_prompts: bool) -> str:
+def _need(row: Mapping[str, Any], needed: Need) -> str:
     if row["power"] >= PLANNED_POWER:
         return (
             "The effect is too close to it for a verdict, though the study would decide one of "
             "twice the margin."
         )
-    if not students < _MOST:
-        return "No number of students that could be trained would decide it."
-    more = " and as many times more prompts" if with_prompts else ""
+    unit = "splits" if needed.of_splits else "students"
+    if not needed.number < _MOST:
+        return f"No number of {unit} that could be trained would decide it."
+    more = " and as many times more prompts" if needed.with_prompts else ""
     return (
-        f"About {_rounded(students)} students instead of {row['n_students']}{more} would decide an "
+        f"About {_rounded(needed.number)} {unit} instead of {needed.now}{more} would decide an "
         "effect of twice the margin in four of five studies."
     )
 

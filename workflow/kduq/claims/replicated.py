@@ -246,6 +246,7 @@ def _test(
         ratio=ratio,
         degrees=max(n - 1, 1),
         kind=kind,
+        splits=n,
     )
     low, high = test.boundaries[0], test.boundaries[-1]
     agreeing = {
