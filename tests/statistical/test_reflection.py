@@ -1,5 +1,6 @@
 """How far students reflect a teacher's uncertainty: definitions, references and coverage."""
 
+import dataclasses
 import importlib
 import importlib.util
 import sys
@@ -210,6 +211,25 @@ def test_entropies_between_students_add_up_to_that_of_their_mixture():
     assert whole == pytest.approx(between + statistics.entropy(q).mean())
     members = np.ones((30, 5), bool)
     assert between == pytest.approx(statistics.mutual_information(q, members, 0.95).value)
+
+
+def test_agreement_is_the_share_of_equal_greedy_answers():
+    even = np.full((3, 4, 2), 0.5)
+    teacher = scored(np.zeros((1, 4, DRAWS)), even[:1], references(4))
+    teacher = ModelScores(
+        dataclasses.replace(teacher.answers, greedy=np.array([["a", "b", "c", "d"]], object)),
+        teacher.references,
+        None,
+    )
+    greedy = np.array([["a", "b", "x", "d"], ["A ", "x", "c", "d"], ["a", "y", "c", "d"]], object)
+    plain = scored(np.zeros((3, 4, DRAWS)), even, references(4), teacher)
+    students = ModelScores(
+        dataclasses.replace(plain.answers, greedy=greedy), plain.references, teacher
+    )
+    # Of three pairs all agree on the first and last prompt, one on the third, none on the second.
+    assert value("student_agreement", students).value == pytest.approx((1 + 0 + 1 / 3 + 1) / 4)
+    assert value("teacher_agreement", students).value == pytest.approx((3 + 1 + 2 + 3) / 12)
+    assert value("student_agreement", plain) is None
 
 
 def mistaken(rng, students=3, prompts=6):

@@ -6,7 +6,7 @@ more than a few numbers each.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -138,6 +138,8 @@ class Answers:
     logprobs : ndarray of shape (S, P, J), optional
         Log-probability of each answer under the model that gave it, in nats: the sum over its
         tokens, at temperature 1 and without truncation. None where it was not computed.
+    greedy : ndarray of str objects of shape (S, P), optional
+        Greedy answers; None where they were not asked for.
     """
 
     texts: np.ndarray | Lookup
@@ -145,6 +147,7 @@ class Answers:
     support: list[np.ndarray | None]
     replicates: np.ndarray | None = None
     logprobs: np.ndarray | None = None
+    greedy: np.ndarray | None = None
 
 
 def answers_from(columns: Mapping[str, Any], rows: np.ndarray, evaluated: np.ndarray) -> Answers:
@@ -223,14 +226,14 @@ class StudentAnswers:
     def of_condition(
         self, condition: Condition, texts: DistinctTexts | None
     ) -> tuple[Answers, int, int]:
-        """Read the sampled answers of one condition's students.
+        """Read the answers of one condition's students.
 
         Parameters
         ----------
         condition : Condition
             The condition.
         texts : DistinctTexts, optional
-            Texts and embeddings of the run; None for answers without embeddings.
+            Texts and embeddings of the run; None for sampled answers without embeddings.
 
         Returns
         -------
@@ -242,15 +245,18 @@ class StudentAnswers:
         (own,) = self._students.rows_of([condition])
         diverged = self._students.column("diverged")[own].astype(bool)
         good = self._students.column("replicate")[own][~diverged]
-        rows = (
-            artifacts.rows_of_condition(condition)
-            & artifacts.rows_where(prompt_id=self._evaluated.tolist(), replicate=good.tolist())
-            & SAMPLED
+        rows = artifacts.rows_of_condition(condition) & artifacts.rows_where(
+            prompt_id=self._evaluated.tolist(), replicate=good.tolist()
         )
+        if texts is None:
+            rows = rows & SAMPLED
         table = self._inputs.read_all("answers", rows=rows)
         columns = texts.columns(table) if texts else table.columns((*_COLUMNS, "text", "replicate"))
-        everything = np.arange(table.table.num_rows)
-        answers = answers_from(columns, everything, self._evaluated)
+        is_greedy = columns["draw"] == GREEDY
+        answers = answers_from(columns, np.flatnonzero(~is_greedy), self._evaluated)
+        if is_greedy.any():
+            greedy = answers_from(columns, np.flatnonzero(is_greedy), self._evaluated)
+            answers = replace(answers, greedy=greedy.texts[:, :, 0])
         return answers, int(diverged.sum()), len(own)
 
 

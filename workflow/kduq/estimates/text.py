@@ -7,6 +7,7 @@ other answers count as one more answer, "outside". A teacher may be taught wrong
 references of true probability zero, and no metric takes them for right ones.
 """
 
+import dataclasses
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -130,6 +131,7 @@ def estimate(
     if settings.training_steps is not None:
         steps = exact(settings.training_steps)
         table.add(table.unconditional, "teacher", "training_steps", steps)
+    teacher = dataclasses.replace(teacher, greedy=greedy.texts[:, :, 0])
     teacher_scores = ModelScores(teacher, evaluated_references, None)
     own = _of_prompts(evaluated_references, greedy)
     for group, prompts in groups.items():

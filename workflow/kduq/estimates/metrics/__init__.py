@@ -7,6 +7,7 @@ with their theory, groups of test inputs) are in the task's own module:
 
 from kduq.estimates.metrics import (
     agreement,
+    answer_agreement,
     answer_information,
     class_scores,
     distribution_scores,
@@ -48,6 +49,8 @@ METRICS: Registry[Metric] = Registry(
         answer_information.TOTAL_ENTROPY,
         answer_information.GINI_INTRA,
         answer_information.GINI_INTER,
+        answer_agreement.STUDENT_AGREEMENT,
+        answer_agreement.TEACHER_AGREEMENT,
         error_detection.ERROR_AUROC,
         error_detection.PREDICTION_REJECTION_RATIO,
         distribution_scores.INTRA_STUDENT_VARIANCE,
