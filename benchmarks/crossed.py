@@ -2,7 +2,7 @@
 
 import numpy as np
 from kduq import statistics
-from kduq.claims.evidence import excess_by_k
+from kduq.claims.contrasts import excess_by_k
 from kduq.data.corpus import Corpus
 from kduq.estimates.answer_scores import ModelScores, References
 from kduq.estimates.answers import Answers

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import scipy
 from kduq.claims import hypothesis
-from kduq.claims.evidence import excess_by_k, worst_and_mean
+from kduq.claims.contrasts import excess_by_k, worst_and_mean
 from statsmodels.stats import multitest
 
 STUDIES = 500

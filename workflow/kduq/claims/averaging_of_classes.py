@@ -2,7 +2,8 @@
 
 from collections.abc import Iterator
 
-from kduq.claims.evidence import Evidence, excess_by_k
+from kduq.claims.contrasts import excess_by_k
+from kduq.claims.evidence import Evidence
 from kduq.claims.hypothesis import HypothesisTest
 from kduq.claims.protocol import Claim, Margin
 

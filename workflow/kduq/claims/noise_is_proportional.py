@@ -8,7 +8,8 @@ from collections.abc import Iterator
 import numpy as np
 
 from kduq import statistics
-from kduq.claims.evidence import Evidence, log_pair
+from kduq.claims.contrasts import log_pair
+from kduq.claims.evidence import Evidence
 from kduq.claims.hypothesis import HypothesisTest
 from kduq.claims.protocol import Claim, Margin
 

@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from kduq.claims.evidence import Evidence, TextRun, nearest_to_five
+from kduq.claims.contrasts import nearest_to_five
+from kduq.claims.evidence import Evidence, TextRun
 from kduq.claims.hypothesis import HypothesisTest, Relation
 from kduq.claims.protocol import Claim, Margin
 

@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from kduq.claims.evidence import Evidence, log_pair, nearest_to_five
+from kduq.claims.contrasts import log_pair, nearest_to_five
+from kduq.claims.evidence import Evidence
 from kduq.claims.hypothesis import HypothesisTest
 from kduq.claims.protocol import Claim, Margin
 

@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from kduq.claims.evidence import Evidence, TabularRun, log_pair, worst_and_mean
+from kduq.claims.contrasts import log_pair, worst_and_mean
+from kduq.claims.evidence import Evidence, TabularRun
 from kduq.claims.hypothesis import HypothesisTest
 from kduq.claims.protocol import Claim, Margin
 
