@@ -92,6 +92,8 @@ def test_on_exactly_linear_data_teacher_labels_leave_no_variance():
             "similarity": 0.8,
             "convergence": 0.02,
             "converged": 0.9,
+            "greedy": 0.95,
+            "random_errors": 0.1,
         },
     )
     evidence = Evidence(settings, estimates, [KEY], lambda _: table, {})
