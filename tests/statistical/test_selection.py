@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from kduq.statistics.clustering import clusters_of_embeddings, clusters_of_texts
 from kduq.targets import selection
+from kduq.targets.folds import folds
 
 
 def test_clusters_are_numbered_as_they_appear():
@@ -52,12 +53,12 @@ def test_denoised_drops_spread_errors_and_keeps_legitimate_answers():
 
 def test_wordings_of_a_question_are_in_different_folds():
     questions = np.array([5, 5, 5, 9, 9, 2, 7, 7])
-    found = selection.folds(questions, 2)
+    found = folds(questions, 2)
     for question in np.unique(questions):
         counts = np.bincount(found[questions == question], minlength=2)
         assert abs(counts[0] - counts[1]) <= 1
     # Questions with one wording are shared out as well.
-    assert np.bincount(selection.folds(np.arange(10), 2)).tolist() == [5, 5]
+    assert np.bincount(folds(np.arange(10), 2)).tolist() == [5, 5]
 
 
 def drawn(rng, pilot_error, prompts=400, k=3, noise=1.0, dimensions=4):

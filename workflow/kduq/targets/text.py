@@ -13,8 +13,8 @@ from kduq.conditions import PER_QUESTION, Condition
 from kduq.data.corpus import Corpus
 from kduq.responses.settings import answer_temperature
 from kduq.stage import Inputs, Outputs
+from kduq.targets.folds import folds
 from kduq.targets.methods import METHODS
-from kduq.targets.selection import folds
 from kduq.targets.settings import Pilot
 from kduq.targets.settings import TextSettings as Settings
 
