@@ -1,6 +1,7 @@
 """Scores of language models' answers, prompt by prompt, and the estimates that follow from them."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from functools import cached_property
 
 import numpy as np
@@ -9,6 +10,7 @@ from kduq import statistics
 from kduq.estimates.answers import Answers
 from kduq.estimates.references import References
 from kduq.statistics import Estimate
+from kduq.statistics.intervals import FEWEST_FOR_VARIANCE
 
 #: Lower limit of a model's probability in a divergence, which would be infinite for an answer that
 #: the model never gives. Such an answer of true probability t adds t log(t / 1e-12).
@@ -20,6 +22,8 @@ OUTSIDE = 0.05
 _BINS = 15
 #: Largest excess of a sum of probabilities over 1 that may come from rounding.
 _ROUNDING = 1e-3
+#: Variances between students, which have no interval from few of them.
+_VARIANCES = {"inter_student_variance", "inter_variance_ratio", "total_variance_ratio"}
 #: Scores that are compared with those of a baseline.
 _COMPARED = ("similarity_to_reference", "hallucination_rate", "intra_student_variance")
 #: Numbers of embeddings that are looked up at once.
@@ -220,6 +224,9 @@ class ModelScores:
                 ("total_variance_ratio", conserved),
             ):
                 estimates[metric] = self.jackknife(statistic, prompts, confidence)
+        if self.n_models < FEWEST_FOR_VARIANCE:
+            for metric in _VARIANCES & set(estimates):
+                estimates[metric] = replace(estimates[metric], low=np.nan, high=np.nan)
         return estimates
 
     def differences(
