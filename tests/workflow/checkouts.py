@@ -56,7 +56,14 @@ LANGUAGE = {
             "families": {
                 "linear": None,
                 "mlp": None,
-                "lm": {"k": [3], "replicates": 2, "shard": 2},
+                "lm": {
+                    "corpora": ["ambiguous_facts"],
+                    "k": [3],
+                    "method": ["single", "multi_response", "averaging", "variance_weighting"],
+                    "single_temperature": [],
+                    "replicates": 2,
+                    "shard": 2,
+                },
             }
         },
         "decomposition": None,
