@@ -182,8 +182,8 @@ def _of_prompts(references: References, greedy: Answers) -> dict[str, np.ndarray
     if references.has_errors:
         taught = references.taught
         # Equally probable answers are equally likely to be the greedy one.
-        likeliest = taught >= taught.max(axis=1, keepdims=True) * (1 - 1e-9)
-        right = (likeliest & references.right).sum(axis=1) / likeliest.sum(axis=1)
+        most_probable = taught >= taught.max(axis=1, keepdims=True) * (1 - 1e-9)
+        right = (most_probable & references.right).sum(axis=1) / most_probable.sum(axis=1)
         scores["taught_entropy"] = statistics.entropy(taught)[None]
         scores["taught_greedy_accuracy"] = right[None]
     return scores
