@@ -195,7 +195,7 @@ def test_a_student_like_the_truth_is_right_in_everything():
     certain = estimated(answers(right(students=5)), known=False)
     # A teacher that never varies leaves nothing to be a share of.
     assert np.isnan(certain["student", "intra_variance_ratio", "all"][0])
-    # All answers are the likelier reference: off by the other one's pull on the mean.
+    # All answers are the more probable reference: off by the other one's pull on the mean.
     away = 0.25**2 * ((REFERENCES[0][0] - REFERENCES[0][1]) ** 2).sum() / 3
     for role in ("teacher", "student"):
         assert found[role, "systematic_noise", "all"][0] == pytest.approx(away, rel=1e-4)
