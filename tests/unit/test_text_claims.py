@@ -194,3 +194,43 @@ def test_remedies_are_judged_at_the_number_of_responses_nearest_to_five(size, ve
     assert [r["claim"] for r in rows] == [9, 9, 9]
     assert {r["verdict"] for r in rows} == {verdict}
     assert all("k = 6" in r["statistic"] for r in rows)
+
+
+def test_no_verdict_where_students_of_one_answer_are_already_right():
+    """No remedy can lower 0.4 % of wrong answers by the margin of two points."""
+    name = "hallucination_rate"
+    difference = row("variance_aware", "student", f"{name}_difference", 0, 1e-3, k=5)
+
+    def verdict(rate):
+        single = row("variance_aware", "student", name, rate, 1e-3, method="single", k=1)
+        students = [single, {**difference, "method": "averaging"}]
+        (found,) = judged(estimates("variance_aware", students))
+        return found
+
+    hidden = verdict(0.004)
+    assert (hidden["verdict"], np.isnan(hidden["p_adjusted"])) == ("inconclusive", True)
+    assert hidden["reason"].startswith("Nothing can be seen here: students of one answer are only")
+    assert verdict(0.3)["verdict"] == "contradicted"
+
+
+def test_no_verdict_on_reflection_where_the_teachers_entropy_does_not_vary():
+    slope = row("student_output", "student", "entropy_slope", 0.05, 0.01, label_source="sampled")
+    for ceiling, verdict in ((0.1, "inconclusive"), (0.9, "supported")):
+        teacher = GOOD | {"entropy_rank_correlation_ceiling": ceiling}
+        (found,) = judged(estimates("student_output", [slope], teacher))
+        assert found["verdict"] == verdict
+    assert found["reason"] is None
+
+
+def test_each_temperature_has_a_row_that_names_it():
+    students = [row("variance_aware", "student", "x", 1, 1, method="single", k=1)]
+    for temperature, change in ((1.0, -0.5), (2.0, 0.0)):
+        cell = {"method": "averaging", "k": 5, "temperature": temperature}
+        name = "inter_student_variance_change"
+        students.append(row("variance_aware", "student", name, change, 0.01, **cell))
+    rows = judged(estimates("variance_aware", students))
+    assert [r["verdict"] for r in rows] == ["supported", "contradicted"]
+    assert ["temperature 1," in rows[0]["statistic"], "temperature 2," in rows[1]["statistic"]] == [
+        True,
+        True,
+    ]
