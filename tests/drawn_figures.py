@@ -37,7 +37,7 @@ def settings_of(figure: str, **changes: Any) -> FigureSettings:
 
 
 def drawn(figure: str, table: pd.DataFrame, **changes: Any) -> list[bytes]:
-    """PNG and PDF of a figure whose only source is a table."""
+    """PNG, PDF and SVG of a figure whose only source is a table."""
     settings = settings_of(figure, **changes)
     prepared = FIGURES[figure].prepare(settings, OneTable(table))
-    return drawing.render(settings, prepared, {"stage": "figures"})
+    return list(drawing.render(settings, prepared, {"stage": "figures"}).values())

@@ -3,6 +3,7 @@
 import io
 from typing import Any
 
+import matplotlib as mpl
 import pandas as pd
 from configurations import checked
 from kduq.report import page as report
@@ -48,7 +49,10 @@ def _figure() -> bytes:
     figure = Figure(figsize=(7.1, 3))
     figure.subplots().plot([0, 1])
     file = io.BytesIO()
-    figure.savefig(file, format="png", dpi=100, metadata={"Software": None})
+    with mpl.rc_context({"svg.hashsalt": "equal"}):
+        figure.savefig(
+            file, format="svg", metadata={"Description": "A line rises by <b>1</b>.", "Date": None}
+        )
     return file.getvalue()
 
 
@@ -72,6 +76,10 @@ def _claims() -> pd.DataFrame:
         statistic="log-log slope of the variance, largest over k",
         threshold=1.1,
         margin=0.1,
+        relation="not_above",
+        boundary_low=float("nan"),
+        boundary_high=1.2,
+        n_splits=[20 if c == 3 else float("nan") for c in table["claim"]],
         p_adjusted=[float("nan") if c == 9 else 1e-5 for c in table["claim"]],
         power=0.83,
         kind=["check" if name == "wine" else "claim" for name in table["dataset"]],
@@ -87,7 +95,11 @@ def filled(samples: Any = None) -> str:
             "family": ["mlp", "linear", "mlp"],
             "dataset": "diabetes",
             "metric": ["diverged_count", "rank_deficient_count", "diverged_count"],
+            "role": "student",
+            "alpha": float("nan"),
+            "group": "all",
             "estimate": [10.0, 9.0, 0.0],
+            "se": float("nan"),
             "n_students": [400, 1000, 200],
         }
     )

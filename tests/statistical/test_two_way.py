@@ -91,3 +91,24 @@ def test_what_is_not_drawn_or_too_few_has_no_error():
     empty = statistics.two_way_mean(np.empty((3, 0)), np.empty(0), 0.95)
     assert np.isnan(empty.value)
     assert np.isnan(two_way.jackknife_variance(np.array([1.0, np.nan])))
+
+
+def test_many_questions_are_left_out_in_groups_of_equal_size():
+    scores, questions = crossed(
+        np.random.default_rng(3), SPREADS["both"], questions=3000, wordings=2
+    )
+    calls = []
+
+    def mean(students, prompts):
+        calls.append(len(prompts))
+        return float(scores[np.ix_(students, prompts)].mean())
+
+    found = statistics.two_way_jackknife(mean, len(scores), questions, 0.95)
+    exact = statistics.two_way_mean(scores, questions, 0.95)
+    assert found.n_prompts == exact.n_prompts == 3000
+    # Wordings of a question stay together: 15 questions of two wordings are left out at a time.
+    assert calls.count(6000 - 30) == 200
+    assert len(calls) == 200 + 10 + 1
+    assert found.se_students == pytest.approx(exact.se_students)
+    # A variance from 200 groups has a relative standard error of 1/sqrt(2 * 199) = 5 %.
+    assert found.se_prompts == pytest.approx(exact.se_prompts, rel=0.15)

@@ -1,4 +1,5 @@
 import csv
+import gzip
 import json
 import math
 import re
@@ -29,7 +30,7 @@ SEPARATED = "one\u2028two"
 ROWS = [
     {"prompt": "Who sings?", "references": [AWKWARD, "None", SEPARATED]},
     {"prompt": "Who  dances?", "references": "1.0"},
-    {"prompt": "Who plays?", "references": ["Ada ", "Ada", "\nBen"]},
+    {"prompt": "Who plays?", "references": ["Ada ", "\nBen"]},
     {"prompt": "Who laughs?", "references": ["Cy"]},
 ]
 
@@ -339,10 +340,10 @@ def test_bioasq_drops_and_merges_with_one_line_each(tmp_path, capsys):
         ("[]", "no list under the key 'questions'"),
         ('{"questions": [{"ideal_answer": "x"}]}', r"questions\[0\]: no key 'body'"),
         ('{"questions": [{"body": null}]}', r"questions\[0\]: 'body' holds nothing; allowed"),
-        ('{"questions": [{"body": 4}]}', r"questions\[0\]: 'body' holds 4; allowed"),
+        ('{"questions": [{"body": [4]}]}', r"questions\[0\]: 'body' holds .*4.*; allowed"),
         (
-            '{"questions": [{"body": "A?", "exact_answer": [["x", 7]]}]}',
-            "'exact_answer' holds 7; allowed are text or a list of texts; put numbers in quotes",
+            '{"questions": [{"body": "A?", "exact_answer": [["x", {"y": 7}]]}]}',
+            "'exact_answer' holds .*; allowed are texts, numbers, .*such as exact_answer.y",
         ),
         (
             '{"questions": [{"body": "A?", "ideal_answer": "bird \\ud83e"}]}',
@@ -375,9 +376,12 @@ def test_rows_are_dropped_and_merged_with_one_line_each(tmp_path, suffix, capsys
     found = prepare("file", path=path)
     assert found["prompt"][3:] == ["Who laughs?"]
     assert found["references"][3] == ["Cy", "Dee"]
+    assert found["probabilities"][3] == [2 / 3, 1 / 3]
     assert capsys.readouterr().err.splitlines() == [
         f"{path}: rows merged because they repeat an earlier one: 1",
         f"{path}: rows dropped because they have no answer: 1",
+        f"{path}: questions with an answer that comes several times: 1; the shares of the answers "
+        "are taken as their probabilities, in every question",
     ]
 
 
@@ -419,18 +423,38 @@ def test_the_split_is_a_permutation_of_the_seed(tmp_path):
     ("name", "content", "message"),
     [
         ("x.jsonl", b'{"prompt": "A?", "references": "a"}\n{"prompt":\n', "line 2, column 11: not"),
-        ("x.jsonl", b"[1]\n", "line 1: not a JSON object"),
+        ("x.jsonl", b"1\n", "line 1: not a JSON object"),
+        ("x.json", b"[1]\n", "row 0: not a JSON object"),
         ("x.jsonl", b'{"prompt": " ", "references": "a"}\n', "line 1: 'prompt' holds \" \""),
-        ("x.jsonl", b'{"prompt": "A?", "references": 3}\n', "'references' holds 3; allowed are te"),
-        ("x.jsonl", b"", "0 prompts give 0 training and 0 test prompts"),
-        ("x.jsonl", b"\xff\xfe", "byte 0 is not UTF-8; save the file as UTF-8"),
+        (
+            "x.jsonl",
+            b'{"prompt": "A?", "references": {"text": 3}}\n',
+            "'references' holds .*; allowed are texts, .* name one of its keys, such as refer",
+        ),
+        ("x.jsonl", b'{"prompt": "A?", "prompt": "B?"}\n', 'line 1: key "prompt" is there twice'),
+        ("x.jsonl", b'{"prompt": "A?", "references": NaN}\n', "line 1: NaN is no JSON; write null"),
+        ("x.csv", b"prompt,references,prompt\nA?,a,B?\n", "column 'prompt' is named more than on"),
+        ("x.csv", b"prompt;references\nA?;a\n", 'set corpora.mine.separator: ";"'),
+        ("x.csv", b"prompt,references\nA?,['a' 'b']\n", "looks like a list but cannot be read"),
+        ("x.jsonl", b'{"messages": "A?"}\n', "'messages' holds something else; allowed is"),
+        (
+            "x.jsonl",
+            b'{"messages": [{"role": "user", "content": "A?"}]}\n',
+            "'messages' holds the turns user; allowed is",
+        ),
+        ("x.jsonl", b"\n", "0 prompts give 0 training and 0 test prompts"),
+        (
+            "x.jsonl",
+            b"\xff\xfe",
+            "byte 0 is not UTF-8; name its encoding, as in corpora.mine.encoding: utf-16",
+        ),
         ("x.parquet", b"PAR1 and no more", "cannot be read as Parquet"),
         ("x.csv", b"prompt,references\nA?,yes, no\n", "line 2: not as many cells as columns"),
         ("x.csv", b"prompt,references\nA?\n", r"not as many cells as columns \('prompt', 'refer"),
         ("x.csv", b'prompt,references\nA?,"yes\nB?,no\n', "row from line 2 on: not valid CSV"),
         ("x.csv", b"prompt,answer\nA?,yes\n", "no column 'references'; there are 'prompt', 'answ"),
         ("x.csv", b"prompt,references\n,yes\n", "'prompt' holds nothing; allowed is the text"),
-        ("x.txt", b"", r"a corpus is a file ending in \.jsonl or \.parquet or \.csv"),
+        ("x.txt", b"", r"a corpus is a file ending in \.jsonl, .*\.csv or \.tsv"),
     ],
 )
 def test_a_file_that_cannot_be_used_is_refused_at_its_place(tmp_path, name, content, message):
@@ -438,9 +462,177 @@ def test_a_file_that_cannot_be_used_is_refused_at_its_place(tmp_path, name, cont
     refused(message, "file", path=str(tmp_path / name))
 
 
-@pytest.mark.parametrize("name", ["no.jsonl", "no.parquet", "no.csv"])
+@pytest.mark.parametrize("name", ["no.jsonl", "no.parquet", "no.csv", "no.tsv.gz", "no.JSON"])
 def test_a_file_that_is_not_there_is_named(tmp_path, name):
-    refused(f"{name}: no such file; correct the corpus's path", "file", path=str(tmp_path / name))
+    message = f"{name}: no such file; correct corpora.mine.path"
+    refused(message, "file", path=str(tmp_path / name))
+
+
+PLAIN = [{"prompt": f"Question {n}?", "references": [f"a{n}", f"b{n}"]} for n in range(6)]
+
+
+def lines(rows):
+    return "".join(f"{json.dumps(row)}\n" for row in rows)
+
+
+def cells(separator, answers):
+    rows = [separator.join((row["prompt"], a)) for row in PLAIN for a in answers(row)]
+    return "\n".join([f"prompt{separator}references", *rows])
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "keys"),
+    [
+        ("x.ndjson", lines(PLAIN), {}),
+        ("x.JSONL", lines(PLAIN), {}),
+        ("x.jsonl.gz", lines(PLAIN), {}),
+        ("x.json", json.dumps(PLAIN, indent=1), {}),
+        ("x.jsonl", json.dumps(PLAIN), {}),
+        ("x.json", lines(PLAIN), {}),
+        ("x.tsv", cells("\t", lambda row: row["references"]), {}),
+        ("x.csv", "sep=;\r\n" + cells(";", lambda row: row["references"]), {}),
+        ("x.csv", cells("|", lambda row: row["references"]), {"separator": "|"}),
+        ("x.CSV", cells("\t", lambda row: [str(row["references"])]), {"separator": "\t"}),
+        ("x.tsv", cells("\t", lambda row: [json.dumps(row["references"])]), {}),
+        (
+            "x.jsonl",
+            lines({"data": {"q": r["prompt"]}, "a": {"text": r["references"]}} for r in PLAIN),
+            {"prompt": "data.q", "references": "a.text"},
+        ),
+        (
+            "x.jsonl",
+            lines(
+                {"data.q": r["prompt"], "a": [{"text": a} for a in r["references"]]} for r in PLAIN
+            ),
+            {"prompt": "data.q", "references": "a.text"},
+        ),
+        (
+            "x.jsonl",
+            lines(
+                {
+                    "messages": [
+                        {"role": "system", "content": "Be brief."},
+                        {"role": "user", "content": r["prompt"]},
+                        {"role": "assistant", "content": r["references"]},
+                    ]
+                }
+                for r in PLAIN
+            ),
+            {},
+        ),
+        (
+            "x.jsonl",
+            lines(
+                {
+                    "conversations": [
+                        {"from": "human", "value": r["prompt"]},
+                        {"from": "gpt", "value": r["references"]},
+                    ]
+                }
+                for r in PLAIN
+            ),
+            {},
+        ),
+        (
+            "x.jsonl",
+            lines(
+                {
+                    "messages": [
+                        {"role": "user", "content": [{"type": "text", "text": r["prompt"]}]},
+                        {"role": "assistant", "content": r["references"]},
+                    ]
+                }
+                for r in PLAIN
+            ),
+            {},
+        ),
+    ],
+)
+def test_shapes_that_people_have_are_read(tmp_path, name, content, keys):
+    path = tmp_path / name
+    compressed = gzip.compress(content.encode()) if name.endswith(".gz") else content.encode()
+    path.write_bytes(compressed)
+    found = prepare("file", path=str(path), **keys)
+    assert found["prompt"] == [row["prompt"] for row in PLAIN]
+    assert found["references"] == [row["references"] for row in PLAIN]
+    assert found["probabilities"] == [None] * 6
+
+
+def test_text_in_another_encoding_is_read_with_its_key(tmp_path):
+    path = tmp_path / "x.csv"
+    path.write_text(cells(",", lambda row: [f"é{a}" for a in row["references"]]), "utf-16")
+    refused("corpora.mine.encoding: utf-16", "file", path=str(path))
+    refused("'utf-61'; allowed are Python's names", "file", path=str(path), encoding="utf-61")
+    assert prepare("file", path=str(path), encoding="utf-16")["references"][0] == ["éa0", "éb0"]
+
+
+def test_a_folder_of_parts_is_a_corpus(tmp_path):
+    parts = tmp_path / "parts"
+    parts.mkdir()
+    refused("this folder has no file ending in .parquet", "file", path=str(parts))
+    pd.DataFrame(PLAIN[:4]).to_parquet(parts / "0.parquet")
+    pd.DataFrame(PLAIN[4:]).to_parquet(parts / "1.parquet")
+    assert prepare("file", path=str(parts))["references"] == [row["references"] for row in PLAIN]
+
+
+def test_numbers_and_truth_values_are_answers_as_they_are_written(tmp_path):
+    path = tmp_path / "x.jsonl"
+    answers = ["3", "3.10", "true", "[1, 2.50]", "null", "1e400"]
+    path.write_text(
+        "".join(f'{{"prompt": {n}, "references": {a}}}\n' for n, a in enumerate(answers))
+    )
+    found = prepare("file", path=str(path))
+    assert found["prompt"] == ["0", "1", "2", "3", "5"]
+    assert found["references"] == [["3"], ["3.10"], ["true"], ["1", "2.50"], ["1e400"]]
+    table = {"prompt": list("abcd"), "references": [1.5, 2.0, float("nan"), -3.0]}
+    pd.DataFrame(table).to_parquet(tmp_path / "x.parquet")
+    found = prepare("file", path=str(tmp_path / "x.parquet"))
+    assert found["references"] == [["1.5"], ["2.0"], ["-3.0"]]
+
+
+def test_lists_in_a_cell_are_answers(tmp_path):
+    lists = ["[1, 2.50]", "[]", "[true, null]", "[True, None]", "['a', 3]", "[x]", "[[1]]", "['a']"]
+    path = tmp_path / "x.tsv"
+    path.write_text("prompt\treferences\n" + "".join(f"{n}?\t{a}\n" for n, a in enumerate(lists)))
+    found = prepare("file", path=str(path))
+    assert found["prompt"] == ["0?", "2?", "3?", "4?", "5?", "6?", "7?"]
+    assert found["references"] == [
+        ["1", "2.50"],
+        ["true"],
+        ["true"],
+        ["a", "3"],
+        ["[x]"],
+        ["[[1]]"],
+        ["a"],
+    ]
+
+
+def test_a_path_of_keys_that_no_row_has_is_named(tmp_path):
+    path = tmp_path / "x.jsonl"
+    path.write_text(lines({"prompt": f"{n}?", "a": {"text": "x"}} for n in range(6)))
+    message = r"x.jsonl: no row has an answer in 'a\.txt'; correct corpora\.mine\.references"
+    refused(message, "file", path=str(path), references="a.txt")
+
+
+def test_answers_that_come_several_times_keep_their_shares(tmp_path, capsys):
+    rows = [{"prompt": "A?", "references": ["x", "y", "x", "x"]}, *PLAIN]
+    path = write(tmp_path / "x.jsonl", rows)
+    found = prepare("file", path=path)
+    assert found["references"][0] == ["x", "y"]
+    assert found["probabilities"] == [[0.75, 0.25]] + [[0.5, 0.5]] * 6
+    assert "questions with an answer that comes several times: 1" in capsys.readouterr().err
+    found = prepare("file", path=write(tmp_path / "x.csv", rows))
+    assert found["probabilities"][0] == [0.75, 0.25]
+
+
+def test_all_faulty_rows_are_listed_at_once(tmp_path):
+    path = tmp_path / "x.jsonl"
+    path.write_text(lines([{"prompt": " ", "references": {"a": n}} for n in range(7)] + PLAIN))
+    with pytest.raises(UserError) as caught:
+        prepare("file", path=str(path))
+    told = str(caught.value).splitlines()
+    assert len(told) == 6
+    assert told[-1] == f"{path}: and 2 more rows with such a fault; correct them too"
 
 
 def test_a_corpus_too_small_for_the_settings_is_refused(tmp_path):

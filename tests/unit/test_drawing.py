@@ -1,9 +1,11 @@
 """The visual language: what a reader needs of an axis."""
 
+import figure_tables
 import numpy as np
 import pandas as pd
 import pytest
 from kduq.figures import drawing, variance_aware
+from matplotlib.figure import Figure
 
 
 @pytest.mark.parametrize(
@@ -23,21 +25,33 @@ def test_a_logarithmic_axis_has_a_few_ticks_with_plain_numbers(low, high, name):
     assert all("^" not in label.get_text() for label in axis.get_majorticklabels())
 
 
-def test_the_level_without_noise_is_a_line_and_no_panel_of_its_own():
-    metrics = ("inter_student_variance", "test_mse_mean")
-    cells = [(0.0, "single", 1), (0.5, "single", 1), (0.5, "averaging", 3)]
-    rows = [
-        {"family": family, "dataset": "diabetes", "role": "student", "metric": metric}
-        | {"alpha": alpha, "method": method, "k": k}
-        | {"estimate": 1 + alpha, "ci_low": 0.9 + alpha, "ci_high": 1.1 + alpha}
-        for family in ("linear", "mlp")
-        for metric in metrics
-        for alpha, method, k in cells
+def test_data_sets_share_a_panel_and_linear_students_have_one():
+    figure = variance_aware._draw(figure_tables.variance_aware(names := ["a", "b"]), names, 1.1)
+    *ratios, line = figure.axes
+    assert len(ratios) == 2 * 4
+    for ax in ratios:
+        styles = {mark.get_linestyle() for mark in ax.lines if mark.get_marker() == "s"}
+        assert {"-", "--"} <= styles
+    # All alphas coincide: 1/k, and nothing else of averaging.
+    for mark in (mark for mark in line.lines if mark.get_marker() == "o"):
+        np.testing.assert_allclose(np.prod(mark.get_data(), axis=0), 1)
+
+
+def test_of_many_noise_levels_a_few_with_both_ends_are_shown():
+    alphas = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 1.0]
+    table = figure_tables.variance_aware(["a"], ("mlp",), alphas=alphas)
+    titles = [ax.get_title() for ax in variance_aware._draw(table, ["a"], 1.1).axes]
+    assert [title[3:] for title in titles if "α" in title] == [
+        f"α = {alpha:g}" for alpha in (0.1, 0.3, 0.5, 0.7, 1.0)
     ]
-    axes = variance_aware._draw(pd.DataFrame(rows)).axes
-    assert [ax.get_title(loc="left") or ax.get_title() for ax in axes] == ["α = 0.5", "", "", ""]
-    # Least squares have no variance without noise, and no line.
-    labelled = [[text.get_text() for text in ax.texts] for ax in axes]
-    assert labelled == [[], [], ["α = 0"], ["α = 0"]]
-    levels = [[line for line in ax.lines if line.get_linestyle() == ":"] for ax in axes]
-    assert [[line.get_ydata()[0] for line in lines] for lines in levels] == [[], [], [1], [1]]
+
+
+def test_an_interval_that_is_not_known_is_no_line():
+    ax = Figure().subplots()
+    part = pd.DataFrame({"x": [1, 2], "estimate": [1.0, 2], "ci_low": [0.5, np.nan]})
+    drawing.curve(ax, part.assign(ci_high=part["ci_low"] + 1), "x", ("name", "#0072B2", "o"))
+    (bars,) = ax.collections
+    (bar,) = bars.get_segments()
+    np.testing.assert_allclose(bar, [[1, 0.5], [1, 1.5]])
+    _, is_open = ax.lines
+    assert (list(is_open.get_xdata()), is_open.get_markerfacecolor()) == ([2], "#ffffff")

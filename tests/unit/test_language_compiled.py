@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from kduq.data.corpus import Example
-from kduq.families.lm import gpt2, models, sampling, training
+from kduq.families.lm import gpt2, models, sampling, scoring, training
 from kduq.families.lm.settings import Decoding, LanguageModelSettings
 
 EXAMPLES = [
@@ -101,7 +101,7 @@ def test_answers_and_their_probabilities_are_those_of_torch(shape, by_torch):
     np.testing.assert_allclose([a.logprob for a in ours], [a.logprob for a in theirs], atol=1e-5)
     arguments = (model, tokenizer, QUESTIONS, [e.answers for e in EXAMPLES], 40)
     for mine, expected in zip(
-        sampling.score(*arguments), by_torch(sampling.score, *arguments), strict=True
+        scoring.score(*arguments), by_torch(scoring.score, *arguments), strict=True
     ):
         np.testing.assert_allclose(mine, expected, atol=1e-5)
 

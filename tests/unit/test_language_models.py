@@ -1,5 +1,6 @@
 """Making, saving, loading and perturbing models."""
 
+import json
 import os
 import subprocess
 import sys
@@ -9,9 +10,12 @@ import pytest
 import torch
 import transformers
 from kduq.errors import UserError
-from kduq.families.lm import models
+from kduq.families.lm import models, text, tokenizers
 from kduq.families.lm.settings import LanguageModelSettings
 from pydantic import ValidationError
+from tokenizers import Tokenizer as RustTokenizer
+from tokenizers import decoders, pre_tokenizers, processors, trainers
+from tokenizers import models as tokenizer_models
 
 SETTINGS = LanguageModelSettings(
     family="lm", layers=2, width=32, heads=4, vocabulary=300, max_length=24, steps=1
@@ -21,7 +25,7 @@ LINES = ["Which colour is the flag?", "dark red", "Où est-il ?", "dark blue"] *
 
 @pytest.fixture(scope="module")
 def tokenizer():
-    return models.make_tokenizer(LINES, 300)
+    return tokenizers.make_tokenizer(LINES, 300)
 
 
 @pytest.fixture
@@ -45,8 +49,8 @@ def test_one_token_ends_pads_and_starts(tokenizer):
 
 def test_a_tokenizer_is_the_same_in_every_process(tokenizer):
     code = (
-        "from kduq.families.lm import models; "
-        f"print(models.make_tokenizer({LINES!r}, 300).backend_tokenizer.to_str())"
+        "from kduq.families.lm import tokenizers; "
+        f"print(tokenizers.make_tokenizer({LINES!r}, 300).backend_tokenizer.to_str())"
     )
     root = Path(models.__file__).parents[3]
     process = subprocess.run(
@@ -112,6 +116,18 @@ def test_a_name_that_cannot_be_had_says_where_it_was_looked_for(offline, tmp_pat
     assert str(tmp_path / "hub") in message
     assert "HF_HOME" in message
     assert "no such folder" in one_line(str(tmp_path / "missing"))
+
+
+def test_an_adapter_in_the_cache_is_refused_with_its_remedy(offline, tmp_path, monkeypatch):
+    monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path))
+    folder = tmp_path / "models--nobody--adapter"
+    (folder / "snapshots" / "0123abcd").mkdir(parents=True)
+    (folder / "refs").mkdir()
+    (folder / "refs" / "main").write_text("0123abcd")
+    (folder / "snapshots" / "0123abcd" / "adapter_config.json").write_text('{"peft_type": "LORA"}')
+    message = one_line("nobody/adapter")
+    assert "merge_and_unload" in message
+    assert "Hugging Face cache" in message
 
 
 def test_the_cache_is_read_and_a_hub_that_does_not_answer_is_out_of_reach(tokenizer, tmp_path):
@@ -227,3 +243,315 @@ def test_perturbation_is_relative_and_moves_tied_weights_once(tokenizer):
     models.perturb(more, 0.2, torch.Generator().manual_seed(2))
     wide = more.lm_head.weight - still.lm_head.weight
     torch.testing.assert_close(wide, 2 * (moved.lm_head.weight - still.lm_head.weight))
+
+
+SIZES = {
+    "vocab_size": 300,
+    "hidden_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "intermediate_size": 64,
+    "max_position_embeddings": 40,
+    "bos_token_id": 0,
+    "eos_token_id": 0,
+    "pad_token_id": 0,
+}
+
+
+def small(kind, tokenizer, folder, **changes):
+    """A random model of a kind, saved to a folder."""
+    config = transformers.AutoConfig.for_model(kind, **(SIZES | changes))
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        model = transformers.AutoModelForCausalLM.from_config(config).eval()
+    models.save(model, tokenizer, folder)
+    return model
+
+
+def pretrained(folder, **changes):
+    keys = {"family": "lm", "source": str(folder), "max_length": 24, "steps": 1}
+    return LanguageModelSettings(**(keys | changes))
+
+
+def refused(folder, lines=(), **changes):
+    """The one line with which a folder is refused before a training."""
+    with pytest.raises(UserError) as caught:
+        models.load_or_create(pretrained(folder, **changes), list(lines), 1)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+def rewrite(folder, name="config.json", **changes):
+    path = Path(folder) / name
+    path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+
+@pytest.mark.parametrize("kind", ["bert", "roberta", "electra"])
+def test_an_encoder_is_refused_unless_it_is_a_decoder(tokenizer, tmp_path, kind):
+    small(kind, tokenizer, tmp_path)
+    message = one_line(str(tmp_path))
+    assert "reads later tokens" in message
+    assert '"is_decoder": true in its config.json' in message
+    rewrite(tmp_path, is_decoder=True)
+    models.load_or_create(pretrained(tmp_path), LINES, 1)
+
+
+def test_an_encoder_is_refused_whatever_hides_what_it_reads(tokenizer, tmp_path):
+    for kind, sizes in (
+        ("xlnet", {"n_layer": 2, "n_head": 4, "d_model": 32}),
+        ("xlm", {"n_layers": 2, "n_heads": 4, "emb_dim": 32}),
+    ):
+        config = transformers.AutoConfig.for_model(kind, vocab_size=300, **sizes)
+        model = transformers.AutoModelForCausalLM.from_config(config)
+        models.save(model, tokenizer, tmp_path / kind)
+        assert "reads later tokens" in one_line(str(tmp_path / kind))
+    model = small("bert", tokenizer, tmp_path / "silent")
+    with torch.no_grad():
+        for layer in model.bert.encoder.layer:
+            layer.attention.output.dense.weight.zero_()
+    models.save(model, tokenizer, tmp_path / "silent")
+    assert "reads later tokens" in one_line(str(tmp_path / "silent"))
+    # A causal model that is as silent is none of these.
+    rewrite(tmp_path / "silent", is_decoder=True)
+    models.load(str(tmp_path / "silent"))
+
+
+def test_what_cannot_be_read_or_trained_is_refused_before(tokenizer, tmp_path):
+    # Heads that do not fit each other, which no configuration of this kind checks.
+    sizes = {"q_lora_rank": 16, "kv_lora_rank": 16, "qk_rope_head_dim": 8, "v_head_dim": 8}
+    sizes |= {"num_key_value_heads": 2, "qk_nope_head_dim": 8, "first_k_dense_replace": 2}
+    small("deepseek_v3", tokenizer, tmp_path / "heads", **sizes)
+    assert "(DeepseekV3ForCausalLM) cannot read a text" in one_line(str(tmp_path / "heads"))
+    small("roberta", tokenizer, tmp_path / "short", is_decoder=True)
+    # Positions of RoBERTa start after that of padding, so that 40 of them are 39 tokens.
+    assert "cannot read a text of max_length = 40" in refused(tmp_path / "short", max_length=40)
+    models.load_or_create(pretrained(tmp_path / "short", max_length=39), [], 1)
+    small(
+        "reformer",
+        tokenizer,
+        tmp_path / "mode",
+        **{"is_decoder": True, "attention_head_size": 8, "feed_forward_size": 64},
+        **{"attn_layers": ["local", "local"], "axial_pos_embds": False},
+        local_attn_chunk_length=8,
+    )
+    assert "cannot be trained; set steps to 0" in refused(tmp_path / "mode")
+    models.load_or_create(pretrained(tmp_path / "mode", steps=0), [], 1)
+    small(
+        "reformer",
+        tokenizer,
+        tmp_path / "chance",
+        **{"is_decoder": True, "attention_head_size": 8, "feed_forward_size": 64},
+        **{"attn_layers": ["lsh", "lsh"], "axial_pos_embds": False, "hash_seed": None},
+        **{"lsh_attn_chunk_length": 4, "num_buckets": 4, "num_hashes": 1},
+    )
+    assert "gives other logits each time" in one_line(str(tmp_path / "chance"))
+    model = small("llama", tokenizer, tmp_path / "diverged")
+    with torch.no_grad():
+        model.lm_head.weight.fill_(float("nan"))
+    models.save(model, tokenizer, tmp_path / "diverged")
+    assert "not finite" in refused(tmp_path / "diverged")
+    # A teacher that diverged in its own training is judged by the gate.
+    models.load(str(tmp_path / "diverged"))
+
+
+def test_reading_a_text_leaves_the_weights_alone(tokenizer, tmp_path):
+    sizes = {"context_length": 40, "num_hidden_layers": 3, "rescale_every": 1}
+    original = small("rwkv", tokenizer, tmp_path / "a", **sizes)
+    before = {name: value.clone() for name, value in original.named_parameters()}
+    tokens = torch.tensor([[5, 9, 17, 33]])
+    read, read_tokenizer = models.load(str(tmp_path / "a"))
+    with torch.inference_mode():
+        logits = read(input_ids=tokens).logits
+        torch.testing.assert_close(logits, original(input_ids=tokens).logits, atol=1e-3, rtol=1e-3)
+    for name, value in read.named_parameters():
+        torch.testing.assert_close(value, before[name], rtol=0, atol=0)
+    models.save(read, read_tokenizer, tmp_path / "b")
+    again, _ = models.load(str(tmp_path / "b"))
+    with torch.inference_mode():
+        torch.testing.assert_close(again(input_ids=tokens).logits, logits)
+
+
+@pytest.mark.parametrize("task", ["SequenceClassification", "TokenClassification"])
+def test_a_classifier_is_refused_by_its_architecture(tokenizer, tmp_path, task):
+    small("gpt2", tokenizer, tmp_path)
+    rewrite(tmp_path, architectures=[f"GPT2For{task}"])
+    message = one_line(str(tmp_path))
+    assert f"the model is a GPT2For{task} (architectures, in config.json)" in message
+
+
+@pytest.mark.parametrize(
+    ("changes", "method"),
+    [
+        ({"quantization_config": {"quant_method": "bitsandbytes", "load_in_4bit": True}}, None),
+        ({"quantization_config": {"load_in_8bit": True}}, "bitsandbytes"),
+        *(
+            ({"quantization_config": {"quant_method": method, "bits": 4}}, method)
+            for method in ("gptq", "awq", "fp8", "mxfp4", "compressed-tensors", "torchao")
+        ),
+        ({"compression_config": {"quant_method": "compressed-tensors"}}, "compressed-tensors"),
+        ({"quantization": {"group_size": 64, "bits": 4}}, "method not named"),
+    ],
+)
+def test_a_quantised_model_is_refused_by_its_method(tokenizer, tmp_path, changes, method):
+    small("llama", tokenizer, tmp_path)
+    rewrite(tmp_path, **changes)
+    message = one_line(str(tmp_path))
+    assert f"quantised ({method or 'bitsandbytes'}, in config.json)" in message
+    assert "name the unquantised model" in message
+
+
+def test_an_adapter_is_refused_with_its_remedy(tokenizer, tmp_path):
+    small("llama", tokenizer, tmp_path)
+    (tmp_path / "adapter_config.json").write_text('{"peft_type": "LORA"}')
+    assert "merge_and_unload" in one_line(str(tmp_path))
+    (tmp_path / "config.json").unlink()
+    assert "merge_and_unload" in one_line(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"attn_implementation": "flash_attention_2"},
+        {"_attn_implementation": "flash_attention_3"},
+        {"attn_implementation": "flex_attention"},
+        {"attn_implementation": "kernels-community/flash-attn"},
+        {"dtype": "float16"},
+        {"torch_dtype": "bfloat16"},
+    ],
+)
+def test_what_a_configuration_asks_of_a_machine_is_left_out(tokenizer, tmp_path, changes):
+    original = small("llama", tokenizer, tmp_path)
+    rewrite(tmp_path, **changes)
+    model, _ = models.load_or_create(pretrained(tmp_path), [], 1)
+    assert model.dtype == torch.float32
+    assert model.config._attn_implementation == "sdpa"
+    tokens = torch.tensor([[5, 9, 17, 33]])
+    with torch.inference_mode():
+        torch.testing.assert_close(
+            model(input_ids=tokens).logits, original(input_ids=tokens).logits
+        )
+
+
+def by_lines():
+    """A tokenizer that splits a text at line ends alone, unlike that of any class."""
+    own = RustTokenizer(tokenizer_models.BPE())
+    own.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split("\n", "isolated"),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
+    )
+    own.decoder = decoders.ByteLevel()
+    trainer = trainers.BpeTrainer(
+        vocab_size=300,
+        special_tokens=["<|endoftext|>", "<|im_start|>"],
+        initial_alphabet=pre_tokenizers.ByteLevel.alphabet(),
+        show_progress=False,
+    )
+    own.train_from_iterator(LINES, trainer)
+    return own
+
+
+def words():
+    """A tokenizer of whole words without any special treatment of accents or case."""
+    own = RustTokenizer(tokenizer_models.WordLevel(unk_token="[UNK]"))
+    own.pre_tokenizer = pre_tokenizers.WhitespaceSplit()
+    trainer = trainers.WordLevelTrainer(
+        vocab_size=300,
+        special_tokens=["<|endoftext|>", "[UNK]", "<|im_start|>"],
+        show_progress=False,
+    )
+    own.train_from_iterator([*LINES, "Question: Answer:"], trainer)
+    return own
+
+
+@pytest.mark.parametrize(
+    ("make", "name"),
+    [
+        (by_lines, "GPT2Tokenizer"),
+        (by_lines, "GPT2TokenizerFast"),
+        (by_lines, "Qwen2Tokenizer"),
+        (by_lines, None),
+        (words, "PreTrainedTokenizerFast"),
+        (words, "BertTokenizer"),
+    ],
+)
+def test_a_tokenizer_is_that_of_its_file_whatever_its_class(tmp_path, make, name):
+    own = make()
+    saved = transformers.PreTrainedTokenizerFast(
+        tokenizer_object=own,
+        eos_token="<|endoftext|>",
+        extra_special_tokens=["<|im_start|>"],
+        **({"unk_token": "[UNK]"} if make is words else {}),
+    )
+    saved.chat_template = "{{ messages }}"
+    text.use_template(saved, "Q: {question}\nA:")
+    settings = SETTINGS.model_copy(update={"vocabulary": 300})
+    models.save(models.create(settings, saved, 3), saved, tmp_path / "a")
+    path = tmp_path / "a" / "tokenizer_config.json"
+    keys = json.loads(path.read_text()) | {"tokenizer_class": name}
+    path.write_text(json.dumps({key: value for key, value in keys.items() if value}))
+    line = "Which colour is the flag?\ndark red"
+    folder = tmp_path / "a"
+    for following in ("b", "c"):
+        model, read = models.load(str(folder))
+        assert read(line, add_special_tokens=False).input_ids == own.encode(line).ids
+        assert read.chat_template == "{{ messages }}"
+        assert read.eos_token == "<|endoftext|>"
+        assert text.special_tokens(read) == {
+            own.token_to_id(token): token for token in ("<|endoftext|>", "<|im_start|>")
+        }
+        (prompt,) = text.encode_prompts(read, ["dark red"], 60)
+        assert prompt == own.encode("Q: dark red\nA:").ids
+        # What a trained teacher is saved with.
+        folder = tmp_path / following
+        models.save(model, read, folder)
+
+
+@pytest.mark.parametrize(
+    "name", ["GPT2Tokenizer", "GPTNeoXTokenizer", "RobertaTokenizer", "CodeLlamaTokenizer", None]
+)
+def test_tokens_around_a_text_are_those_of_the_file(tokenizer, tmp_path, name):
+    own = RustTokenizer.from_str(tokenizer.backend_tokenizer.to_str())
+    own.post_processor = processors.TemplateProcessing(
+        single="<|endoftext|> $A", special_tokens=[("<|endoftext|>", 0)]
+    )
+    saved = transformers.PreTrainedTokenizerFast(tokenizer_object=own, eos_token="<|endoftext|>")
+    models.save(models.create(SETTINGS, saved, 3), saved, tmp_path)
+    path = tmp_path / "tokenizer_config.json"
+    keys = json.loads(path.read_text()) | {"tokenizer_class": name}
+    path.write_text(json.dumps({key: value for key, value in keys.items() if value}))
+    _, read = models.load_or_create(pretrained(tmp_path), [], 1)
+    assert read("dark red").input_ids == own.encode("dark red").ids
+    assert read("dark red").input_ids[0] == 0
+    assert len(read) == own.get_vocab_size()
+
+
+@pytest.mark.parametrize(
+    ("token", "kind"),
+    [("<|endoftext|>", "end-of-text"), ("<|im_start|>", "special"), ("</s>", "special")],
+)
+@pytest.mark.parametrize("line", ["{}", "What is {}?", "It ends {}"])
+def test_no_text_spells_a_special_token(tokenizer, tmp_path, token, kind, line):
+    more = transformers.PreTrainedTokenizerFast(
+        tokenizer_object=RustTokenizer.from_str(tokenizer.backend_tokenizer.to_str()),
+        eos_token="<|endoftext|>",
+        extra_special_tokens=["<|im_start|>", "</s>"],
+    )
+    own = "<|im_start|>{question}</s>\nA:"
+    text.use_template(more, own)
+    question = line.format(token)
+    message = f"contains the {kind} token {token} of the tokenizer; remove it from the corpus"
+    with pytest.raises(UserError) as caught:
+        text.encode_prompts(more, ["plain", question], 60)
+    assert str(caught.value) == f"'{question}' {message}"
+    prompts = text.encode_prompts(more, ["plain"], 60)
+    # The model's own template may have such tokens.
+    assert more.decode(prompts[0]) == own.replace("{question}", "plain")
+    with pytest.raises(UserError) as caught:
+        text.encode_answers(more, ["plain"], prompts, [["red", question]], 60)
+    assert str(caught.value) == f"'{question}' {message}"
+    text.encode_answers(more, ["plain"], prompts, [["<|im_end|> < /s>", ""]], 60)
+    settings = SETTINGS.model_copy(update={"vocabulary": len(more)})
+    models.save(models.create(settings, more, 3), more, tmp_path)
+    assert message in refused(tmp_path, ["plain", question])

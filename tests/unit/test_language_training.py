@@ -8,8 +8,11 @@ import torch
 import transformers
 from kduq.data.corpus import Example
 from kduq.errors import UserError
-from kduq.families.lm import forward, models, packing, sampling, text, training
+from kduq.families.lm import forward, models, packing, scoring, text, tokenizers, training
 from kduq.families.lm.settings import LanguageModelSettings
+from tokenizers import Tokenizer as RustTokenizer
+from tokenizers.models import WordLevel
+from tokenizers.pre_tokenizers import WhitespaceSplit
 
 EXAMPLES = [
     Example("Which colour is it?", ("red", "dark red", "dark blue"), (0.5, 0.3, 0.2)),
@@ -40,7 +43,7 @@ def changed(**changes):
 def tokenizer():
     lines = [example.question for example in EXAMPLES]
     lines += [answer for example in EXAMPLES for answer in example.answers]
-    return models.make_tokenizer(lines, 300)
+    return tokenizers.make_tokenizer(lines, 300)
 
 
 def packed(tokenizer, model):
@@ -194,7 +197,7 @@ def test_a_teacher_learns_the_distribution_of_its_references(tokenizer):
     model = models.create(settings, tokenizer, 3)
     losses = training.train(model, tokenizer, EXAMPLES, settings, 5)
     questions = [example.question for example in EXAMPLES]
-    exact = sampling.score(model, tokenizer, questions, [e.answers for e in EXAMPLES], 48)
+    exact = scoring.score(model, tokenizer, questions, [e.answers for e in EXAMPLES], 48)
     for example, scores in zip(EXAMPLES, exact, strict=True):
         np.testing.assert_allclose(np.exp(scores), example.probabilities, atol=0.04)
     assert losses.loss[-1] < losses.loss[0] / 3
@@ -305,10 +308,70 @@ def test_a_template_of_a_models_own_is_used_everywhere_and_saved(tokenizer, tmp_
         assert read_tokenizer.decode(answer) == " no<|endoftext|>"
     # Training and scoring read the same text: what is learnt under the template is likely there.
     training.train(read, read_tokenizer, EXAMPLES[1:2], changed(steps=80), 1)
-    (there,) = sampling.score(read, read_tokenizer, ["Who came?"], [["nobody"]], 48)
-    (elsewhere,) = sampling.score(read, tokenizer, ["Who came?"], [["nobody"]], 48)
+    (there,) = scoring.score(read, read_tokenizer, ["Who came?"], [["nobody"]], 48)
+    (elsewhere,) = scoring.score(read, tokenizer, ["Who came?"], [["nobody"]], 48)
     assert there[0] > -0.1
     assert there[0] > elsewhere[0]
     # A template belongs to one tokenizer; the others keep the project's.
     (prompt,) = text.encode_prompts(tokenizer, ["Who came?"], 48)
     assert tokenizer.decode(prompt) == "Question: Who came?\nAnswer:"
+
+
+def test_cut_answers_are_counted_and_refused_if_they_are_most(tokenizer, capsys):
+    model = models.create(SETTINGS, tokenizer, 3)
+    prompt = len(tokenizer("Question: Who came?\nAnswer:").input_ids)
+    long = "nobody but the old sailor"
+
+    def batches(answers, room, sampled=False):
+        shares = tuple(1 / len(answers) for _ in answers)
+        examples = [Example("Who came?", tuple(answers), shares)]
+        settings = changed(max_length=prompt + room)
+        training.Batches(model, tokenizer, examples, settings, 2, sampled)
+        return capsys.readouterr().err
+
+    assert batches(["nobody", long], 40) == ""
+    # An empty answer is a space and its end.
+    told = batches(["", long], 2)
+    assert told.startswith(f"max_length: {prompt + 2} tokens are too few for 1 of 2 answers, which")
+    assert told.count("\n") == 1
+    for answers, room in (([long], 1), (["a", long, "the mill"], 1), (["", long, long + "s"], 2)):
+        with pytest.raises(UserError, match="would not learn how answers end") as caught:
+            batches(answers, room)
+        assert "\n" not in str(caught.value)
+        assert f"of {len(answers)} answers" in str(caught.value)
+        # A teacher that has not learnt may never stop: its study still finishes.
+        assert batches(answers, room, sampled=True).count("\n") == 1
+        examples = [Example("Who came?", tuple(answers), (1 / len(answers),) * len(answers))]
+        with pytest.raises(UserError, match="would not learn how answers end"):
+            training.require_room(tokenizer, examples, prompt + room)
+
+
+def test_answers_of_unknown_words_are_counted_and_refused_if_they_are_most(capsys):
+    vocabulary = ["<end>", "<unk>", "a", "b", "Question:", "Answer:"]
+
+    def batches(answers, role="<unk>", own="<unk>"):
+        rust = RustTokenizer(WordLevel({w: i for i, w in enumerate(vocabulary)}, unk_token=own))
+        rust.pre_tokenizer = WhitespaceSplit()
+        read = transformers.PreTrainedTokenizerFast(
+            tokenizer_object=rust, eos_token="<end>", unk_token=role
+        )
+        shares = tuple(1 / len(answers) for _ in answers)
+        model = models.create(SETTINGS, read, 3)
+        training.Batches(model, read, [Example("a", tuple(answers), shares)], SETTINGS, 2)
+        return capsys.readouterr().err
+
+    for role in ("<unk>", None):
+        assert batches(["a", "a b"], role) == ""
+        assert batches(["a", "b c"], role) == (
+            "the model's tokenizer has no tokens for parts of 1 of 2 answers, "
+            "which are taught as <unk>; name a model whose vocabulary has their words or "
+            "characters\n"
+        )
+        with pytest.raises(UserError, match="2 of 3 answers, which are taught as <unk>"):
+            batches(["a", "c", "b d"], role)
+        with pytest.raises(UserError, match="contains the special token <unk>"):
+            batches(["a", "<unk>"], role)
+    # Without a token for them.
+    with pytest.raises(UserError, match="cannot encode all prompts and answers") as caught:
+        batches(["a", "c"], None, "<none>")
+    assert "\n" not in str(caught.value)

@@ -17,21 +17,22 @@ PROVENANCE = artifacts.provenance("figures", {"name": "ü"}, "0" * 16, {"a.parqu
 @pytest.fixture(scope="module")
 def contents():
     """Bytes of a figure and of a page, by their suffix."""
-    png, pdf = drawing.render(
+    rendered = drawing.render(
         settings_of("bootstrap", dpi=50), Drawn(lambda: Figure(figsize=(0.4, 0.4)), ""), PROVENANCE
     )
     page = f'<script type="application/json" id="kduq">{json.dumps(PROVENANCE)}</script>'
-    return {".png": png, ".pdf": pdf, ".html": files.sealed(page.encode(), ".html")}
+    figures = {f".{suffix}": data for suffix, data in rendered.items()}
+    return figures | {".html": files.sealed(page.encode(), ".html")}
 
 
-@pytest.mark.parametrize("suffix", [".png", ".pdf", ".html"])
+@pytest.mark.parametrize("suffix", [".png", ".pdf", ".svg", ".html"])
 def test_figures_and_pages_say_how_they_were_made(contents, suffix, tmp_path):
     path = tmp_path / f"a{suffix}"
     path.write_bytes(contents[suffix])
     assert artifacts.read_provenance(path) == PROVENANCE
 
 
-@pytest.mark.parametrize("suffix", [".png", ".pdf", ".html"])
+@pytest.mark.parametrize("suffix", [".png", ".pdf", ".svg", ".html"])
 def test_any_damage_to_them_is_found(contents, suffix, tmp_path):
     path, data = tmp_path / f"a{suffix}", contents[suffix]
     places = {*range(200), *range(0, len(data), 37), *range(len(data) - 60, len(data))}

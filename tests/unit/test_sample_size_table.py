@@ -144,6 +144,6 @@ def test_the_table_and_the_figure_say_where_there_is_no_plan(tmp_path, component
     assert sum("none" in line for line in runs) == missing
     assert ("none: not with 100000 students" in lines[-1]) == bool(missing)
     wanted = settings.model_dump(exclude={"confidence"})
-    png, pdf = drawn("plan", table, sample_size=wanted)
+    png, pdf, _ = drawn("plan", table, sample_size=wanted)
     assert png.startswith(b"\x89PNG")
     assert pdf.startswith(b"%PDF")

@@ -344,6 +344,19 @@ def test_a_verdict_over_splits_says_how_many_agree_and_what_a_new_one_would_show
     assert against["verdict"].tolist() == ["contradicted"]
 
 
+def test_no_verdict_where_a_sure_teachers_responses_never_differ():
+    metric = "replicated_variance_ratio_to_single"
+    averaging = {"method": "averaging", "label_source": "averaged", "k": 10}
+    (row,) = judged(made_up([1.0] * 4, metric, **averaging)).to_dict("records")
+    assert (row["claim"], row["verdict"]) == (12, "inconclusive")
+    assert "the teacher's responses never differ" in row["reason"]
+    # Responses that differ on one split can be judged.
+    (row,) = judged(made_up([1.0, 1.0, 1.0, 1.1], metric, **averaging)).to_dict("records")
+    assert "never differ" not in str(row["reason"])
+    against = judged(made_up([1.3, 1.25, 1.35, 1.28], metric, **averaging))
+    assert against["verdict"].tolist() == ["contradicted"]
+
+
 def test_networks_are_compared_with_linear_students_split_by_split():
     metric = "replicated_noise_variance"
     # Both vary over splits by more than an order of magnitude, and their ratio does not.
@@ -374,7 +387,7 @@ def test_a_figure_shows_every_split_with_threshold_and_margin():
     )
     margins = checked().claims.model_dump()
     table = pd.concat([networks, networks.assign(dataset="auto_mpg")])
-    png, pdf = drawn("replication", table, margins=margins)
+    png, pdf, _ = drawn("replication", table, margins=margins)
     assert png.startswith(b"\x89PNG")
     assert pdf.startswith(b"%PDF")
     figure = drawn_from(table, margins)
@@ -411,7 +424,9 @@ def test_the_teachers_of_splits_are_no_artifacts_and_its_students_no_evidence():
     stages = {target.stage for target in study.targets.values()}
     assert "teacher" not in stages
     claims = study.targets["claims.parquet"]
-    assert set(claims.inputs) == {"estimates"}
+    # Loss curves are of language models alone, for the quality gate.
+    assert set(claims.inputs) == {"estimates", "losses"}
+    assert all(path.startswith("replication/lm/") for path in claims.inputs["losses"])
     assert claims.rows is None
     paths = set(study.artifacts_of("replication"))
     assert {"replication/mlp/wine/estimates.parquet", "figures/replication_classes.png"} < paths

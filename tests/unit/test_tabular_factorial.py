@@ -166,32 +166,40 @@ def test_a_figure_shows_components_that_are_negative_or_not_to_be_had():
     cells.append({"group": "all", "metric": "diverged_count"} | count)
     keys = {"experiment": "decomposition", "family": "linear", "dataset": "made_up", "alpha": 0.5}
     table = pd.DataFrame([keys | cell | {"n_students": 9} for cell in cells])
-    shares = {"variance_share_bootstrap": 0.1, "variance_share_noise_bootstrap": 0.2}
-    whole = table.assign(
-        dataset="sound", estimate=table["metric"].map(shares).fillna(table["estimate"])
-    )
-    png, pdf = drawn("decomposition", table)
+    png, pdf, _ = drawn("decomposition", table)
     assert png.startswith(b"\x89PNG")
     assert pdf.startswith(b"%PDF")
-    # A share below zero has no width, and the others then pass 100 %: none is cut.
-    axes = figures_decomposition._draw(pd.concat([table, whole])).axes
-    ends = [max(bar.get_x() + bar.get_width() for bar in ax.patches) for ax in axes]
-    assert sorted(ends) == pytest.approx([1.0, 1.1])
-    assert all(ax.get_xlim() == pytest.approx((0, 1.1)) for ax in axes)
+    # A share below zero is left of the line of zero.
+    figure = figures_decomposition._draw(table, figures_decomposition._runs(table))
+    (single, *_) = figure.axes
+    (points,) = [
+        line for line in single.lines if line.get_marker() == "o" and len(line.get_xdata())
+    ]
+    np.testing.assert_allclose(points.get_xdata(), [0.7, -0.1, 0.4])
     empty = table.assign(estimate=np.nan, ci_low=np.nan, ci_high=np.nan)
     assert drawn("decomposition", empty)[0].startswith(b"\x89")
 
 
 def test_of_the_residual_what_varies_within_a_student_is_shown_apart():
     shares = {"noise": 0.3, "decoding": 0.1, "noise_decoding": 0.05, "residual": 0.55}
-    found = {f"variance_share_{name}": (share, 0, 1) for name, share in shares.items()}
-    assert figures_decomposition._shares(found) == shares
-    found["variance_share_total_effect_decoding"] = (0.5, 0, 1)
-    split = figures_decomposition._shares(found)
-    assert split["residual_decoding"] == pytest.approx(0.35)
-    assert split["residual_between"] == pytest.approx(0.2)
-    assert "residual" not in split
-    assert sum(split.values()) == pytest.approx(1)
+    run = figures_decomposition._Run("lm", "made_up", "train")
+
+    def found(values):
+        rows = [
+            {"family": "lm", "dataset": "made_up", "group": "train", "estimate": value}
+            | {"metric": f"variance_share_{name}", "ci_low": value - 0.1, "ci_high": value + 0.1}
+            for name, value in values.items()
+        ]
+        return figures_decomposition._shares(pd.DataFrame(rows), run)
+
+    assert {name: number.value for name, number in found(shares).items()} == shares
+    split = found(shares | {"total_effect_decoding": 0.5})
+    assert {name: number.value for name, number in split.items()} == pytest.approx(
+        {"noise": 0.3, "residual": 0.2, "within": 0.5}
+    )
+    # A difference of two estimates has no interval of its own.
+    assert np.isnan(split["residual"].low)
+    assert split["within"].low == pytest.approx(0.4)
 
 
 @pytest.mark.parametrize(

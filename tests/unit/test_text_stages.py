@@ -17,7 +17,7 @@ from kduq.data.corpus import Corpus
 from kduq.errors import UserError
 from kduq.estimates import text as text_estimates
 from kduq.experiments import EXPERIMENTS
-from kduq.families.lm import models, sampling, training
+from kduq.families.lm import models, scoring, tokenizers, training
 from kduq.families.lm.settings import LanguageModelSettings
 from kduq.responses import text as responses
 from kduq.stage import Inputs, Outputs
@@ -508,14 +508,14 @@ def test_what_does_not_fit_is_refused_where_exact_probabilities_are_wanted(taugh
     model, tokenizer = taught
     long = Corpus(["train"], ["What is red?"], [["a rose " * 12]], [[1.0]])
     with pytest.raises(UserError, match="max_length: 48 tokens are too few for the answer 'a rose"):
-        sampling.score(model, tokenizer, long.prompts, long.references, 48)
+        scoring.score(model, tokenizer, long.prompts, long.references, 48)
     with pytest.raises(UserError, match="max_new_tokens: found 2, but the supported answer"):
         brief = ASKED.decoding.model_copy(update={"max_new_tokens": 2})
         cut = ASKED.model_copy(update={"decoding": brief})
         asking.evaluate_on_prompts(model, tokenizer, cut, corpus, 1)
     spelled = [["a <|endoftext|> b"]]
     with pytest.raises(UserError, match="contains the end-of-text token"):
-        sampling.score(model, tokenizer, ["What is red?"], spelled, 48)
+        scoring.score(model, tokenizer, ["What is red?"], spelled, 48)
 
 
 def test_evaluated_prompts_are_spread_and_at_most_half_held_out():
@@ -530,7 +530,7 @@ def test_evaluated_prompts_are_spread_and_at_most_half_held_out():
 
 
 def test_teacher_and_student_of_different_tokenizers_share_text_alone(tmp_path, corpus):
-    own = models.make_tokenizer(["Zwölf Boxkämpfer jagen Viktor", *corpus.texts()], 280)
+    own = tokenizers.make_tokenizer(["Zwölf Boxkämpfer jagen Viktor", *corpus.texts()], 280)
     other = LanguageModelSettings(**(MODEL | {"max_length": 64}))
     models.save(models.create(other, own, 1), own, tmp_path / "student")
     big = teacher.fit(teacher_settings(), corpus, lambda n: None)
@@ -551,7 +551,7 @@ def test_a_loaded_teacher_can_be_used_as_it_is(tmp_path, taught, corpus):
     assert len(losses.step) == 0
     questions = corpus.prompts
     a, b = (
-        sampling.score(m, t, questions, corpus.references, 48)
+        scoring.score(m, t, questions, corpus.references, 48)
         for m, t in (taught, (model, tokenizer))
     )
     np.testing.assert_allclose(np.concatenate(a), np.concatenate(b), rtol=1e-5)

@@ -67,8 +67,18 @@ def test_timings_add_up_by_stage_and_family(tmp_path):
     ]
     assert rows["stage"].tolist() == ["students", "students", "claims"]
     page = timings.render("study", rows)
-    assert '<td class="n">10.1</td>' in page
+    assert (
+        "<h1>10 seconds of work in 4 jobs, 5 seconds on two cores; the largest job took 0.5 GB"
+        in page
+    )
+    assert '<td class="n">0.17</td>' in page
+    assert "<td>language model</td>" in page
     assert '<td class="n" data-value="">–</td>' in page
+
+
+def test_long_studies_are_told_in_minutes():
+    total = {"wall": 2280.0, "jobs": 444, "memory": float("nan")}
+    assert timings._answer(total) == "38 minutes of work in 444 jobs, 19 minutes on two cores."
 
 
 def test_timings_need_benchmarks(tmp_path):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import forks
 import yaml
+from kduq.runtime.fork_server import JOB_NAME
 
 ROOT = Path(__file__).parents[2]
 #: Two experiments, seconds long.
@@ -130,23 +131,27 @@ EVERY_STAGE = merged(
 
 def artifacts(folder):
     """Bytes of all artifacts of a study, by path."""
-    kinds = ("*.parquet", "*.safetensors", "*.png", "*.pdf", "*.html")
+    kinds = ("*.parquet", "*.safetensors", "*.png", "*.pdf", "*.svg", "*.html")
     files = [p for kind in kinds for p in folder.rglob(kind)]
     return {str(p.relative_to(folder)): p.read_bytes() for p in files}
 
 
-def processes(folder, words):
-    """Numbers of the processes whose command names a folder and some words."""
-    numbers = []
+def jobs_of(folder):
+    """Numbers of the processes that run scripts in a folder, forks and others."""
+    parents = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
             try:
                 command = (entry / "cmdline").read_bytes().decode(errors="replace")
+                name = (entry / "comm").read_text().strip()
+                status = (entry / "status").read_text()
+                here = (entry / "cwd").readlink() == folder
             except OSError:  # it has ended
                 continue
-            if str(folder) in command and words in command:
-                numbers.append(int(entry.name))
-    return sorted(numbers)
+            if here and (name == JOB_NAME or f"{folder}/.snakemake/scripts" in command):
+                parents[int(entry.name)] = int(status.split("PPid:")[1].split()[0])
+    # A child that has not yet begun its own program has its parent's command.
+    return sorted(number for number, parent in parents.items() if parent not in parents)
 
 
 @dataclass
@@ -190,6 +195,10 @@ class Checkout:
                 begun.rename(run)
         shutil.copytree(run, path, symlinks=True)
         return cls(path)
+
+    def fork_all(self):
+        """Let every job of a run be a fork, whatever the number of jobs."""
+        self.edit("workflow/kduq/runtime/forking.py", "LEAST = 10", "LEAST = 1")
 
     def snakemake(self, *arguments, cores=2):
         return forks.snakemake(["--cores", str(cores), *arguments], self.path)

@@ -8,7 +8,7 @@ import sys
 import time
 
 import pytest
-from checkouts import TINY, processes
+from checkouts import TINY, jobs_of
 
 STUDENTS = "results/tiny/teacher_noise/linear/boston_housing/students/000000-000004.parquet"
 ESTIMATES = "results/tiny/teacher_noise/linear/boston_housing/estimates.parquet"
@@ -128,13 +128,16 @@ def test_a_file_that_was_built_from_other_inputs_is_not_used(finished):
     report = "results/tiny/report.html"
     done = checkout.snakemake(report)
     assert done.returncode != 0
-    figure = "results/tiny/figures/teacher_noise.png"
+    figure = "results/tiny/figures/teacher_noise.svg"
     assert any(x.startswith(figure) and "rebuild it" in x for x in text_of(done).splitlines())
     assert not (checkout.path / report).exists()
 
 
-def test_jobs_of_a_killed_run_do_not_spoil_the_next_run(checkout):
+@pytest.mark.parametrize("forked", [True, pytest.param(False, marks=pytest.mark.thorough)])
+def test_jobs_of_a_killed_run_do_not_spoil_the_next_run(checkout, forked):
     """Its workers end after another run, of other settings, has written its files."""
+    if forked:
+        checkout.fork_all()
     overlay = {"students": {"mlp_16": {"epochs": 8000}}}
     shards = "results/tiny/variance_aware/mlp/boston_housing/students"
     checkout.configure(TINY, overlay)
@@ -150,7 +153,7 @@ def test_jobs_of_a_killed_run_do_not_spoil_the_next_run(checkout):
         assert time.monotonic() < deadline
         assert run.poll() is None
         time.sleep(0.05)
-    workers = processes(checkout.path, ".snakemake/scripts")
+    workers = jobs_of(checkout.path)
     assert workers
     for worker in workers:
         os.kill(worker, signal.SIGSTOP)
@@ -164,7 +167,7 @@ def test_jobs_of_a_killed_run_do_not_spoil_the_next_run(checkout):
     assert len(list((checkout.path / shards).iterdir())) == 2
     for worker in workers:
         os.kill(worker, signal.SIGCONT)
-    while processes(checkout.path, ".snakemake/scripts"):
+    while jobs_of(checkout.path):
         assert time.monotonic() < deadline + 120
         time.sleep(0.1)
     assert contents(checkout.path / "results/tiny") == good

@@ -1,5 +1,6 @@
 """Real runs of language models: what reruns, what a kill leaves, what is refused."""
 
+import json
 import os
 import shutil
 import signal
@@ -10,7 +11,7 @@ import time
 import pandas as pd
 import pytest
 from checkouts import LANGUAGE
-from kduq.families.lm import models
+from kduq.families.lm import models, tokenizers
 from kduq.families.lm.settings import LanguageModelSettings
 
 LAST = {"gather": 1, "claims": 1, "report": 1, "reproduce-all": 1}
@@ -34,7 +35,7 @@ def test_a_change_reruns_what_it_must_and_the_gate_withholds_verdicts(checkout, 
         "student_answers": 6,
         "embeddings": 2,
         "estimates": 2,
-        "figures": 3,
+        "figures": 12,
     }
     assert checkout.planned() == everything
     checkout = finished_language
@@ -60,7 +61,8 @@ def test_a_change_reruns_what_it_must_and_the_gate_withholds_verdicts(checkout, 
     assert set(answers["text"]) <= known
 
     checkout.configure(LANGUAGE, {"gate": {"hallucination": 0.9}})
-    assert checkout.planned() == {"claims": 1, "report": 1, "reproduce-all": 1}
+    # With the verdicts their eight figures.
+    assert checkout.planned() == {"claims": 1, "figures": 8, "report": 1, "reproduce-all": 1}
     longer = {"teachers": {"gpt_128": {"steps": 21}}}
     checkout.configure(LANGUAGE, longer)
     assert checkout.planned() == {k: v for k, v in everything.items() if k != "examples"}
@@ -119,7 +121,7 @@ def test_a_run_killed_while_students_train_does_only_the_rest(finished_language)
 
 def pretrained(folder):
     texts = ["Was ist ein Haus?", "ein Gebäude", "What is a house?", "a building"]
-    tokenizer = models.make_tokenizer(texts, 300)
+    tokenizer = tokenizers.make_tokenizer(texts, 300)
     settings = LanguageModelSettings(
         **{"family": "lm", "width": 16, "layers": 1, "heads": 2, "max_length": 64},
         **{"vocabulary": 300, "steps": 1},
@@ -204,3 +206,32 @@ def test_a_missing_model_or_corpus_is_one_line(checkout, overlay, line, monkeypa
     assert done.returncode != 0
     assert line in text
     assert "Traceback (most recent call last)" not in text
+
+
+def test_models_that_cannot_be_used_are_refused_before_the_first_job(checkout):
+    pretrained(checkout.path / "student")
+    file = checkout.path / "student/config.json"
+    config = json.loads(file.read_text())
+    own = {
+        "teachers": {"far": {"family": "lm", "source": "no/such/folder", "steps": 0}},
+        "students": {"mine": {"family": "lm", "source": "student", "steps": 1}},
+        "experiments": {
+            "student_output": {"families": {"lm": {"teacher": "far", "student": "mine"}}},
+            "variance_aware": None,
+        },
+    }
+    checkout.configure(LANGUAGE, own)
+    file.write_text(json.dumps(config | {"quantization_config": {"quant_method": "gptq"}}))
+    done = checkout.snakemake("student-output")
+    text = done.stdout + done.stderr
+    assert done.returncode != 0
+    assert (
+        text.count("no/such/folder: no such folder, nor a model name of the form OWNER/NAME") == 1
+    )
+    assert text.count("student: its weights are quantised (gptq, in config.json)") == 1
+    assert "Traceback" not in text
+    assert not (checkout.path / "results").exists()
+    file.write_text(json.dumps(config))
+    own["teachers"]["far"] = {"family": "lm", "source": "student", "steps": 0}
+    checkout.configure(LANGUAGE, own)
+    assert checkout.planned()["language_students"] == 2

@@ -14,7 +14,7 @@ import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
 import pytest
-from checkouts import EVERY_STAGE, ROOT, TINY, artifacts, processes
+from checkouts import EVERY_STAGE, ROOT, TINY, artifacts, jobs_of
 from downloads import write_covtype, write_mnist
 
 SMOKE = ("--configfile", "workflow/presets/smoke.yaml")
@@ -46,7 +46,7 @@ def run_with_kills(checkout, results):
             victim = ("scheduler", "worker")[int(random.integers(2))]
             moment = time.monotonic() + random.uniform(2, 5)
             while process.poll() is None:
-                workers = processes(checkout.path, ".snakemake/scripts")
+                workers = jobs_of(checkout.path)
                 if time.monotonic() >= moment and (victim == "scheduler" or workers):
                     with contextlib.suppress(ProcessLookupError):
                         os.kill(
@@ -59,7 +59,7 @@ def run_with_kills(checkout, results):
                 # It ended before it could be killed often enough: once more from the start.
                 shutil.rmtree(results)
     deadline = time.monotonic() + 300
-    while processes(checkout.path, ".snakemake/scripts"):  # orphans of a killed scheduler
+    while jobs_of(checkout.path):  # orphans of a killed scheduler
         assert time.monotonic() < deadline
         time.sleep(0.2)
     return done
@@ -87,7 +87,7 @@ def test_the_smoke_study_has_every_artifact_metric_and_claim(checkout):
         "figures/teacher_noise.png",
         "figures/variance_aware.pdf",
         "teachers/mlp_128/boston_housing/teacher.parquet",
-        "variance_aware/mlp/diabetes/students/000000-000010.parquet",
+        "variance_aware/mlp/boston_housing/students/000000-000010.parquet",
     } <= set(first)
     for path in results.rglob("*.parquet"):
         provenance = json.loads(pq.read_schema(path).metadata[b"kduq"])
@@ -125,7 +125,9 @@ def test_the_smoke_study_has_every_artifact_metric_and_claim(checkout):
     assert {"predictive_entropy", "mutual_information", "accuracy"} <= set(output["metric"])
     assert set(output["group"]) == {"all", "correct", "incorrect"}
     assert set(output["label_source"].dropna()) == {"hard", "sampled", "averaged", "soft"}
-    assert set(table[language]["group"]) == {"all", "train", "test"}
+    # Splits of a corpus, each with groups of its own, are in replication.
+    groups = table[language & (table["experiment"] != "replication")]["group"]
+    assert set(groups) == {"all", "train", "test"}
     assert set(variances["experiment"]) == {
         "teacher_noise",
         "student_init",
@@ -186,7 +188,7 @@ def test_audit_finds_damage_staleness_gaps_and_surplus(finished):
     students.write_bytes(whole[: len(whole) // 2])
     (folder / "claims.parquet").unlink()
     picture = folder / "figures/teacher_noise.png"
-    for flipped in (picture, picture.with_suffix(".pdf")):
+    for flipped in (picture, picture.with_suffix(".pdf"), picture.with_suffix(".svg")):
         data = bytearray(flipped.read_bytes())
         data[len(data) // 2] ^= 0xFF
         flipped.write_bytes(bytes(data))
@@ -207,7 +209,10 @@ def test_audit_finds_damage_staleness_gaps_and_surplus(finished):
     estimates.write_bytes(unchanged)
     assert "damaged  results/tiny/teacher_noise/linear/boston_housing/students/000000" in text
     assert "missing  results/tiny/claims.parquet" in text
-    for name in ("figures/teacher_noise.png", "figures/teacher_noise.pdf", "report.html"):
+    for name in (
+        *(f"figures/teacher_noise.{kind}" for kind in ("png", "pdf", "svg")),
+        "report.html",
+    ):
         assert f"damaged  results/tiny/{name}" in text
     checkout.run("reproduce-all", "--forcerun", "students", "claims")
     assert students.read_bytes() == whole
@@ -265,7 +270,13 @@ def test_a_users_file_is_a_data_set(checkout):
         "experiments": {"teacher_noise": {"datasets": ["houses"]}, "variance_aware": None},
     }
     checkout.configure(TINY, overlay)
-    checkout.run("teacher-noise")
+    done = checkout.run("teacher-noise")
+    assert "'price' is predicted from all other columns: 'a', 'b'" in done.stdout + done.stderr
+    log = (checkout.path / "results/tiny/logs/examples/houses.log").read_text()
+    assert "'price' is predicted from all other columns: 'a', 'b'" in log
+    # A file that was checked as it is is not checked again.
+    done = checkout.run("teacher-noise", "--dry-run")
+    assert "is predicted from" not in done.stdout + done.stderr
     assert (checkout.path / "results/tiny/figures/teacher_noise.pdf").is_file()
     table.assign(a=-table["a"]).to_csv(checkout.path / "houses.csv", index=False)
     # Like a copy with its old date: older than the artifacts of the previous file.
@@ -276,19 +287,59 @@ def test_a_users_file_is_a_data_set(checkout):
     done = checkout.snakemake("teacher-noise")
     text = done.stdout + done.stderr
     assert done.returncode != 0
-    assert "houses.csv: missing or infinite values in 'a' (1); fill them in" in text
+    assert text.count("houses.csv: missing or infinite values in 'a' (1); fill them in") == 1
+    assert "rule examples" not in text
     assert "Traceback (most recent call last)" not in text
-    (checkout.path / "houses.csv").unlink()
-    shutil.rmtree(checkout.path / "results")
-    for target, line in (
-        ("teacher-noise", "datasets.houses.path: found 'houses.csv'; there is no such file in"),
-        ("variance-aware", "experiments.variance_aware: no family takes part in the study 'tiny'"),
-    ):
+    table.drop(index=3).to_csv(checkout.path / "houses.csv", index=False)
+    absent = "experiments.variance_aware: no family takes part in the study 'tiny'"
+    missing = "datasets.houses.path: found 'houses.csv'; there is no such file in"
+    for target, line in (("variance-aware", absent), ("teacher-noise", missing)):
         done = checkout.snakemake(target)
         text = done.stdout + done.stderr
         assert done.returncode != 0
         assert line in text
-        assert "Traceback (most recent call last)" not in text
+        assert "Traceback" not in text
+        (checkout.path / "houses.csv").unlink(missing_ok=True)
+        shutil.rmtree(checkout.path / "results", ignore_errors=True)
+
+
+def test_all_faults_of_all_files_come_once_before_the_first_job(checkout):
+    table = pd.DataFrame({"a": ["x"] * 30, "b": 1.0, "y": range(30)})
+    table.to_csv(checkout.path / "t.csv", index=False)
+    (checkout.path / "f.jsonl").write_text('{"prompt": "", "references": "a"}\n{"prompt": 1}\n')
+    overlay = {
+        "only": ["teacher_noise", "mine", "none", "empty", "faq"],
+        "datasets": {
+            name: {"path": path, "target": "y"}
+            for name, path in (("mine", "t.csv"), ("none", "none.csv"), ("empty", "empty"))
+        },
+        "corpora": {"faq": {"path": "f.jsonl"}},
+    }
+    (checkout.path / "empty").mkdir()
+    checkout.configure(overlay)
+    done = checkout.snakemake("reproduce-all")
+    text = done.stdout + done.stderr
+    assert done.returncode != 0
+    for line in (
+        "t.csv: column 'a' is not numeric (row 1 has 'x'); encode it as numbers",
+        "datasets.mine: column 'b' is constant on the training rows",
+        "f.jsonl: line 2: no column 'references'",
+        "datasets.none.path: found 'none.csv'; there is no such file in",
+        "empty: this folder has no file ending in .parquet",
+    ):
+        assert text.count(line) == 1, line
+    assert "Traceback" not in text
+    assert not (checkout.path / "results").exists()
+    pd.DataFrame({"a": range(30), "y": [i % 7 for i in range(30)]}).to_csv(
+        checkout.path / "t.csv", index=False
+    )
+    (checkout.path / "f.jsonl").write_text(
+        "".join(f'{{"prompt": {i}, "references": "{i}"}}\n' for i in range(9))
+    )
+    checkout.configure(overlay | {"only": ["teacher_noise", "mine", "faq"]})
+    planned = checkout.planned()
+    assert planned["examples"] == 2
+    assert planned["responses"] == 3  # of linear students, networks and language models
 
 
 CLASSES = {

@@ -54,6 +54,6 @@ def test_a_plan_that_cannot_be_made_says_why(checkout):
     assert "experiments.decomposition: found null" in done.stderr
     done = checkout.snakemake("plan", "--config", "sample_size={width: 0}")
     assert done.returncode != 0
-    assert "sample_size.width: found '0'; input should be greater than 0" in done.stderr
+    assert "sample_size.width: found 0; input should be greater than 0" in done.stderr
     assert "Traceback" not in done.stderr
     assert "sample_size_table" not in checkout.planned()

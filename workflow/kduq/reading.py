@@ -41,7 +41,7 @@ class StudyResults:
 
     @property
     def figures(self) -> dict[str, Path]:
-        """Paths of the figures by name, as PNG; beside each is a PDF of the same name."""
+        """Paths of the figures by name, as PNG; a PDF and an SVG are beside each."""
         return {path.stem: path for path in sorted((self.root / "figures").glob("*.png"))}
 
     @cached_property

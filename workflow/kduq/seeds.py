@@ -7,7 +7,9 @@ Within a replicate they share their random numbers, so that conditions are compa
 draws (common random numbers).
 
 In a design of splits, the splits of a data set are below its experiment, whatever the family, so
-that families are compared on the same splits. Replicates are below a split of their run.
+that families are compared on the same splits. Replicates are below a split of their run. A split of
+a corpus has a seed from there too, and its name, corpus/split_3, is in the place of the corpus's
+below teachers and below its run.
 """
 
 import hashlib

@@ -37,6 +37,15 @@ for (const table of document.querySelectorAll("table.sortable")) {
   });
 }
 
+// A link to something folded unfolds it.
+const unfold = () => {
+  const target = location.hash && document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  for (let part = target; part; part = part.parentElement) if (part.tagName === "DETAILS") part.open = true;
+  if (target) target.scrollIntoView();
+};
+addEventListener("hashchange", unfold);
+unfold();
+
 // Folded sections are printed too.
 const folded = [];
 addEventListener("beforeprint", () => {

@@ -5,6 +5,7 @@
 rule audit:
     log:
         f"{ROOT}/logs/audit.log",
+    localrule: True
     conda:
         ENVIRONMENT
     threads: 1
@@ -18,5 +19,25 @@ rule audit:
         "../scripts/audit.py"
 
 
-localrules:
-    audit,
+##### Times: results that were copied without their modification times #####
+
+
+# Without an output it always runs.
+rule:
+    name:
+        "repair-times"
+    log:
+        f"{ROOT}/logs/repair_times.log",
+    localrule: True
+    conda:
+        ENVIRONMENT
+    threads: 1
+    resources:
+        mem_mb=2000,
+        runtime=30,
+    params:
+        config=STUDY.config.model_dump_json(),
+        root=ROOT,
+        outputs=lambda wildcards: times.outputs_by_artifact(workflow.rules, STUDY, ROOT),
+    script:
+        "../scripts/repair_times.py"

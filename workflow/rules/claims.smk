@@ -5,12 +5,7 @@ rule claims:
     input:
         unpack(made_from(f"{ROOT}/claims.parquet")),
     output:
-        claims=report(
-            f"{ROOT}/claims.parquet",
-            category="Verdicts",
-            caption="../report/claims.rst",
-            labels={"page": "claims (Parquet)"},
-        ),
+        claims=f"{ROOT}/claims.parquet",
     log:
         f"{ROOT}/logs/claims.log",
     benchmark:

@@ -11,28 +11,73 @@ from snakemake.utils import min_version
 
 min_version("9.14")
 
-# The library of this checkout, whatever version is installed.
-sys.path.insert(0, str(Path(workflow.basedir) / "workflow"))
+# The library lies beside the rules, whatever version is installed. The Snakefile that Snakemake was
+# started with may be another one, which uses this workflow as a module.
+RULES = Path(workflow.current_basedir.get_path_or_uri(secret_free=True))
+if not RULES.is_dir():
+    raise WorkflowError(
+        f"{RULES}: the library of this workflow is read from a folder; clone the repository, and "
+        "give the path of its Snakefile"
+    )
+sys.path.insert(0, str(RULES.parent))
 
+from kduq.config import files
 from kduq.config.study import check
 from kduq.data.datasets import DOWNLOADS
 from kduq.data.downloads import cache, use_cache
 from kduq.errors import UserError
-from kduq.runtime import liveness, patches, snapshot
+from kduq.runtime import (
+    forking,
+    liveness,
+    patches,
+    places,
+    requested,
+    snapshot,
+    times,
+    user_data,
+)
 from kduq.runtime.script import share_library
 from kduq.study.study import Study
 
 share_library()
+patches.quote_interpreter()
 
 IS_JOB = patches.is_job(workflow)
+#: Its name where another workflow uses this one, whose settings are then an overlay of config.yaml.
+MODULE = patches.module_name(workflow)
+VARIABLE = snapshot.variable_of(MODULE)
+
+try:
+    places.check_folder(str(RULES))
+    if MODULE is not None:
+        if patches.has_prefix(workflow):
+            raise UserError(
+                f"module {MODULE}: found prefix or replace_prefix, with which the paths in this "
+                "workflow's plan would be wrong; remove it, and name the study in the module's "
+                "config (its files are in results/STUDY) or run with --directory"
+            )
+        config = files.overlaid(RULES.parents[1] / "config.yaml", config)
+    else:
+        for path in patches.config_files(workflow):
+            files.read(path)
+except UserError as error:
+    raise WorkflowError(str(error)) from None
+
+if MODULE is None:
+
+    configfile: "config.yaml"
+
+
 # A job takes its settings from the snapshot of its run: config.yaml may have been edited since.
-SNAPSHOT = snapshot.RunSnapshot.from_environment() if IS_JOB else None
+SNAPSHOT = snapshot.RunSnapshot.from_environment(VARIABLE) if IS_JOB else None
 if SNAPSHOT:
     try:
         # Before Snakemake removes existing files of the job's outputs.
         liveness.ensure_current()
     except UserError as error:
         raise WorkflowError(str(error)) from None
+else:
+    config = files.with_numbers(config, patches.command_line_config(workflow))
 
 try:
     CHECKED = check(SNAPSHOT.config if SNAPSHOT else config)
@@ -41,22 +86,37 @@ try:
 except UserError as error:
     raise WorkflowError(f"The configuration has errors:\n{error}") from None
 
+if not IS_JOB:
+    try:
+        user_data.check(STUDY, Path(f"results/{STUDY.config.study}"))
+    except UserError as error:
+        raise WorkflowError(f"The data have errors:\n{error}") from None
+
 if SNAPSHOT is None:
     SNAPSHOT = snapshot.RunSnapshot.from_study(config, STUDY)
-    os.environ[snapshot.VARIABLE] = SNAPSHOT.text()
+    os.environ[VARIABLE] = SNAPSHOT.text()
     os.environ[liveness.VARIABLE] = liveness.new_name()
 LINEAGE = SNAPSHOT.lineage(STUDY)
 
 
+def start_forking():
+    """Let the jobs of a run on this machine be forks of a process that has imported packages."""
+    if patches.runs_here(workflow) and not IS_JOB:
+        server = forking.start(patches.planned_datasets(workflow), STUDY.corpora)
+        if server is not None:
+            patches.fork_scripts(server.fork)
+
+
 # For executors whose jobs do not inherit the environment.
 envvars:
-    snapshot.VARIABLE,
+    VARIABLE,
     liveness.VARIABLE,
 
 
 onstart:
     liveness.register(os.environ[liveness.VARIABLE])
     patches.stop_repeated_scheduling(workflow)
+    start_forking()
 
 
 onsuccess:
@@ -78,6 +138,14 @@ RUN = f"{ROOT}/{{experiment}}/{{family}}/{{dataset}}"
 ENVIRONMENT = "../../envs/kduq.yaml"
 
 
+if not IS_JOB:
+    patches.before_planning(
+        workflow,
+        lambda names: requested.check_targets(names, workflow.rules, STUDY, ROOT),
+        places.check_records,
+    )
+
+
 #: Whether outputs are shared between workflows (snakemake --cache, with SNAKEMAKE_OUTPUT_CACHE).
 SHARED = patches.shares_outputs(workflow)
 
@@ -90,6 +158,13 @@ def any_of(names):
 #: Rules for text and rules for tables are distinguished by the names of corpora and data sets.
 CORPORA = any_of(STUDY.corpora)
 TABULAR_DATASETS = any_of(name for name in STUDY.datasets if name not in STUDY.corpora)
+
+
+#: Experiments on text in which each split has a teacher of its own, and all others: a job of the
+#: former goes from the prompts to the answers of its students.
+OWN_TEACHERS = {run.key.experiment for run in STUDY.runs_of(lane="text") if run.has_own_teachers}
+ONE_TEACHER = any_of(name for name in STUDY.experiments if name not in OWN_TEACHERS)
+OWN_TEACHERS = any_of(sorted(OWN_TEACHERS))
 
 
 wildcard_constraints:
@@ -161,15 +236,12 @@ def made_from(pattern):
 
 
 def data_file(wildcards):
-    """The user's file of a data set or corpus; none for a built-in one."""
+    """The user's file of a data set or corpus, or files of its folder; none for a built-in one."""
     planned(f"{ROOT}/examples/{wildcards.dataset}.parquet")
     files = STUDY.data_file(wildcards.dataset)
     for path in files:
         if not Path(path).is_file():
-            raise WorkflowError(
-                f"{STUDY.key_of(wildcards.dataset)}.path: found {path!r}; there is no such file in "
-                f"{Path.cwd()}, where snakemake runs; correct the path"
-            )
+            raise WorkflowError(user_data.missing(STUDY, wildcards.dataset, path))
     return files
 
 
@@ -179,10 +251,6 @@ def target(experiment):
         return [f"{ROOT}/{path}" for path in STUDY.artifacts_of(experiment)]
 
     def absent(wildcards):
-        raise WorkflowError(
-            f"experiments.{experiment}: no family takes part in the study "
-            f"'{STUDY.config.study}', since it is null or its families are; name one under "
-            "families (config.yaml shows how)"
-        )
+        raise WorkflowError(requested.absent(STUDY, experiment))
 
     return absent

@@ -31,6 +31,7 @@ rule gather:
         f"{ROOT}/logs/gather.log",
     benchmark:
         f"{ROOT}/benchmarks/gather.tsv"
+    localrule: True
     conda:
         ENVIRONMENT
     threads: 1
@@ -41,7 +42,3 @@ rule gather:
         job=parameters(f"{ROOT}/estimates.parquet"),
     script:
         "../scripts/gather.py"
-
-
-localrules:
-    gather,

@@ -10,6 +10,8 @@ rule examples:
         f"{ROOT}/logs/examples/{{dataset}}.log",
     benchmark:
         f"{ROOT}/benchmarks/examples/{{dataset}}.tsv"
+    # It takes seconds and runs where Snakemake does, also on a cluster.
+    localrule: True
     conda:
         ENVIRONMENT
     threads: 1
@@ -20,8 +22,3 @@ rule examples:
         job=parameters(f"{ROOT}/examples/{{dataset}}.parquet"),
     script:
         "../scripts/examples.py"
-
-
-# They take seconds and run where Snakemake does, also on a cluster.
-localrules:
-    examples,

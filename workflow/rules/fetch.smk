@@ -5,6 +5,7 @@
 rule fetch:
     log:
         f"{ROOT}/logs/fetch.log",
+    localrule: True
     conda:
         ENVIRONMENT
     threads: 1
@@ -16,7 +17,3 @@ rule fetch:
         folder=str(cache()),
     script:
         "../scripts/fetch.py"
-
-
-localrules:
-    fetch,

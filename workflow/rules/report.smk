@@ -1,20 +1,24 @@
 ##### Report: one page with verdicts, figures and provenance #####
 
 
+from kduq.report.categories import REPORT
+
+
 rule report:
     input:
         unpack(made_from(f"{ROOT}/report.html")),
     output:
         report=report(
             f"{ROOT}/report.html",
-            category="Verdicts",
+            category=REPORT,
             caption="../report/report.rst",
-            labels={"page": "report"},
+            labels={"question": "Does the paper hold, for what, how sure, and what should I do?"},
         ),
     log:
         f"{ROOT}/logs/report.log",
     benchmark:
         f"{ROOT}/benchmarks/report.tsv"
+    localrule: True
     conda:
         ENVIRONMENT
     threads: 1
@@ -36,6 +40,7 @@ rule report:
 rule timings:
     log:
         f"{ROOT}/logs/timings.log",
+    localrule: True
     conda:
         ENVIRONMENT
     threads: 1
@@ -47,8 +52,3 @@ rule timings:
         root=ROOT,
     script:
         "../scripts/timings.py"
-
-
-localrules:
-    report,
-    timings,

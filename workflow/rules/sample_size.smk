@@ -5,12 +5,7 @@ rule sample_size_table:
     input:
         unpack(made_from(f"{ROOT}/plan.parquet")),
     output:
-        plan=report(
-            f"{ROOT}/plan.parquet",
-            category="Sample size",
-            caption="../report/plan.rst",
-            labels={"page": "sample size (Parquet)"},
-        ),
+        plan=f"{ROOT}/plan.parquet",
     log:
         f"{ROOT}/logs/sample_size_table.log",
     benchmark:

@@ -40,6 +40,7 @@ use rule students as language_students with:
         losses=f"{RUN}/losses/{{shard}}.parquet",
     wildcard_constraints:
         dataset=CORPORA,
+        experiment=ONE_TEACHER,
     # Snakemake takes it from the first rule only if it is said again.
     cache: SHARED
     resources:

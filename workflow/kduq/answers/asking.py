@@ -7,7 +7,7 @@ import numpy as np
 from kduq.answers import GREEDY
 from kduq.answers.settings import Evaluation
 from kduq.data.corpus import Corpus
-from kduq.families.lm import sampling
+from kduq.families.lm import sampling, scoring
 from kduq.families.lm.text import Model, Tokenizer
 
 
@@ -53,7 +53,7 @@ def evaluate_on_prompts(
     support: dict[int, list[float]] = {}
     if corpus.has_answer_distribution:
         references = [corpus.references[i] for i in prompt_ids]
-        scores = sampling.score(model, tokenizer, questions, references, length)
+        scores = scoring.score(model, tokenizer, questions, references, length)
         support = {int(i): values.tolist() for i, values in zip(prompt_ids, scores, strict=True)}
     return {
         "prompt_id": np.array([prompt for prompt, _, _ in entries], np.int32),

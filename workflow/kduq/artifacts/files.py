@@ -19,7 +19,11 @@ from kduq.errors import UserError
 #: registers `kduq.runtime.liveness.ensure_current` here.
 before_commit: list[Callable[[], None]] = []
 #: Comment that holds a file's digest, by format: what precedes and what follows the digest.
-_COMMENTS = {".pdf": (b"% sha256 ", b"\n"), ".html": (b"\n<!-- sha256 ", b" -->\n")}
+_COMMENTS = {
+    ".pdf": (b"% sha256 ", b"\n"),
+    ".html": (b"\n<!-- sha256 ", b" -->\n"),
+    ".svg": (b"<!-- sha256 ", b" -->\n"),
+}
 #: Errors of a file system that is full or must not be written to.
 REFUSALS = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES)
 
@@ -74,7 +78,7 @@ def sealed(data: bytes, suffix: str) -> bytes:
     data : bytes
         Content of a file.
     suffix : str
-        Its format, ``.pdf`` or ``.html``.
+        Its format, ``.pdf``, ``.html`` or ``.svg``.
 
     Returns
     -------

@@ -9,6 +9,7 @@ changes no other family's students.
 import ast
 import hashlib
 import re
+from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
@@ -81,6 +82,20 @@ class _Names(ast.NodeVisitor):
             self.visit(part)
 
 
+#: Fields of a statement that hold further statements.
+_BLOCKS = ("body", "orelse", "finalbody", "handlers", "cases")
+
+
+def _statements(tree: ast.AST) -> Iterator[ast.AST]:
+    """All statements of a tree, without their expressions: most of a tree is expressions."""
+    pending = [tree]
+    while pending:
+        node = pending.pop()
+        yield node
+        for block in _BLOCKS:
+            pending.extend(getattr(node, block, ()))
+
+
 def _imports(tree: ast.AST, types: bool = True) -> set[str]:
     """Modules of this package that a syntax tree imports, at its top or inside functions.
 
@@ -90,7 +105,7 @@ def _imports(tree: ast.AST, types: bool = True) -> set[str]:
     names = _Names()
     if not types:
         names.visit(tree)
-    for node in ast.walk(tree):
+    for node in _statements(tree):
         if isinstance(node, ast.Import):
             imported.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
@@ -106,6 +121,16 @@ def _imports(tree: ast.AST, types: bool = True) -> set[str]:
 class _WithoutTypeChecking(ast.NodeTransformer):
     """Removes what only a type checker reads: the bodies of ``if TYPE_CHECKING:``."""
 
+    def generic_visit(self, node: ast.AST) -> ast.AST:
+        for block in _BLOCKS:
+            kept: list[ast.AST] = []
+            for part in getattr(node, block, ()):
+                left = self.visit(part)
+                kept.extend(left if isinstance(left, list) else [left])
+            if kept:
+                setattr(node, block, kept)
+        return node
+
     def visit_If(self, node: ast.If) -> ast.AST | list[ast.stmt]:
         self.generic_visit(node)
         checking = ast.unparse(node.test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING")
@@ -113,7 +138,7 @@ class _WithoutTypeChecking(ast.NodeTransformer):
 
 
 def _strip_docstrings(tree: ast.AST) -> None:
-    for node in ast.walk(tree):
+    for node in _statements(tree):
         if not isinstance(node, ast.Module | ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             continue
         first = node.body[0] if node.body else None

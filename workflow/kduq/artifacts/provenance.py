@@ -1,7 +1,7 @@
 """Provenance: with which settings, code and inputs an artifact was built.
 
 Every artifact contains a JSON object: a Parquet file under the key ``kduq`` of its schema metadata,
-a PNG in the text chunk ``kduq``, a PDF in its keywords, a page in a script element.
+a PNG in the text chunk ``kduq``, a PDF and an SVG in their keywords, a page in a script element.
 """
 
 import base64
@@ -158,7 +158,7 @@ def read_provenance(path: Path | str) -> dict[str, Any]:
     Parameters
     ----------
     path : path
-        A Parquet file, file of weights (safetensors), PNG, PDF or HTML page.
+        A Parquet file, file of weights (safetensors), PNG, PDF, SVG or HTML page.
 
     Returns
     -------
@@ -293,6 +293,11 @@ def _from_pdf(path: Path) -> str:
     return base64.b64decode(_only(rb"/Keywords \(kduq:([A-Za-z0-9+/=]*)\)", content)).decode()
 
 
+def _from_svg(path: Path) -> str:
+    content = files.unsealed(path.read_bytes(), ".svg")
+    return base64.b64decode(_only(rb"<rdf:li>kduq:([A-Za-z0-9+/=]*)</rdf:li>", content)).decode()
+
+
 def _from_html(path: Path) -> str:
     content = files.unsealed(path.read_bytes(), ".html")
     element = rb'<script type="application/json" id="kduq">(.*?)</script>'
@@ -310,5 +315,6 @@ _READERS: dict[str, Callable[[Path], str]] = {
     ".safetensors": weights.read_header,
     ".png": _from_png,
     ".pdf": _from_pdf,
+    ".svg": _from_svg,
     ".html": _from_html,
 }

@@ -35,10 +35,23 @@ _ANSWER: dict[str, pa.DataType] = {
     "support_logprobs": pa.list_(pa.float64()),
 }
 
+#: A prompt with its supported answers.
+_PROMPT: dict[str, pa.DataType] = {
+    "prompt_id": pa.int32(),
+    "question": pa.int32(),
+    "split": pa.string(),
+    "prompt": pa.string(),
+    "references": pa.list_(pa.string()),
+    "probabilities": pa.list_(pa.float64()),
+    "taught_probabilities": pa.list_(pa.float64()),
+}
+#: Number of the split to which a row belongs, in a design of splits.
+_OF_SPLIT = {"split_number": pa.int32()}
+
 #: A student that predicts numbers.
 _STUDENT: dict[str, pa.DataType] = {
     **CONDITION,
-    "split_number": pa.int32(),
+    **_OF_SPLIT,
     "replicate": pa.int32(),
     "seed": pa.int64(),
     "diverged": pa.bool_(),
@@ -60,21 +73,22 @@ _LANGUAGE_STUDENT: dict[str, pa.DataType] = {
     "diverged": pa.bool_(),
     "train_loss": pa.float64(),
 }
+#: A point of the loss curve of a language model.
+_LOSS: dict[str, pa.DataType] = {
+    **CONDITION,
+    "replicate": pa.int32(),
+    "step": pa.int32(),
+    "loss": pa.float64(),
+    "learning_rate": pa.float64(),
+}
 #: Levels of the factors of a factorial design, null for a factor that is absent.
 _LEVELS = dict.fromkeys(("noise_level", "init_level", "bootstrap_level"), pa.int32())
 
 #: By stage and, after a slash, by task or design where these differ.
 _SCHEMAS: dict[str, dict[str, pa.DataType]] = {
     "examples": {"example": pa.int32(), "split": pa.string(), "x": VECTOR, "y": pa.float64()},
-    "examples/text": {
-        "prompt_id": pa.int32(),
-        "question": pa.int32(),
-        "split": pa.string(),
-        "prompt": pa.string(),
-        "references": pa.list_(pa.string()),
-        "probabilities": pa.list_(pa.float64()),
-        "taught_probabilities": pa.list_(pa.float64()),
-    },
+    "examples/text": _PROMPT,
+    "examples/text_splits": {**_OF_SPLIT, **_PROMPT},
     "teacher": {"example": pa.int32(), "split": pa.string(), "prediction": pa.float64()},
     "teacher/classification": {
         "example": pa.int32(),
@@ -88,17 +102,13 @@ _SCHEMAS: dict[str, dict[str, pa.DataType]] = {
     },
     "answers": _ANSWER,
     "answers/students": {**CONDITION, "replicate": pa.int32(), **_ANSWER},
+    "answers/splits": {**_OF_SPLIT, **CONDITION, "replicate": pa.int32(), **_ANSWER},
     "embeddings": {"text": pa.string(), "embedding": VECTOR},
-    "losses": {
-        **CONDITION,
-        "replicate": pa.int32(),
-        "step": pa.int32(),
-        "loss": pa.float64(),
-        "learning_rate": pa.float64(),
-    },
+    "losses": _LOSS,
+    "losses/splits": {**_OF_SPLIT, **_LOSS},
     "responses": {"replicate": pa.int32(), "response": pa.int32(), "noise": VECTOR},
     "responses/splits": {
-        "split_number": pa.int32(),
+        **_OF_SPLIT,
         "replicate": pa.int32(),
         "response": pa.int32(),
         "noise": VECTOR,
@@ -120,6 +130,7 @@ _SCHEMAS: dict[str, dict[str, pa.DataType]] = {
     "students": _STUDENT,
     "students/decomposition": {**_STUDENT, **_LEVELS},
     "students/text": _LANGUAGE_STUDENT,
+    "students/text_splits": {**_OF_SPLIT, **_LANGUAGE_STUDENT},
     "students/text_decomposition": {**_LANGUAGE_STUDENT, **_LEVELS},
     "estimates": {
         "experiment": pa.string(),
@@ -165,12 +176,16 @@ _SCHEMAS: dict[str, dict[str, pa.DataType]] = {
         "ci_high": pa.float64(),
         "threshold": pa.float64(),
         "margin": pa.float64(),
+        "relation": pa.string(),
+        "boundary_low": pa.float64(),
+        "boundary_high": pa.float64(),
         "p_adjusted": pa.float64(),
         "power": pa.float64(),
         "kind": pa.string(),
         "verdict": pa.string(),
         "reason": pa.string(),
         "n_students": pa.int32(),
+        "n_splits": pa.int32(),
     },
 }
 

@@ -7,7 +7,7 @@ import numpy as np
 from kduq.claims.contrasts import excess_by_k
 from kduq.claims.evidence import Evidence
 from kduq.claims.hypothesis import HypothesisTest
-from kduq.claims.protocol import Claim, Margin
+from kduq.claims.protocol import About, Claim, Margin
 
 
 def _tests(evidence: Evidence) -> Iterator[HypothesisTest]:
@@ -47,4 +47,13 @@ CLAIM = Claim(
     ("variance_aware",),
     _tests,
     {"ratio_margin": Margin("A ratio between 1/margin and margin counts as 1.", above=1.0)},
+    about=About(
+        "Averaging k responses divides the variance due to the teacher’s noise by k",
+        paper="noise falls as 1/k",
+        advice=(
+            "Average the responses to each input: k of them leave about 1/k of the "
+            "variance due to noise."
+        ),
+        figures=("student_output_responses",),
+    ),
 )

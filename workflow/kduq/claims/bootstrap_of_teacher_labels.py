@@ -7,7 +7,7 @@ import numpy as np
 from kduq.claims.contrasts import log_pair, worst_and_mean
 from kduq.claims.evidence import Evidence, TabularRun
 from kduq.claims.hypothesis import HypothesisTest
-from kduq.claims.protocol import Claim, Margin
+from kduq.claims.protocol import About, Claim, Margin
 
 
 def _ratios(run: TabularRun, fractions: list[float]) -> tuple[np.ndarray, np.ndarray]:
@@ -69,4 +69,12 @@ CLAIM = Claim(
     ("bootstrap",),
     _tests,
     {"ratio_margin": Margin("A ratio between 1/margin and margin counts as 1.", above=1.0)},
+    about=About(
+        "Over bootstrap samples, a teacher’s labels leave less variance than true labels",
+        paper=(
+            "variance 0.0239 of Var(y) with samples of half the rows (released scripts, "
+            "Boston Housing)"
+        ),
+        figures=("bootstrap",),
+    ),
 )

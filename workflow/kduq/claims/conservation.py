@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from kduq.claims.evidence import Evidence
 from kduq.claims.hypothesis import HypothesisTest
-from kduq.claims.protocol import Claim, Margin
+from kduq.claims.protocol import About, Claim, Margin
 
 
 def _tests(evidence: Evidence) -> Iterator[HypothesisTest]:
@@ -39,4 +39,9 @@ CLAIM = Claim(
             above=1.0,
         )
     },
+    about=About(
+        "The teacher’s uncertainty is conserved: what is lost within students is found "
+        "between them",
+        figures=("replication_text_variance",),
+    ),
 )

@@ -7,7 +7,7 @@ import numpy as np
 from kduq.claims.contrasts import log_pair
 from kduq.claims.evidence import Evidence
 from kduq.claims.hypothesis import HypothesisTest
-from kduq.claims.protocol import Claim, Margin
+from kduq.claims.protocol import About, Claim, Margin
 
 
 def _tests(evidence: Evidence) -> Iterator[HypothesisTest]:
@@ -59,4 +59,14 @@ CLAIM = Claim(
         ),
         "ratio_margin": Margin("A ratio between 1/margin and margin counts as 1.", above=1.0),
     },
+    about=About(
+        "Classifiers trained on hard labels keep the teacher’s entropy, and are less certain "
+        "where they are wrong",
+        paper="students keep the teacher’s entropy",
+        figures=(
+            "student_output",
+            "replication_classes",
+            "predictive_distribution",
+        ),
+    ),
 )

@@ -19,11 +19,13 @@ from kduq.claims import gate
 from kduq.claims.hypothesis import HypothesisTest, Relation
 from kduq.claims.settings import ClaimsSettings
 from kduq.claims.splits import SplitEvidence
+from kduq.estimates.groups import parts_of
 from kduq.families import FAMILIES
 from kduq.families.protocol import Family
 from kduq.study.paths import RunKey
 
-_GROUPS = {"all": "all prompts", "train": "taught prompts", "test": "held-out wordings"}
+#: Groups of prompts in words.
+GROUPS = {"all": "all prompts", "train": "taught prompts", "test": "held-out wordings"}
 #: A variance below this share of the mean square is rounding of predictions in single precision.
 _ROUNDING = 1e-13
 #: Largest number of values whose logarithms are taken at once.
@@ -312,7 +314,7 @@ class TextRun:
             *claim,
             self.key.family,
             self.key.dataset,
-            f"{statistic}, {_GROUPS[group]}",
+            f"{statistic}, {GROUPS[group]}",
             np.array([float(row["estimate"])]),
             np.array([float(row["se"])]),
             relation,
@@ -435,4 +437,19 @@ class Evidence:
         names = table.loc[table["experiment"] == experiment, list(RunKey._fields)]
         for values in names.drop_duplicates().itertuples(index=False, name=None):
             key = RunKey(*values)
-            yield SplitEvidence(key, self._of(key))
+            yield SplitEvidence(key, self._of(key), dict(self._failing_splits(key)))
+
+    def _failing_splits(self, key: RunKey) -> Iterator[tuple[int, str]]:
+        """Splits of a run that do not pass the gate, and why; those of tables all pass."""
+        curves = self._losses.get(key)
+        if curves is None:
+            return
+        rows = self._of(key)
+        parts = [parts_of(name) for name in rows["group"]]
+        number = np.array([np.nan if split is None else split for split, _ in parts])
+        rows = rows.assign(group=[group for _, group in parts])
+        for split in sorted(set(curves["split_number"])):
+            reasons = gate.teacher_gate(rows[number == split], self._gate)
+            reasons += gate.student_gate(curves[curves["split_number"] == split], self._gate)
+            if reasons:
+                yield int(split), " ".join(reasons)

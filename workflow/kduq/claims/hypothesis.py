@@ -295,11 +295,15 @@ class HypothesisTest:
             "ci_high": reported[2],
             "threshold": reported[3],
             "margin": reported[4],
+            "relation": self.relation,
+            "boundary_low": None if self.relation in ("below", "not_above") else reported[5],
+            "boundary_high": None if self.relation == "above" else reported[-1],
             "p_adjusted": p_adjusted,
             "power": power,
             "kind": self.kind,
             "verdict": verdict,
             "n_students": self.n_students,
+            "n_splits": self.splits or None,
         }
         reason = self.withheld or reason_of(row, tuple(reported[5:]), self.needed(level))
         return row | {"reason": None if verdict == "supported" else reason}

@@ -7,7 +7,7 @@ import numpy as np
 from kduq.claims.contrasts import log_pair, worst_and_mean
 from kduq.claims.evidence import Evidence
 from kduq.claims.hypothesis import HypothesisTest
-from kduq.claims.protocol import Claim, Margin
+from kduq.claims.protocol import About, Claim, Margin
 
 
 def _tests(evidence: Evidence) -> Iterator[HypothesisTest]:
@@ -69,4 +69,8 @@ CLAIM = Claim(
     ("teacher_noise",),
     _tests,
     {"ratio_margin": Margin("A ratio between 1/margin and margin counts as 1.", above=1.0)},
+    about=About(
+        "Networks turn the teacher’s noise into more variance than linear students do",
+        paper="networks amplify the teacher’s noise",
+    ),
 )

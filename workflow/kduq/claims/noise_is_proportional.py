@@ -11,7 +11,7 @@ from kduq import statistics
 from kduq.claims.contrasts import log_pair
 from kduq.claims.evidence import Evidence
 from kduq.claims.hypothesis import HypothesisTest
-from kduq.claims.protocol import Claim, Margin
+from kduq.claims.protocol import About, Claim, Margin
 
 
 def _tests(evidence: Evidence) -> Iterator[HypothesisTest]:
@@ -64,4 +64,9 @@ CLAIM = Claim(
         "slope_margin": Margin("A log-log slope this close to its theoretical value supports it."),
         "ratio_margin": Margin("A ratio between 1/margin and margin counts as 1.", above=1.0),
     },
+    about=About(
+        "The variance between linear students is proportional to the teacher’s noise",
+        paper="exactly proportional, by theory",
+        figures=("teacher_noise",),
+    ),
 )

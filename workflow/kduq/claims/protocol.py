@@ -29,6 +29,28 @@ class Margin:
 
 
 @dataclass(frozen=True)
+class About:
+    """What a reader of the report is told about a claim.
+
+    Attributes
+    ----------
+    title : str
+        The claim in plain words.
+    paper : str
+        What the paper says: its number, where it has one, otherwise its sentence.
+    advice : str
+        What to do if the claim holds; empty for nothing.
+    figures : tuple of str
+        Names of the figures that show it.
+    """
+
+    title: str
+    paper: str = ""
+    advice: str = ""
+    figures: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
 class Claim:
     """A claim of the paper, and how it is tested.
 
@@ -46,6 +68,9 @@ class Claim:
         Yields the tests for which a study has evidence.
     margins : mapping of str to Margin
         Margins by their key in the configuration.
+    about : About, optional
+        What a reader is told; of the entries that share a number one has it. Without it the report
+        shows the statement of the first test.
 
     Examples
     --------
@@ -71,3 +96,4 @@ class Claim:
     experiments: tuple[str, ...]
     tests: "Callable[[Evidence], Iterator[HypothesisTest]]"
     margins: Mapping[str, Margin] = field(default_factory=dict)
+    about: About | None = None

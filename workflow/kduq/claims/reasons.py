@@ -4,6 +4,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+#: Beginning of the reason where no effect could be seen, whatever it is: not a fault of the models.
+NOTHING_SEEN = "Nothing can be seen here"
 #: Power for which numbers of students are named.
 PLANNED_POWER = 0.8
 #: Largest number of students or splits that is worth naming.

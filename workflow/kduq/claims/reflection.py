@@ -6,17 +6,20 @@ from typing import Any
 from kduq.claims.contrasts import nearest_to_five
 from kduq.claims.evidence import Evidence, TextRun
 from kduq.claims.hypothesis import HypothesisTest, Relation
-from kduq.claims.protocol import Claim, Margin
+from kduq.claims.protocol import About, Claim, Margin
+from kduq.claims.reasons import NOTHING_SEEN
 
 #: Midway between no relation (below 0.2) and a restored one (above 0.6).
-_MIDDLE = 0.4
+MIDDLE = 0.4
 #: Least correlation that sampling must allow for a verdict: that of a restored relation.
-_LEAST_CEILING = 0.6
-_NOTHING = (
-    "Nothing can be seen here: the teacher's entropy hardly differs between prompts, so sampling "
+LEAST_CEILING = 0.6
+#: Why there is no verdict where nothing can be related.
+NOTHING = (
+    NOTHING_SEEN + ": the teacher's entropy hardly differs between prompts, so sampling "
     "allows a rank correlation of {:.2g} at most."
 )
-_RELATIONS = {
+#: Metrics of the relation, in words.
+RELATIONS = {
     "entropy_rank_correlation": "rank correlation of a student's entropy with the teacher's",
     "entropy_slope": "slope of a student's entropy on the teacher's",
 }
@@ -44,11 +47,11 @@ def _tests(evidence: Evidence) -> Iterator[HypothesisTest]:
                     words,
                     metric,
                     relation,
-                    _MIDDLE,
+                    MIDDLE,
                     margin,
                     where,
                     group,
-                    _NOTHING.format(ceiling) if ceiling < _LEAST_CEILING else None,
+                    NOTHING.format(max(ceiling, 0.0)) if ceiling < LEAST_CEILING else None,
                 )
                 if test is not None:
                     yield test
@@ -59,7 +62,7 @@ def _tests(evidence: Evidence) -> Iterator[HypothesisTest]:
             yield from judged(
                 run,
                 "A student of one answer per prompt does not reflect the teacher's uncertainty",
-                _RELATIONS,
+                RELATIONS,
                 "below",
                 where,
             )
@@ -77,7 +80,7 @@ def _tests(evidence: Evidence) -> Iterator[HypothesisTest]:
                 yield from judged(
                     run,
                     f"A student of {k:g} answers per prompt reflects the teacher's uncertainty",
-                    {metric: f"{label}{words}" for metric, label in _RELATIONS.items()},
+                    {metric: f"{label}{words}" for metric, label in RELATIONS.items()},
                     "above",
                     {"method": "multi_response", "k": k, **at},
                 )
@@ -96,4 +99,11 @@ CLAIM = Claim(
             below=0.4,
         )
     },
+    about=About(
+        "Students of all k answers reflect the teacher’s uncertainty prompt by prompt, "
+        "students of one answer do not",
+        paper="variance-aware students “better reflect teacher uncertainty”",
+        advice="To keep a language model as uncertain as its teacher, teach it all k answers.",
+        figures=("replication_text_reflection",),
+    ),
 )

@@ -6,17 +6,20 @@ from typing import Any
 from kduq.claims.contrasts import nearest_to_five
 from kduq.claims.evidence import Evidence, TextRun
 from kduq.claims.hypothesis import HypothesisTest, Relation
-from kduq.claims.protocol import Claim, Margin
+from kduq.claims.protocol import About, Claim, Margin
+from kduq.claims.reasons import NOTHING_SEEN
 
-_REMEDIES = ("averaging", "variance_weighting")
+#: Methods that the claim is about.
+REMEDIES = ("averaging", "variance_weighting")
 #: Metrics, what a remedy does to them, the direction, and what a perfect student has.
-_METRICS: tuple[tuple[str, str, Relation, float], ...] = (
+METRICS: tuple[tuple[str, str, Relation, float], ...] = (
     ("similarity_to_reference", "raises similarity to the reference", "above", 1.0),
     ("systematic_noise", "lowers systematic noise", "below", 0.0),
     ("hallucination_rate", "lowers hallucination", "below", 0.0),
 )
-_NO_ROOM = (
-    "Nothing can be seen here: students of one answer are only {:.2g} away from the best possible "
+#: Why there is no verdict where students of one answer are nearly perfect.
+NO_ROOM = (
+    NOTHING_SEEN + ": students of one answer are only {:.2g} away from the best possible "
     "value, less than the margin of {:g}, so no remedy could help by more."
 )
 
@@ -29,7 +32,7 @@ def _tests(evidence: Evidence) -> Iterator[HypothesisTest]:
         methods = run.grid("method")
         if k is None or "single" not in methods:
             continue
-        for method in (m for m in _REMEDIES if m in methods):
+        for method in (m for m in REMEDIES if m in methods):
             for where, words in run.temperatures(method):
                 yield from _at(run, method, k, where, words, margin)
 
@@ -38,7 +41,7 @@ def _at(
     run: TextRun, method: str, k: float, where: Mapping[str, Any], words: str, margin: float
 ) -> Iterator[HypothesisTest]:
     """Tests of a remedy at one temperature."""
-    for metric, effect, relation, best in _METRICS:
+    for metric, effect, relation, best in METRICS:
         for group in run.groups():
             room = abs(run.value(metric, {"method": "single", **where}, group) - best)
             test = run.test(
@@ -50,7 +53,7 @@ def _at(
                 margin,
                 {"method": method, "k": k, **where},
                 group,
-                None if not room < margin else _NO_ROOM.format(room, margin),
+                None if not room < margin else NO_ROOM.format(room, margin),
             )
             if test is not None:
                 yield test
@@ -68,4 +71,17 @@ CLAIM = Claim(
             below=1.0,
         )
     },
+    about=About(
+        "Averaging and variance weighting make the answers of language models better",
+        paper="less systematic noise and hallucination",
+        advice=(
+            "Where a language teacher’s errors are random, teach the answer nearest to the"
+            " mean of k answers."
+        ),
+        figures=(
+            "language_methods",
+            "remedies",
+            "replication_text_remedies",
+        ),
+    ),
 )

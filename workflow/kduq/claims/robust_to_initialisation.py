@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from kduq.claims.evidence import Evidence
 from kduq.claims.hypothesis import HypothesisTest
-from kduq.claims.protocol import Claim, Margin
+from kduq.claims.protocol import About, Claim, Margin
 
 
 def _tests(evidence: Evidence) -> Iterator[HypothesisTest]:
@@ -36,4 +36,10 @@ CLAIM = Claim(
     ("student_init",),
     _tests,
     {"robust_change": Margin("A relative change below this counts as robust.", below=1.0)},
+    about=About(
+        "Noise on the initial parameters matters little for small networks, and much for "
+        "language models",
+        paper="small networks are robust, language models are not",
+        figures=("student_init",),
+    ),
 )

@@ -8,7 +8,7 @@ import numpy as np
 from kduq.claims.contrasts import log_pair, nearest_to_five
 from kduq.claims.evidence import Evidence
 from kduq.claims.hypothesis import HypothesisTest
-from kduq.claims.protocol import Claim, Margin
+from kduq.claims.protocol import About, Claim, Margin
 
 _TABULAR = ("averaging", "variance_weighting")
 _TEXT = ("averaging", "variance_weighting", "multi_response")
@@ -108,4 +108,12 @@ CLAIM = Claim(
     ("variance_aware", "student_output"),
     _tests,
     {"ratio_margin": Margin("A ratio between 1/margin and margin counts as 1.", above=1.0)},
+    about=About(
+        "Each remedy lowers the variance between students",
+        paper="variance-aware students are “more stable”",
+        figures=(
+            "replication",
+            "replication_text_stability",
+        ),
+    ),
 )

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from kduq.claims.evidence import Evidence
 from kduq.claims.hypothesis import HypothesisTest
-from kduq.claims.protocol import Claim, Margin
+from kduq.claims.protocol import About, Claim, Margin
 from kduq.conditions import PER_QUESTION
 
 _WORDS = {
@@ -61,4 +61,10 @@ CLAIM = Claim(
             "A smaller share of the teacher's own variance counts as none.", below=1.0
         ),
     },
+    about=About(
+        "A language model taught one answer per prompt varies little in its own answers, and "
+        "differs from other students",
+        paper="one response keeps inter-student and suppresses intra-student uncertainty",
+        figures=("language_uncertainty", "replication_text_variance"),
+    ),
 )

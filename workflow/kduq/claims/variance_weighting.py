@@ -8,7 +8,7 @@ import numpy as np
 from kduq.claims.contrasts import log_pair, worst_and_mean
 from kduq.claims.evidence import Evidence, TabularRun
 from kduq.claims.hypothesis import HypothesisTest
-from kduq.claims.protocol import Claim, Margin
+from kduq.claims.protocol import About, Claim, Margin
 
 _METRICS = {"variance": "inter-student variance", "test_mse": "mean test MSE"}
 
@@ -91,4 +91,9 @@ CLAIM = Claim(
     ("variance_aware",),
     _tests,
     {"ratio_margin": Margin("A ratio between 1/margin and margin counts as 1.", above=1.0)},
+    about=About(
+        "Inverse-variance weighting is no worse than averaging, nor than any other weight",
+        paper="the minimum-variance unbiased combination",
+        figures=("variance_aware",),
+    ),
 )

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from kduq.config.fields import Count, File, Real, StrictModel, unique
+from kduq.config.fields import Character, Column, Count, File, Real, StrictModel, unique
 
 #: What is predicted from a table of examples.
 Task = Literal["regression", "classification"]
@@ -18,10 +18,19 @@ class DatasetSettings(StrictModel):
     task: Task | None = None
     """regression or classification; null for a built-in data set, regression if left out."""
     path: File | None = None
-    """CSV or Parquet file, relative to where snakemake runs; null for a built-in data set."""
-    target: str | None = None
+    """CSV, TSV or Parquet file, or a folder of Parquet files, relative to where snakemake runs;
+    null for a built-in data set."""
+    separator: Character | None = None
+    """Character between the cells of a text file; null for a comma, or a tab in TSV."""
+    decimal: Character = "."
+    """Decimal point of the numbers in a text file."""
+    thousands: Character | None = None
+    """Separator of thousands of the numbers in a text file; null for none."""
+    encoding: str | None = None
+    """Encoding of a text file; null for UTF-8."""
+    target: Column | None = None
     """Name of the target column; null for a built-in data set."""
-    features: Annotated[list[str], Field(min_length=1), AfterValidator(unique)] | None = None
+    features: Annotated[list[Column], Field(min_length=1), AfterValidator(unique)] | None = None
     """Names of the input columns; null for all but the target."""
     rows: Count | None = None
     """Rows to use, drawn at random by the seed of the split; null for all."""
@@ -46,11 +55,18 @@ class CorpusSettings(StrictModel):
     kind: str | None = None
     """How it is read; null for the kind of the same name, or else file."""
     path: File | None = None
-    """BioASQ's JSON, a JSONL, Parquet or CSV file, or WordNet's folder; null for Debian's."""
-    prompt: str | None = None
-    """Column or key of a file with the questions; null for prompt."""
-    references: str | None = None
-    """Column or key of a file with the answers; null for references."""
+    """BioASQ's JSON, a JSON, JSONL, Parquet, CSV or TSV file, a folder of Parquet files, or
+    WordNet's folder; null for Debian's."""
+    separator: Character | None = None
+    """Character between the cells of a text file; null for a comma, or a tab in TSV."""
+    encoding: str | None = None
+    """Encoding of a text file; null for UTF-8."""
+    prompt: Column | None = None
+    """Column or key of a file with the questions, with dots inside objects (data.question); null
+    for prompt, or else the question of messages or conversations."""
+    references: Column | None = None
+    """Column or key of a file with the answers, with dots inside objects (answers.text); null for
+    references, or else the answer of messages or conversations."""
     questions: Count | None = None
     """Number of questions to use or to generate; null for all."""
     wordings: Annotated[int, Field(ge=2, le=5, strict=True)] = 3

@@ -1,5 +1,6 @@
 """Types of values in the configuration, and the strict model of its tables."""
 
+from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
@@ -37,13 +38,27 @@ def require_even(value: int) -> int:
 
 
 def no_pattern(path: str) -> str:
-    """Refuse a path that is empty, or that Snakemake would take for a pattern."""
+    """Refuse a path that is empty, or that Snakemake would take for a pattern; replace ``~``."""
     if not path or "{" in path or "}" in path:
         raise ValueError("the name of a file is needed, without { and }")
-    return path
+    if not path.startswith("~"):
+        return path
+    try:
+        return str(Path(path).expanduser())
+    except RuntimeError as error:
+        raise ValueError(f"{error}; write the whole path") from error
+
+
+def number_as_name(value: Any) -> Any:
+    """A name of a column: files without a line of names number their columns."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
 
 
 File = Annotated[str, AfterValidator(no_pattern)]
+#: Name of a column of a user's file.
+Column = Annotated[str, BeforeValidator(number_as_name)]
+#: One character, as between the cells of a file.
+Character = Annotated[str, Field(min_length=1, max_length=1)]
 Alphas = Annotated[list[NonNegative], Field(min_length=1), AfterValidator(unique)]
 Names = Annotated[list[Name], Field(min_length=1), AfterValidator(unique)]
 

@@ -15,8 +15,12 @@ RENAMED = {
 
 
 def listed(names: Any) -> str:
-    """Names in quotes, separated by commas."""
-    return ", ".join(f"'{name}'" for name in names)
+    """Names in quotes, separated by commas; line ends and the like as Python spells them."""
+    return ", ".join(f"'{_on_one_line(str(name))}'" for name in names)
+
+
+def _on_one_line(text: str) -> str:
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def alternatives(names: Any) -> str:
@@ -121,5 +125,12 @@ def line(error: Mapping[str, Any], schema: dict[str, Any]) -> str:
             f"{path}: found {value!r}; allowed: letters, digits, '_', '.' and '-', "
             "starting with a letter or a digit"
         )
+    if kind == "string_type" and isinstance(value, bool | int | float):
+        reason = (
+            "YAML reads yes, no, on and off as truth values"
+            if isinstance(value, bool)
+            else "it is read as a number"
+        )
+        return f"{path}: found {value!r}; a text is needed, and {reason}: put it in quotes"
     message = error["msg"].removeprefix("Value error, ")
     return f"{path}: found {value!r}; {message[0].lower()}{message[1:]}"

@@ -5,13 +5,14 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import Field, ValidationError, create_model, model_validator
+from pydantic import AfterValidator, Field, ValidationError, create_model, model_validator
 
 from kduq.claims import margins
 from kduq.claims.settings import Gate
 from kduq.config.data import CorpusSettings, DatasetSettings
-from kduq.config.fields import Name, Positive, Real, StrictModel
+from kduq.config.fields import Name, Positive, Real, StrictModel, unique
 from kduq.config.messages import alternatives, line, unknown
+from kduq.config.selection import select
 from kduq.data.corpora import CORPUS_KINDS, kind_of
 from kduq.data.corpora.protocol import CorpusKind
 from kduq.data.datasets import DATASETS, DOWNLOADS
@@ -111,10 +112,13 @@ class Config(StrictModel):
     """Folder of scikit-learn's downloads (mnist, covtype); null for scikit-learn's default."""
     job_minutes: Positive = 2.0
     """Time that a job of students should take, which determines its number of replicates."""
-    datasets: Annotated[dict[Name, DatasetSettings], Field(min_length=1)]
-    """Data sets by name."""
+    only: Annotated[list[Name], AfterValidator(unique)] | None = None
+    """Names of the experiments, data sets and corpora that take part; null for all. Experiments
+    switch off all others; data sets and corpora take the place of those of every experiment."""
+    datasets: dict[Name, DatasetSettings]
+    """Data sets by name; an empty list for a study of corpora alone."""
     corpora: dict[Name, CorpusSettings]
-    """Corpora by name."""
+    """Corpora by name; an empty list for a study of data sets alone."""
     language: Language
     """What all runs of language models share."""
     teachers: Annotated[dict[Name, AnyModelSettings], Field(min_length=1)]
@@ -298,10 +302,17 @@ class Config(StrictModel):
                     problems.extend(self._model_problems(path, role, run, family, task))
                     problems.extend(self._head_problems(path, role, run, experiment))
                 problems.extend(self._factorial_problems(path, run, experiment))
-        if not any(runs_of(table) for _, _, table in grids):
+        runs = [
+            names
+            for _, _, table in grids
+            for run in runs_of(table).values()
+            if (names := getattr(run, "corpora", [*table.datasets, *table.optional_datasets]))
+        ]
+        if not runs:
             problems.append(
                 "experiments: nothing is switched on; give at least one of "
-                f"{alternatives(EXPERIMENTS)} a family"
+                f"{alternatives(EXPERIMENTS)} a family and a data set or corpus"
+                + (" that fits it, or correct only" if self.only else "")
             )
         return problems
 
@@ -376,6 +387,10 @@ class Config(StrictModel):
         ]
 
 
+#: Tables without which config.yaml has not been read, more than anyone leaves out.
+_MOST_ABSENT = 4
+
+
 def check(raw: Mapping[str, Any]) -> Config:
     """Check a configuration.
 
@@ -394,8 +409,15 @@ def check(raw: Mapping[str, Any]) -> Config:
     UserError
         With one line for each problem: the key's path, what was found and what is allowed.
     """
+    absent = [name for name in Config.model_fields if name not in raw]
+    if len(absent) > _MOST_ABSENT:
+        raise UserError(
+            f"config: most tables are missing ({', '.join(absent[:3])}, ...): config.yaml was not "
+            "read. Run snakemake in the checkout (or with --directory CHECKOUT), or pass "
+            "config.yaml first: --configfile CHECKOUT/config.yaml YOURS.yaml"
+        )
     try:
-        return Config.model_validate(dict(raw))
+        return Config.model_validate(select(raw))
     except ValidationError as error:
         lines: list[str] = []
         for problem in error.errors():

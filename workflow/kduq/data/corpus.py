@@ -141,3 +141,27 @@ def spaced(values: np.ndarray, number: int) -> np.ndarray:
     """At most ``number`` values, evenly spaced."""
     number = min(number, len(values))
     return values[(np.arange(number) * len(values)) // max(1, number)]
+
+
+def corpora_of_splits(columns: Mapping[str, Sequence[Any]]) -> dict[int, Corpus]:
+    """The corpora of a design of splits.
+
+    Parameters
+    ----------
+    columns : mapping of str to sequence
+        Columns of the examples of all splits, with split_number.
+
+    Returns
+    -------
+    dict of int to Corpus
+        By number of the split, in the order of the rows.
+    """
+    rows: dict[int, list[int]] = {}
+    for row, number in enumerate(columns["split_number"]):
+        rows.setdefault(int(number), []).append(row)
+    return {
+        number: Corpus.from_columns(
+            {name: [values[row] for row in own] for name, values in columns.items()}
+        )
+        for number, own in rows.items()
+    }

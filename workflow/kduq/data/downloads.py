@@ -17,12 +17,19 @@ def use_cache(folder: str | None) -> None:
         The folder; None for scikit-learn's own default.
     """
     if folder is not None:
-        os.environ[_VARIABLE] = str(Path(folder).expanduser().resolve())
+        try:
+            os.environ[_VARIABLE] = str(Path(folder).expanduser().resolve())
+        except RuntimeError:
+            raise UserError(
+                f"data_cache: found '{folder}', but there is no home directory; name a whole path, "
+                "or set HOME"
+            ) from None
 
 
 def cache() -> Path:
     """Folder in which scikit-learn keeps its downloads."""
-    return Path(os.environ.get(_VARIABLE, "~/scikit_learn_data")).expanduser()
+    # As scikit-learn does: without a home directory the sign ~ stays.
+    return Path(os.path.expanduser(os.environ.get(_VARIABLE, "~/scikit_learn_data")))  # noqa: PTH111
 
 
 def unavailable(name: str, reason: str) -> UserError:

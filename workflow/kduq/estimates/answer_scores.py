@@ -259,8 +259,16 @@ class ModelScores:
 
     def _sums(self, models: np.ndarray, prompts: np.ndarray) -> tuple[float, float]:
         """Trace and sum of the products of some models, averaged over prompts."""
+        if len(models) == self.n_models:
+            trace, total = self._sums_by_prompt
+            return float(trace[prompts].mean()), float(total[prompts].mean())
         part = self._products[np.ix_(prompts, models, models)]
         return float(np.einsum("pss->p", part).mean()), float(part.sum(axis=(1, 2)).mean())
+
+    @cached_property
+    def _sums_by_prompt(self) -> tuple[np.ndarray, np.ndarray]:
+        """Trace and sum of the products of all models, each of shape (P,)."""
+        return np.einsum("pss->p", self._products), self._products.sum(axis=(1, 2))
 
     def inter_student_variance(self, models: np.ndarray, prompts: np.ndarray) -> float:
         """Inter-student variance of some models at some prompts, by their numbers.

@@ -217,11 +217,14 @@ class StudentAnswers:
         With the roles students and answers.
     evaluated : ndarray of int of shape (P,)
         Identifiers of the prompts.
+    split : int, optional
+        Number of a split, in a design of splits.
     """
 
-    def __init__(self, inputs: Inputs, evaluated: np.ndarray) -> None:
+    def __init__(self, inputs: Inputs, evaluated: np.ndarray, split: int | None = None) -> None:
         self._inputs, self._evaluated = inputs, evaluated
-        self._students = inputs.read_all("students")
+        self._rows = artifacts.rows_where(**({} if split is None else {"split_number": split}))
+        self._students = inputs.read_all("students", rows=self._rows)
 
     def of_condition(
         self, condition: Condition, texts: DistinctTexts | None
@@ -248,6 +251,7 @@ class StudentAnswers:
         rows = artifacts.rows_of_condition(condition) & artifacts.rows_where(
             prompt_id=self._evaluated.tolist(), replicate=good.tolist()
         )
+        rows = rows & self._rows
         if texts is None:
             rows = rows & SAMPLED
         table = self._inputs.read_all("answers", rows=rows)

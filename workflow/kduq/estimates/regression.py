@@ -7,6 +7,7 @@ import scipy
 
 from kduq import statistics
 from kduq.conditions import Condition
+from kduq.estimates import paired
 from kduq.estimates.metrics import of_task
 from kduq.estimates.metrics.protocol import TabularStudents
 from kduq.estimates.settings import TabularSettings as Settings
@@ -33,7 +34,8 @@ def estimate(settings: Settings, run: TabularRun) -> dict[str, list[Any]]:
     ``diverged_count``. Where students of bootstrap samples may lack full rank, variance and test
     errors are also estimated from those of full rank alone, in the group ``full_rank``: the few
     others, whose solutions of minimum norm are arbitrary where labels are exact, can make nearly
-    all of the variance. ``full_rank_share`` is their share.
+    all of the variance. ``full_rank_share`` is their share. Conditions that share their replicates
+    are compared in `kduq.estimates.paired`.
 
     Parameters
     ----------
@@ -55,8 +57,10 @@ def estimate(settings: Settings, run: TabularRun) -> dict[str, list[Any]]:
         error = float(((prediction - truth) ** 2).mean())
         table.add(table.unconditional, "teacher", f"{split}_mse_mean", exact(error))
     model = FAMILIES[settings.family].model(settings.task)
+    cells: dict[Condition, paired.Cell] = {}
     for i, condition in enumerate(settings.conditions):
         part = run.of_condition(i)
+        cells[condition] = paired.Cell.of_students(condition, part)
         estimates = _estimates(part, settings.confidence)
         theory = _theory(model, condition, run.problem, part)
         if theory is not None:
@@ -69,6 +73,8 @@ def estimate(settings: Settings, run: TabularRun) -> dict[str, list[Any]]:
             for name, value in _of_full_rank(part, settings.confidence).items():
                 group = "all" if name == "full_rank_share" else "full_rank"
                 table.add(condition, "student", name, value, group)
+    for condition, name, value, group in paired.estimates(cells, settings.confidence):
+        table.add(condition, "student", name, value, group)
     return table.columns()
 
 

@@ -75,3 +75,10 @@ class TextSettings(EstimatesSettings):
     """How answers are compared with references; None for the default of `References`."""
     training_steps: int | None = None
     """Steps that the teacher was trained for; 0 for a pretrained one that is used as it is."""
+
+
+class TextSplitSettings(TextSettings):
+    """What decides the estimates of a design of splits on a corpus."""
+
+    splits: int
+    """Number of splits."""

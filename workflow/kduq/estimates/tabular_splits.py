@@ -1,7 +1,7 @@
 """Estimates of a design of splits on tables: means over splits, and how much splits differ."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -10,13 +10,14 @@ import scipy
 from kduq import seeds, statistics
 from kduq.artifacts import Artifact, WideColumn
 from kduq.conditions import TEACHER, Condition
+from kduq.estimates import over_splits
 from kduq.estimates.groups import of_split
 from kduq.estimates.settings import TabularSplitSettings as Settings
 from kduq.estimates.split_statistics import Cell, SplitStatistic, of_classification, of_regression
 from kduq.estimates.table import Table, exact
 from kduq.examples import splits
 from kduq.stage import Inputs, Outputs
-from kduq.statistics import Estimate, jackknifed, meta_analysis
+from kduq.statistics import Estimate, jackknifed
 from kduq.teacher import tabular as teacher
 
 __all__ = ["Settings", "estimate", "run"]
@@ -155,41 +156,19 @@ def _add(
         own = [on_split[condition] for condition in statistic.conditions]
         with np.errstate(invalid="ignore", divide="ignore"):
             values = statistic.compute(own, on_split[Condition(label_source=TEACHER)])
-        counted = sum(int(cell.good.sum()) for cell in own)
-        found.append((jackknifed.corrected(values), counted))
-    points = np.array([value.value for value, _ in found])
-    errors = np.array([value.se for value, _ in found])
-    if np.isnan(points).all():
-        return
-    condition, metric = statistic.conditions[0], statistic.metric
-    for number, (value, counted) in enumerate(found):
-        limits = _with_limits(value, settings.confidence)
-        shown = _reported(limits, statistic.ratio, counted)
-        table.add(condition, "student", metric, shown, of_split(number))
-    pooled = meta_analysis.pool_alike(points, errors, settings.confidence)
-    total = sum(counted for _, counted in found)
-    mean, prediction = (
-        _reported(part, statistic.ratio, total) for part in (pooled.mean, pooled.prediction)
+        value = _with_limits(jackknifed.corrected(values), settings.confidence)
+        found.append(replace(value, n=sum(int(cell.good.sum()) for cell in own)))
+    over_splits.add(
+        table,
+        settings.confidence,
+        statistic.conditions[0],
+        statistic.metric,
+        found,
+        statistic.ratio,
     )
-    table.add(condition, "student", metric, mean)
-    spread = _reported(pooled.spread, False, total)
-    table.add(condition, "student", f"{metric}_between_split_sd", spread)
-    table.add(condition, "student", f"{metric}_prediction", prediction)
 
 
 def _with_limits(value: Estimate, confidence: float) -> Estimate:
     """An estimate on one split with the limits of Student's t over its replicates."""
     half = float(scipy.stats.t.ppf(0.5 + confidence / 2, max(value.n - 1, 1))) * value.se
     return Estimate(value.value, value.se, value.value - half, value.value + half, value.n)
-
-
-def _reported(value: Estimate, ratio: bool, students: int) -> Estimate:
-    """An estimate on its scale in the table, with the number of students.
-
-    Of a ratio, se is that of its logarithm times the ratio (delta method), and the limits are those
-    of the logarithm.
-    """
-    if not ratio:
-        return Estimate(value.value, value.se, value.low, value.high, students)
-    point, low, high = (float(np.exp(v)) for v in (value.value, value.low, value.high))
-    return Estimate(point, point * value.se, low, high, students)

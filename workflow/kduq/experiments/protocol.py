@@ -14,7 +14,7 @@ from kduq.families.protocol import Family
 
 #: How the students of a run differ: replicates of every condition on one split, with one teacher;
 #: one student per combination of levels of a family's factors; or replicates on each of several
-#: splits of the rows, each with a teacher of its own.
+#: splits of the rows, or corpora of other seeds, each with a teacher of its own.
 Design = Literal["replicates", "factorial", "splits"]
 #: Number of levels of a factor.
 Levels = Annotated[int, Field(ge=3, strict=True)]
@@ -111,8 +111,8 @@ class SplitRun(FamilyRun):
 class ExperimentSettings(StrictModel):
     """A grid over data sets and families; the table of families is added by the registry."""
 
-    datasets: Names
-    """Names from datasets, for families on tables."""
+    datasets: Annotated[list[Name], AfterValidator(unique)]
+    """Names from datasets, for families on tables; an empty list for none."""
     optional_datasets: Annotated[list[Name], AfterValidator(unique)] = Field(default=[])
     """Further names from datasets; skipped, with a message, unless they have been downloaded."""
 
@@ -135,7 +135,7 @@ class Experiment:
         Returns the conditions of its runs on tables from these settings, the slowest key first.
     task : str
         Task of its data sets, regression or classification.
-    text_run : type of TextRun, optional
+    text_run : type of FamilyRun, optional
         Settings of a family of language models; None if none takes part.
     text_conditions : callable, optional
         Returns the conditions of its runs on text from the settings of the run.
@@ -175,7 +175,7 @@ class Experiment:
     settings: type[ExperimentSettings]
     conditions: Callable[[Any], list[Condition]]
     task: Task = "regression"
-    text_run: type[TextRun] | None = None
+    text_run: type[FamilyRun] | None = None
     text_conditions: Callable[[Any], list[Condition]] | None = None
     factors: tuple[str, ...] = ()
     design: Design = "replicates"
@@ -201,7 +201,7 @@ class Experiment:
         """Type of the configuration's table for a family that takes part."""
         on_text = family.lane == "text"
         if self.design == "splits":
-            return SplitRun
+            return (self.text_run or SplitRun) if on_text else SplitRun
         if self.design == "replicates":
             return (self.text_run or TextRun) if on_text else TabularRun
         title = "".join(word.capitalize() for word in (*family.name.split("_"), "levels"))

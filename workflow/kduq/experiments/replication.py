@@ -5,8 +5,8 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field
 
 from kduq.conditions import Condition
-from kduq.config.fields import Positive, unique
-from kduq.experiments.protocol import Experiment, ExperimentSettings
+from kduq.config.fields import Count, Names, Positive, unique
+from kduq.experiments.protocol import Experiment, ExperimentSettings, SplitRun
 
 #: More than one response per input.
 Several = Annotated[int, Field(ge=2, strict=True)]
@@ -42,6 +42,34 @@ class ClassSettings(ExperimentSettings):
     """Responses per input that averaged labels are the mean of."""
 
 
+class ReplicatedText(SplitRun):
+    """Students on many splits, for language models: corpora of other seeds."""
+
+    corpora: Names
+    """Names from corpora."""
+    questions: Count | None = None
+    """Questions of the corpus of a split; null for as many as the corpus has."""
+    students_per_split: Annotated[int, Field(ge=3, le=999_999, strict=True)]
+    """Students per condition and split."""
+    k: Annotated[int, Field(ge=3, strict=True)]
+    """Answers per prompt of the methods. Of two the first is as near to their mean as the second,
+    so averaging would be single."""
+    method: Annotated[
+        list[Literal["multi_response", "averaging", "majority", "denoised", "variance_weighting"]],
+        Field(min_length=1),
+        AfterValidator(unique),
+    ]
+    """Which of the k answers are learnt. Students of one answer always take part."""
+
+
+def _text_conditions(run: ReplicatedText) -> list[Condition]:
+    methods = [("single", 1), *((method, run.k) for method in run.method)]
+    return [
+        Condition(label_source="sampled", temperature=1.0, method=method, k=k)
+        for method, k in methods
+    ]
+
+
 def _conditions(settings: Settings) -> list[Condition]:
     single = [Condition(method="single", alpha=a, k=1) for a in (0.0, settings.alpha)]
     remedies = [Condition(method=m, alpha=settings.alpha, k=settings.k) for m in settings.method]
@@ -60,6 +88,8 @@ def _class_conditions(settings: ClassSettings) -> list[Condition]:
 
 #: Splits per job at most: there are few, each with many students, and further ones are in new jobs.
 _SHARD = 10
+#: The same for language models, each of whose teachers takes as long as several students.
+_TEXT_SHARD = 2
 _NAME, _LABEL = "replication", "Do the findings hold on other splits, with other teachers?"
 EXPERIMENT = Experiment(
     _NAME,
@@ -68,7 +98,10 @@ EXPERIMENT = Experiment(
     Settings,
     _conditions,
     design="splits",
+    text_run=ReplicatedText,
+    text_conditions=_text_conditions,
     largest_shard=_SHARD,
+    largest_text_shard=_TEXT_SHARD,
     title="Replication on other splits",
     classification=Experiment(
         _NAME,

@@ -2,11 +2,13 @@
 
 from kduq.figures import (
     bootstrap,
+    claims,
     decomposition,
     language_gallery,
     language_methods,
     language_uncertainty,
     predictive_distribution,
+    remedies,
     replication,
     sample_size,
     student_init,
@@ -33,6 +35,8 @@ FIGURES: Registry[FigureKind] = Registry(
         sample_size.FIGURE,
         language_uncertainty.FIGURE,
         language_methods.FIGURE,
+        remedies.FIGURE,
         language_gallery.FIGURE,
+        *claims.FIGURES,
     ),
 )

@@ -1,15 +1,15 @@
-"""Figure: shares of the variance between students."""
+"""Figure: shares of the variance between students, of every source and every interaction."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from kduq.conditions import FACTORS
 from kduq.families import FAMILIES
-from kduq.figures import drawing
+from kduq.figures import drawing, words
 from kduq.figures.protocol import Drawn, FigureKind, estimates_of
 from kduq.figures.settings import FigureSettings
 from kduq.stage import Inputs
@@ -18,168 +18,216 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-_YELLOW = "#F0E442"
-#: Suffix of a bar's title for each group of prompts.
-_GROUPS = {"all": "", "train": ", taught prompts", "test": ", held-out prompts"}
-#: Colour, hatch and name of every component; interactions are hatched.
-_COMPONENTS: dict[str, tuple[str, str, str]] = {
-    "noise": (drawing.BLUE, "", "noise"),
-    "initialisation": (drawing.RED, "", "init"),
-    "bootstrap": (drawing.GREEN, "", "bootstrap"),
-    "noise_initialisation": ("#CC79A7", "////", "noise × init"),
-    "noise_bootstrap": ("#56B4E9", "////", "noise × bootstrap"),
-    "initialisation_bootstrap": ("#E69F00", "////", "init × bootstrap"),
-    "decoding": (_YELLOW, "", "decoding"),
-    "noise_decoding": (_YELLOW, "////", "noise × decoding"),
-    "initialisation_decoding": (_YELLOW, "xxxx", "init × decoding"),
-    "bootstrap_decoding": (_YELLOW, "....", "bootstrap × decoding"),
-    "residual_decoding": (_YELLOW, "\\\\", "three or more, within"),
-    "residual_between": ("#999999", "....", "three or more, between"),
-    "residual": ("#999999", "....", "three or more"),
+#: Words for each group of prompts.
+_GROUPS = {"all": "", "train": ", taught", "test": ", held out"}
+#: Colour and marker of the runs of a panel.
+_LOOKS = (
+    (drawing.BLUE, "o"),
+    (drawing.RED, "s"),
+    (drawing.GREEN, "^"),
+    ("#CC79A7", "v"),
+    ("#E69F00", "D"),
+    ("#56B4E9", "P"),
+    ("#000000", "X"),
+    ("#777777", "<"),
+)
+_WORDS = {
+    "noise": "teacher's noise",
+    "initialisation": "initial parameters",
+    "bootstrap": "bootstrap sample",
+    "decoding": "decoding",
 }
-#: Share of the bar per letter that a segment needs for its label.
-_LETTER = 0.0105
+#: In interactions, whose names are longer.
+_SHORT = {"noise": "noise", "initialisation": "parameters", "bootstrap": "sample"}
+_SHARE = "variance_share_"
+_TOTAL = "total_effect_"
+_DECODING = f"{_TOTAL}decoding"
 
 
-def _draw(part: pd.DataFrame) -> Figure:
-    part = part[part["metric"].str.startswith("variance_") | (part["metric"] == "diverged_count")]
+class _Run(NamedTuple):
+    """A family on a data set, and the group of prompts where there are several."""
+
+    family: str
+    dataset: str
+    group: str
+
+    @property
+    def name(self) -> str:
+        """Its data set and group in a sentence."""
+        return f"{drawing.full_name(self.dataset)}{_GROUPS[self.group]}"
+
+
+def _runs(part: pd.DataFrame) -> list[_Run]:
     runs = []
-    for keys, cells in part.groupby(["dataset", "family"], sort=False):
-        dataset, family = map(str, keys if isinstance(keys, tuple) else (keys,))
+    for keys, cells in part.groupby(["family", "dataset"], sort=False):
         groups = [group for group in _GROUPS if (cells["group"] == group).any()]
-        # Taught and held-out prompts differ too much for one bar.
-        runs += [(dataset, family, group) for group in (groups[1:] or groups)]
-    runs.sort(key=lambda run: FAMILIES[run[1]].lane == "text")
-    figure, axes = drawing.grid(len(runs), 1, 1.1, sharex=True)
-    end = 1.0
-    for ax, (dataset, family, group) in zip(axes[:, 0], runs, strict=True):
-        run = part[(part["dataset"] == dataset) & (part["family"] == family)]
-        cells = run[run["group"] == group]
-        rows = cells.set_index("metric")[["estimate", "ci_low", "ci_high"]]
-        estimates = {str(metric): tuple(row) for metric, row in rows.iterrows()}
-        end = max(end, _bar(ax, estimates))
-        _statement(ax, estimates)
-        drawing.diverged(ax, run)
-        # Students beside the design are counted elsewhere.
-        in_design = cells["metric"] == "variance_component_total"
-        students = int(cells.loc[in_design, "n_students"].max())
-        total = estimates["variance_component_total"]
-        alpha = cells["alpha"].max()
-        name = f"{drawing.title(dataset)}, {FAMILIES[family].label}{_GROUPS[group]}"
-        ax.set_title(
-            f"{name}: total {_interval(total)}, "
-            f"{students} students{f', α = {alpha:g}' if np.isfinite(alpha) else ''}",
-            fontsize=7.5,
-        )
-    # Where some shares are negative, the others add up to more than one.
-    axes[0, 0].set_xlim(0, end)
+        # Taught and held-out prompts differ too much for one number.
+        runs += [_Run(str(keys[0]), str(keys[1]), group) for group in (groups[1:] or groups)]
+    return runs
+
+
+def _shares(part: pd.DataFrame, run: _Run) -> dict[str, words.Number]:
+    """Shares of a run by component, with the interactions of three or more factors.
+
+    Where answers are drawn, terms with decoding are the variance within a student. They are one
+    share, and the rest of the residual is a difference of estimates, without an interval.
+    """
+    rows = part[(part["family"] == run.family) & (part["dataset"] == run.dataset)]
+    rows = rows[(rows["group"] == run.group) & rows["metric"].str.startswith(_SHARE)]
+    found = {
+        str(row["metric"]).removeprefix(_SHARE): words.Number.of_row(row)
+        for _, row in rows.iterrows()
+    }
+    if _DECODING in found:
+        within = found.pop(_DECODING)
+        # Not the sums over terms that have, or lack, a factor.
+        terms = [name for name in found if not name.startswith(("total_effect", "without"))]
+        named = [name for name in terms if name.split("_")[-1] == "decoding"]
+        residual = found.get("residual", words.Number(np.nan)).value
+        inside = within.value - sum(found.pop(name).value for name in named)
+        found |= {"residual": words.Number(residual - inside), "within": within}
+    return {name: number for name, number in found.items() if np.isfinite(number.value)}
+
+
+def _terms(shares: list[dict[str, words.Number]]) -> tuple[list[str], list[str]]:
+    """Single terms and total effects that some run has, in the order of the factors."""
+    factors = [name for name in FACTORS if name != "decoding"]
+    pairs = [f"{a}_{b}" for i, a in enumerate(factors) for b in factors[i + 1 :]]
+    single = [*factors, *pairs, "residual", "within"]
+    totals = [f"{_TOTAL}{factor}" for factor in factors]
+    present = {name for own in shares for name in own}
+    return [t for t in single if t in present], [t for t in totals if t in present]
+
+
+def _label(term: str) -> str:
+    """A term in words."""
+    if term == "residual":
+        return "three or more"
+    if term == "within":
+        return "within a student (decoding)"
+    if term.startswith(_TOTAL):
+        return _WORDS[term.removeprefix(_TOTAL)]
+    if term in _WORDS:
+        return _WORDS[term]
+    return " × ".join(_SHORT[factor] for factor in term.split("_"))
+
+
+def _draw(part: pd.DataFrame, runs: list[_Run]) -> Figure:
+    families = list(dict.fromkeys(run.family for run in runs))
+    shares = {run: _shares(part, run) for run in runs}
+    single, totals = _terms(list(shares.values()))
+    most = max((sum(run.family == f for run in runs) for f in families), default=1)
+    height = 0.09 * most + 0.1
+    figure, axes = drawing.grid(
+        2,
+        max(len(families), 1),
+        1.0,
+        sharex=True,
+        sharey="row",
+        gridspec_kw={"height_ratios": [max(len(single), 1), max(len(totals), 1)]},
+    )
+    inches = height * (len(single) + len(totals)) + 1.7
+    figure.set_size_inches(drawing.WIDTH, min(inches, drawing.HEIGHT))
+    letters = drawing.letters()
+    for row, terms in enumerate((single, totals)):
+        for column, family in enumerate(families):
+            own = {run: shares[run] for run in runs if run.family == family}
+            _panel(axes[row, column], terms, own, runs)
+            name = f"  {FAMILIES[family].label.capitalize()}" if row == 0 else ""
+            axes[row, column].set_title(f"{next(letters)}{name}")
+    for column in range(len(families)):
+        axes[1, column].set_xlabel("Share of the variance")
+    axes[0, 0].set_ylabel("Single terms")
+    axes[1, 0].set_ylabel("With all\ninteractions")
+    axes[0, 0].xaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
     drawing.key(figure, axes)
     return figure
 
 
-def _shares(estimates: dict[str, Any]) -> dict[str, float]:
-    """Share of every component in a bar; the residual is split by whether decoding takes part."""
-    shares = {
-        name: float(estimates[f"variance_share_{name}"][0])
-        for name in _COMPONENTS
-        if f"variance_share_{name}" in estimates
-    }
-    if "variance_share_total_effect_decoding" in estimates:
-        within = estimates["variance_share_total_effect_decoding"][0]
-        named = sum(share for name, share in shares.items() if name.endswith("decoding"))
-        shares["residual_decoding"] = within - named
-        shares["residual_between"] = shares.pop("residual") - shares["residual_decoding"]
-    return shares
+def _panel(
+    ax: Axes, terms: list[str], shares: dict[_Run, dict[str, words.Number]], runs: list[_Run]
+) -> None:
+    """Draw the shares of all runs of a family, one row per term."""
+    names = list(dict.fromkeys((run.dataset, run.group) for run in runs))
+    step = 0.8 / max(len(shares), 1)
+    for row in range(0, len(terms), 2):
+        ax.axhspan(row - 0.5, row + 0.5, color=drawing.GREY, alpha=0.08, lw=0)
+    for number, (run, own) in enumerate(shares.items()):
+        rows = pd.DataFrame(
+            [own.get(term, words.Number(np.nan)) for term in terms],
+            columns=["estimate", "ci_low", "ci_high"],
+        )
+        at = np.arange(len(terms)) + step * (number - (len(shares) - 1) / 2)
+        known = rows["estimate"].notna().to_numpy()
+        colour, marker = _LOOKS[names.index((run.dataset, run.group)) % len(_LOOKS)]
+        name = f"{drawing.title(run.dataset)}{_GROUPS[run.group]}"
+        drawing.dots(ax, rows[known], at[known], (name, colour, marker))
+    ax.axvline(0, color=drawing.GREY, lw=0.8)
+    ax.set_yticks(range(len(terms)), [_label(term) for term in terms])
+    ax.set_ylim(max(len(terms), 1) - 0.5, -0.5)
+    ax.tick_params(axis="y", length=0)
 
 
-def _bar(ax: Axes, estimates: dict[str, Any]) -> float:
-    """Stack the shares and return the end of the bar; negative shares have no width."""
-    left, shares = 0.0, _shares(estimates)
-    for name, (colour, hatch, label) in _COMPONENTS.items():
-        share = shares.get(name, np.nan)
-        if not share > 0:
+def _finding(part: pd.DataFrame, runs: list[_Run]) -> str:
+    """The largest single term of every family, and its largest and smallest total effect."""
+    sentences = []
+    for family in dict.fromkeys(run.family for run in runs):
+        shares = {run: _shares(part, run) for run in runs if run.family == family}
+        shares = {run: own for run, own in shares.items() if own}
+        if not shares:
             continue
-        import matplotlib as mpl  # noqa: PLC0415
-
-        with mpl.rc_context({"hatch.linewidth": 0.5}):
-            ax.barh(
-                0,
-                share,
-                left=left,
-                height=0.8,
-                color=colour,
-                hatch=hatch,
-                edgecolor="#ffffff",
-                linewidth=0.8,
-                label=label,
-            )
-        text = f"{label} {100 * share:.0f} %"
-        if share > _LETTER * len(text):
-            ax.text(
-                left + share / 2,
-                0,
-                text,
-                ha="center",
-                va="center",
-                fontsize=6.5,
-                bbox={"facecolor": "#ffffff", "edgecolor": "none", "alpha": 0.85, "pad": 1},
-            )
-        left += share
-    ax.set_ylim(-0.45, 0.45)
-    ax.set_yticks([])
-    ax.xaxis.set_major_formatter(lambda value, _: f"{100 * value:.0f} %")
-    ax.grid(visible=False, axis="y")
-    return left
+        tops = {
+            run: max(_terms([own])[0], key=lambda t: own[t].value) for run, own in shares.items()
+        }
+        parts = [
+            f"{_label(term)}, "
+            + words.spread([(run.name, shares[run][term].times(100)) for run in of], " %")
+            for term in dict.fromkeys(tops.values())
+            for of in [[run for run, top in tops.items() if top == term]]
+        ]
+        text = f"Largest single term ({FAMILIES[family].label}): {words.listed(parts)}"
+        totals = [
+            (f"{_label(term)}, {run.name}", own[term].times(100))
+            for run, own in shares.items()
+            for term in _terms([own])[1]
+        ]
+        if totals:
+            ranked = sorted(totals, key=lambda pair: pair[1].value)
+            ends = dict.fromkeys((ranked[0], ranked[-1]))
+            shown = [f"{number.text(' %')} ({name})" for name, number in ends]
+            text += f"; total effects from {' to '.join(shown)}"
+        sentences.append(f"{text}.")
+    return " ".join(sentences)
 
 
-def _statement(ax: Axes, estimates: dict[str, Any]) -> None:
-    """State every share with its interval below the bar."""
-    stated = [
-        f"{label} {_interval(estimates[f'variance_share_{name}'], percent=True)}"
-        for name, (_, _, label) in _COMPONENTS.items()
-        if f"variance_share_{name}" in estimates
-    ]
-    lines = [" · ".join(stated[i : i + 4]) for i in range(0, len(stated), 4)]
-    totals = [
-        f"{_COMPONENTS[factor][2]} "
-        f"{_interval(estimates[f'variance_share_total_effect_{factor}'], percent=True)}"
-        for factor in FACTORS
-        if factor != "decoding" and f"variance_share_total_effect_{factor}" in estimates
-    ]
-    if totals:
-        lines.append("with all interactions: " + " · ".join(totals))
-    if "variance_share_total_effect_decoding" in estimates:
-        within = _interval(estimates["variance_share_total_effect_decoding"], percent=True)
-        lines.append(f"within a student (yellow: all terms with decoding): {within}")
-    ax.set_xlabel("\n".join(lines), fontsize=6.5, color="#333333", loc="left")
-
-
-def _interval(estimate: tuple[float, float, float], percent: bool = False) -> str:
-    """An estimate with its interval in brackets."""
-    if not np.isfinite(estimate[0]):
-        return "not available"
-    value, low, high = (
-        f"{round(100 * v, 1) + 0.0:.1f}" if percent else _plain(v) for v in estimate
-    )
-    return f"{value}{' %' if percent else ''} [{low}, {high}]".replace("-", "\N{MINUS SIGN}")
-
-
-def _plain(value: float) -> str:
-    """Three significant digits, without an exponent."""
-    digits = np.format_float_positional(value, precision=3, fractional=False, trim="-")
-    return f"{round(value)}" if abs(value) >= 1000 else digits
+def _sizes(part: pd.DataFrame, runs: list[_Run]) -> str:
+    """Students of each family's designs, and the noise of their responses."""
+    total = part[part["metric"] == "variance_component_total"]
+    parts = []
+    for family in dict.fromkeys(run.family for run in runs):
+        numbers = total.loc[total["family"] == family, "n_students"].dropna().astype(int)
+        if len(numbers):
+            ends = "–".join(str(n) for n in dict.fromkeys((numbers.min(), numbers.max())))
+            parts.append(f"{ends} ({FAMILIES[family].label})")
+    text = f"Students: {', '.join(parts)}. " if parts else ""
+    alphas = sorted(part["alpha"].dropna().unique())
+    return text + (f"α = {', '.join(f'{a:g}' for a in alphas)}. " if alphas else "")
 
 
 def _prepare(settings: FigureSettings, inputs: Inputs) -> Drawn:
     part = inputs.read_all("estimates").table.to_pandas()
+    datasets, more = drawing.shown_datasets(part)
+    part = part[part["dataset"].isin(datasets)]
+    shown = part[part["metric"].str.startswith(_SHARE)]
+    runs = _runs(shown[shown["estimate"].notna()])
     level = round(100 * settings.confidence)
     note = (
-        "Bars: shares of the total variance, in squared units of the target (language models: of "
-        "unit-norm embeddings).\n"
-        f"Brackets: {level} % jackknife intervals over the levels of all factors, given the split "
-        "and the teacher."
+        f"{_sizes(part, runs)}Bars: {level} % jackknife intervals over the levels of all factors, "
+        "given the split and the teacher. Open markers: no interval. Three or more: interactions "
+        "of three or more factors. With all interactions: what would go if the factor were fixed."
+        f"{drawing.networks_note(settings)}{drawing.diverged_note(part)}{more}"
     )
-    return Drawn(lambda: _draw(part), note)
+    return Drawn(lambda: _draw(part, runs), note, _finding(part, runs))
 
 
 FIGURE = FigureKind(

@@ -16,7 +16,7 @@ from kduq.estimates.answers import SAMPLED, Answers, StudentAnswers, answers_fro
 from kduq.figures import drawing
 from kduq.figures.protocol import Drawn, FigureKind
 from kduq.figures.settings import FigureSettings
-from kduq.figures.text import METHODS
+from kduq.figures.text import GROUPS, METHODS
 from kduq.stage import Inputs
 from kduq.students.settings import TextSettings as Settings
 from kduq.study import paths
@@ -27,12 +27,12 @@ if TYPE_CHECKING:
 
     from kduq.study.study import Study
 
-#: Number of prompts in the figure.
-_PROMPTS_SHOWN = 6
+#: Number of taught, and of held-out, prompts in the figure.
+_PROMPTS_SHOWN = 3
 
 
-def shown(corpus: Corpus, evaluated: np.ndarray, number: int) -> np.ndarray:
-    """Select prompts for `draw_gallery`.
+def shown(corpus: Corpus, evaluated: np.ndarray, number: int) -> list[np.ndarray]:
+    """Select prompts for `draw_gallery`, taught and held out.
 
     Parameters
     ----------
@@ -41,16 +41,21 @@ def shown(corpus: Corpus, evaluated: np.ndarray, number: int) -> np.ndarray:
     evaluated : ndarray of int of shape (P,)
         Identifiers of the evaluated prompts.
     number : int
-        Number of prompts.
+        Number of prompts of each kind.
 
     Returns
     -------
-    ndarray of int
-        Identifiers, evenly spaced among the training prompts with several answers or, where there
-        are none, among all.
+    list of ndarray of int
+        Identifiers of taught and of held-out prompts, as far as there are any, evenly spaced among
+        those with several answers, or among all of a kind where there are none.
     """
-    several = [i for i in evaluated if corpus.split[i] == "train" and len(corpus.references[i]) > 1]
-    return spaced(np.array(several, dtype=np.intp) if several else evaluated, number)
+    chosen = []
+    for split in ("train", "test"):
+        own = [i for i in evaluated if corpus.split[i] == split]
+        several = [i for i in own if len(corpus.right(i)) > 1]
+        if own:
+            chosen.append(spaced(np.array(several or own, dtype=np.intp), number))
+    return chosen
 
 
 def gallery(
@@ -116,57 +121,78 @@ def _shares(texts: np.ndarray, answers: Sequence[str]) -> np.ndarray:
 
 
 #: Largest number of answers in a panel; the least probable ones are added up.
-_ANSWERS_SHOWN = 8
-_SOURCES = {
-    "truth": ("truth", "#999999"),
-    "teacher": ("teacher", "#000000"),
-    "students": ("students (mean)", drawing.BLUE),
-}
+_ANSWERS_SHOWN = 7
+#: Columns left of the students, and students shown at most.
+_SOURCES, _STUDENTS_SHOWN = ("truth", "teacher", "mean"), 40
+#: Students beside whom a column of their width has room for a number.
+_ROOM = 10
+#: Space between the two, in columns; least probability that is drawn, or written.
+_GAP, _LEAST, _WRITTEN = 0.6, 0.02, 0.005
+#: Height of an answer, and of a panel besides, in inches.
+_ANSWER, _BESIDES = 0.165, 0.42
 
 
-def draw_gallery(prompts: Sequence[Mapping[str, Any]]) -> Figure:
-    """Draw distributions of answers: of the truth, of the teacher and of the students.
+def draw_gallery(columns: Sequence[tuple[str, Sequence[Mapping[str, Any]]]]) -> Figure:
+    """Draw distributions of answers: of the truth, the teacher, and of each student.
 
     Parameters
     ----------
-    prompts : sequence of mapping
-        Each with prompt (str), answers (the A supported answers), truth and teacher (probabilities
-        of shape (A,)) and students (of shape (S, A)). The remainder to 1 is drawn as "other".
+    columns : sequence of (str, sequence of mapping)
+        Name of a group of prompts, and its prompts: each with prompt (str), answers (the A
+        supported answers), truth and teacher (probabilities of shape (A,)) and students (of shape
+        (S, A)). The remainder to 1 is drawn as "other".
 
     Returns
     -------
     matplotlib.figure.Figure
-        Two panels per row, one per prompt.
+        A column of panels per group, a panel per prompt, in which each student is a column.
     """
-    panels = [_panel(prompt) for prompt in prompts]
-    rows = (len(panels) + 1) // 2
-    heights = [max(len(labels) for labels, _ in panels[2 * i : 2 * i + 2]) for i in range(rows)]
     from matplotlib.figure import Figure  # noqa: PLC0415
 
-    figure = Figure(figsize=(drawing.WIDTH, 0.6 + sum(0.75 + 0.3 * height for height in heights)))
-    axes = figure.subplots(
-        rows, 2, squeeze=False, sharex=True, gridspec_kw={"height_ratios": [h + 1 for h in heights]}
-    )
-    for ax in axes.flat[len(panels) :]:
-        ax.set_axis_off()
-    for i, (ax, prompt) in enumerate(zip(axes.flat, prompts, strict=False)):
-        _distributions(ax, *panels[i], heights[i // 2])
-        ax.set_title(
-            _wrapped(prompt["prompt"], 40, 3), fontsize=7, fontweight="normal", parse_math=False
+    panels = [[_panel(prompt) for prompt in prompts] for _, prompts in columns]
+    rows = max(map(len, panels), default=1)
+    heights = [max(len(p[i][0]) if i < len(p) else 1 for p in panels) for i in range(rows)]
+    scale = min(1.0, 6.3 / sum(_BESIDES + _ANSWER * height for height in heights))
+    figure = Figure(
+        figsize=(
+            drawing.WIDTH,
+            0.25 + scale * sum(_BESIDES + _ANSWER * height for height in heights),
         )
-        ax.set_xlabel("Probability")
-    drawing.key(figure, axes)
+    )
+    axes = figure.subplots(
+        rows, len(columns), squeeze=False, gridspec_kw={"height_ratios": [h + 1 for h in heights]}
+    )
+    for number, (name, prompts) in enumerate(columns):
+        for row in range(rows):
+            ax = axes[row, number]
+            if row >= len(prompts):
+                ax.set_axis_off()
+                continue
+            _distributions(ax, *panels[number][row], heights[row])
+            question = _wrapped(prompts[row]["prompt"], 42, 2)
+            ax.set_title(question, fontsize=6.5, fontweight="normal", parse_math=False)
+        axes[0, number].annotate(
+            f"{chr(ord('a') + number)}  {name}",
+            (0, 1),
+            (0, 22),
+            xycoords="axes fraction",
+            textcoords="offset points",
+            fontsize=7.5,
+            fontweight="bold",
+        )
+        _name_columns(axes[len(prompts) - 1, number], panels[number][-1][1]["students"])
     return figure
 
 
 def _panel(prompt: Mapping[str, Any]) -> tuple[list[str], dict[str, np.ndarray]]:
     """Labels of a panel and, by source, probabilities of shape (models, labels)."""
-    values = {name: np.atleast_2d(np.asarray(prompt[name], np.float64)) for name in _SOURCES}
+    names = ("truth", "teacher", "students")
+    values = {name: np.atleast_2d(np.asarray(prompt[name], np.float64)) for name in names}
     order = np.argsort(-values["truth"][0], kind="stable")
     listed, rest = order, order[:0]
     if len(order) > _ANSWERS_SHOWN:
         listed, rest = order[: _ANSWERS_SHOWN - 1], order[_ANSWERS_SHOWN - 1 :]
-    labels = [_wrapped(prompt["answers"][i], 22, 2) for i in listed]
+    labels = [_wrapped(prompt["answers"][i], 24, 1) for i in listed]
     labels += [f"{len(rest)} more answers"] if len(rest) else []
     probabilities = {}
     for name, p in values.items():
@@ -179,30 +205,76 @@ def _panel(prompt: Mapping[str, Any]) -> tuple[list[str], dict[str, np.ndarray]]
 def _distributions(
     ax: Axes, labels: list[str], values: Mapping[str, np.ndarray], rows: int
 ) -> None:
-    """Bars side by side, the first answer on top, with a mark per student.
+    """Cells shaded by probability: truth, teacher and the students' mean, then each student.
 
-    There is room for ``rows`` answers, so that bars are as thick as in the other panel of the row.
+    There is room for ``rows`` answers, so that cells are as high as in the other panel of the row.
     """
-    positions = np.arange(len(labels))
-    for shift, (name, (label, colour)) in zip((-0.27, 0, 0.27), _SOURCES.items(), strict=True):
-        p = values[name]
-        mean = p.mean(axis=0) if len(p) else np.full(len(labels), np.nan)
-        ax.barh(positions + shift, mean, 0.24, color=colour, label=label)
-        if name == "students":
-            middle = np.broadcast_to(positions + shift, p.shape)
-            ax.vlines(
-                p.ravel(),
-                middle.ravel() - 0.12,
-                middle.ravel() + 0.12,
-                color=drawing.RED,
-                lw=0.6,
-                label="each student",
-            )
-    ax.set_yticks(positions, labels, fontsize=6.5, parse_math=False)
+    students = values["students"]
+    wide = _wide(len(students))
+    mean = students.mean(axis=0) if len(students) else np.full(len(labels), np.nan)
+    for column, p in enumerate((values["truth"][0], values["teacher"][0], mean)):
+        _cells(ax, column * wide, p, wide)
+        for answer, probability in enumerate(p):
+            if probability >= _WRITTEN:
+                ax.text(
+                    column * wide,
+                    answer,
+                    f"{100 * probability:.0f}",
+                    ha="center",
+                    va="center_baseline",
+                    fontsize=6.5,
+                    color="#ffffff" if probability > 0.55 else "#000000",
+                )
+    first = _first(wide)
+    for place, p in enumerate(_ordered(students)[:_STUDENTS_SHOWN]):
+        _cells(ax, first + place, p)
+    ax.set_yticks(range(len(labels)), labels, fontsize=6.5, parse_math=False)
+    ax.set_xticks([])
+    ax.set_xlim(-0.6 * wide, first + max(min(len(students), _STUDENTS_SHOWN), 1) - 0.4)
     ax.set_ylim(rows - 0.45, -0.55)
-    ax.set_xlim(0, 1)
-    ax.grid(visible=False, axis="y")
-    ax.tick_params(axis="x", labelbottom=True)
+    ax.grid(visible=False)
+    ax.tick_params(length=0)
+    ax.spines[:].set_visible(False)
+
+
+def _wide(students: int) -> float:
+    """Width of the columns with numbers, in columns of students."""
+    return max(1.0, min(students, _STUDENTS_SHOWN) / _ROOM)
+
+
+def _first(wide: float) -> float:
+    """Place of the first student's column."""
+    return (len(_SOURCES) - 0.5) * wide + _GAP + 0.5
+
+
+def _cells(ax: Axes, column: float, probabilities: np.ndarray, wide: float = 1.0) -> None:
+    for answer, probability in enumerate(probabilities):
+        shade = max(float(probability), 0.0) if probability >= _LEAST else 0.05
+        ax.bar(
+            column,
+            0.9,
+            wide - 0.1,
+            bottom=answer - 0.45,
+            color=drawing.BLUE,
+            alpha=min(shade, 1.0),
+            lw=0,
+        )
+
+
+def _ordered(students: np.ndarray) -> np.ndarray:
+    """Students by their favourite answer, and then by how sure they are of it."""
+    favourite = students.argmax(axis=1)
+    return students[np.lexsort((-students.max(axis=1, initial=0), favourite))]
+
+
+def _name_columns(ax: Axes, students: np.ndarray) -> None:
+    """Name the columns below the last panel."""
+    wide = _wide(len(students))
+    names = [(0.0, "truth"), (wide, "\nteacher"), (2 * wide, "mean")]
+    shown_students = min(len(students), _STUDENTS_SHOWN)
+    more = f" of {len(students)}" if len(students) > shown_students else ""
+    names.append((_first(wide) + (shown_students - 1) / 2, f"{shown_students}{more} students"))
+    ax.set_xticks([place for place, _ in names], [name for _, name in names], fontsize=6.5)
 
 
 def _wrapped(text: str, width: int, lines: int) -> str:
@@ -231,6 +303,34 @@ def _is_sampled_single(condition: Condition) -> bool:
     return condition.method == "single" and condition.label_source == "sampled"
 
 
+def finding(columns: Sequence[tuple[str, Sequence[Mapping[str, Any]]]]) -> str:
+    """What is seen: how sure students are, and what they answer together.
+
+    Parameters
+    ----------
+    columns : sequence
+        See `draw_gallery`.
+
+    Returns
+    -------
+    str
+        One sentence per group of prompts.
+    """
+    sentences = []
+    for name, prompts in columns:
+        students = [np.asarray(prompt["students"], np.float64) for prompt in prompts]
+        if not any(map(len, students)):
+            continue
+        sure = np.mean([p.max(axis=1).mean() for p in students])
+        together = np.mean([p.mean(axis=0).max() for p in students])
+        teacher = np.mean([np.max(prompt["teacher"]) for prompt in prompts])
+        sentences.append(
+            f"{name}: a student gives its most probable answer {100 * sure:.0f} % probability, all "
+            f"students together {100 * together:.0f} %, and the teacher {100 * teacher:.0f} %."
+        )
+    return " ".join(sentences)
+
+
 def _prepare(settings: FigureSettings, inputs: Inputs) -> Drawn:
     del settings
     corpus = Corpus.from_columns(inputs.read("examples").table.to_pydict())
@@ -240,17 +340,24 @@ def _prepare(settings: FigureSettings, inputs: Inputs) -> Drawn:
     }
     shards = map(Settings.model_validate, settings_of["students"])
     conditions = [condition for shard in shards for condition in shard.conditions]
-    condition = next(filter(_is_sampled_single, conditions), conditions[0])
+    single = [c for c in conditions if _is_sampled_single(c)] or conditions[:1]
+    condition = min(single, key=lambda c: abs((c.temperature or 1.0) - 1))
     asked = StudentsSettings.model_validate(settings_of["answers"][0])
     evaluated = corpus.evaluated(asked.evaluation.prompts)
-    prompts = shown(corpus, evaluated, _PROMPTS_SHOWN)
-    taught, _, _ = StudentAnswers(inputs, prompts).of_condition(condition, None)
-    rows = artifacts.rows_where(prompt_id=prompts.tolist()) & SAMPLED
-    table = inputs.read("teacher_answers", "answers", rows=rows)
-    own = table.columns(table.table.column_names)
-    teacher = answers_from(own, np.arange(table.table.num_rows), prompts)
-    panels = gallery(corpus, prompts, teacher, taught)
-    return Drawn(lambda: draw_gallery(panels), describe(condition))
+    columns = []
+    for prompts in shown(corpus, evaluated, _PROMPTS_SHOWN):
+        taught, _, _ = StudentAnswers(inputs, prompts).of_condition(condition, None)
+        rows = artifacts.rows_where(prompt_id=prompts.tolist()) & SAMPLED
+        table = inputs.read("teacher_answers", "answers", rows=rows)
+        own = table.columns(table.table.column_names)
+        teacher = answers_from(own, np.arange(table.table.num_rows), prompts)
+        name = GROUPS[corpus.split[prompts[0]]]
+        columns.append((f"{name[:1].upper()}{name[1:]}", gallery(corpus, prompts, teacher, taught)))
+    note = (
+        f"{describe(condition)} Probability of each answer in %, by shade for single students: a "
+        "column each, ordered by their favourite."
+    )
+    return Drawn(lambda: draw_gallery(columns), note, finding(columns))
 
 
 def _sources(study: Study) -> dict[str, list[str]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import textwrap
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,7 +13,7 @@ from kduq.experiments import EXPERIMENTS
 from kduq.figures import drawing
 from kduq.figures.protocol import Drawn, FigureKind
 from kduq.figures.settings import FigureSettings
-from kduq.figures.text import METHODS, TEACHER, at_first_temperature, note, taught
+from kduq.figures.text import GROUPS, METHODS, TEACHER, at_first_temperature, over
 from kduq.stage import Inputs
 
 if TYPE_CHECKING:
@@ -29,70 +30,85 @@ _AXES = {
     "k": "Responses k per prompt",
 }
 _VARIANCES = {
-    "intra_student_variance": ("within a student (intra)", drawing.BLUE, "o"),
-    "inter_student_variance": ("between students (inter)", drawing.RED, "s"),
+    "intra_variance_ratio": ("within a student (intra)", drawing.BLUE, "o"),
+    "inter_variance_ratio": ("between students (inter)", drawing.RED, "s"),
 }
+#: Height of a row of panels, and of all together, in inches.
+_HEIGHT, _ALL = 1.75, 5.6
+#: Most corpora that are shown.
+_MOST_CORPORA = 2
+#: Experiments along this axis compare remedies, which have a figure of their own.
+_REMEDIES_AXIS = "k"
 
 
-def draw(part: pd.DataFrame) -> Figure:
-    """Draw the variance within and between students, and the variance within the teacher.
+def _blocks(part: pd.DataFrame) -> list[tuple[str, str]]:
+    """Corpora and groups of prompts; corpora with remedies alone only if all are such."""
+    runs = part[["dataset", "experiment"]].drop_duplicates()
+    axes = runs["experiment"].map(lambda name: EXPERIMENTS[name].text_axis)
+    others = runs.loc[axes != _REMEDIES_AXIS, "dataset"]
+    datasets = [name for name in runs["dataset"].unique() if name in set(others) or others.empty]
+    return [(name, g) for name in datasets for g in over(part[part["dataset"] == name])]
+
+
+def draw(part: pd.DataFrame, margins: Mapping[str, float]) -> Figure:
+    """Draw the variance within and between students, over the variance within the teacher.
 
     Parameters
     ----------
     part : pandas.DataFrame
-        Estimates of language models, of which those over taught prompts are drawn.
+        Estimates of language models.
+    margins : mapping of str to float
+        Margins of the claims, by their key.
 
     Returns
     -------
     matplotlib.figure.Figure
-        One row of panels per corpus, one panel per experiment, all panels of a row on one scale.
+        One row of panels per corpus and group of prompts, one panel per experiment, all panels of
+        a row on one scale.
     """
-    part = taught(part)
-    datasets = list(part["dataset"].unique())
-    experiments = [name for name in EXPERIMENTS if (part["experiment"] == name).any()]
+    blocks = _blocks(part) or [("", "all")]
+    shown = part[part["dataset"].isin([dataset for dataset, _ in blocks])]
+    every = [name for name in EXPERIMENTS if (shown["experiment"] == name).any()]
+    # Remedies have a figure of their own.
+    others = [name for name in every if EXPERIMENTS[name].text_axis != _REMEDIES_AXIS]
+    experiments = others or every
     widths = [
-        _positions(at_first_temperature(part[part["experiment"] == name]), name)[1][-1] + 2
+        _positions(at_first_temperature(shown[shown["experiment"] == name]), name)[1][-1] + 2
         for name in experiments
     ]
+    height = min(_HEIGHT, _ALL / len(blocks))
     figure, axes = drawing.grid(
-        len(datasets), len(experiments), 2.2, sharey="row", gridspec_kw={"width_ratios": widths}
+        len(blocks),
+        len(experiments),
+        height,
+        sharey="row",
+        gridspec_kw={"width_ratios": widths},
     )
-    for row, dataset in enumerate(datasets):
-        labelled = None
+    for row, (dataset, group) in enumerate(blocks):
+        own = shown[(shown["dataset"] == dataset) & (shown["group"] == group)]
         for ax, name in zip(axes[row], experiments, strict=True):
-            cells = part[(part["dataset"] == dataset) & (part["experiment"] == name)]
-            cells = at_first_temperature(cells)
-            value = _variances(ax, cells, name)
-            labelled = (ax, value) if np.isfinite(value) else labelled
+            cells = at_first_temperature(own[own["experiment"] == name])
+            is_last = row == len(blocks) - 1
+            _variances(ax, cells, name, margins["ratio_margin"], is_last)
             if row == 0:
                 ax.set_title(_title(name), fontsize=7.5)
-        axes[row, 0].set_ylabel(f"{drawing.title(dataset)}:\nvariance of embeddings")
+        label = f"{drawing.title(dataset)},\n{GROUPS[group]}:\n÷ teacher’s variance"
+        axes[row, 0].set_ylabel(label, fontsize=6.5)
         low, high = axes[row, 0].get_ylim()
-        axes[row, 0].set_ylim(min(low, 0), high)
-        if labelled is not None:
-            # Outside the panel, where it covers no estimate.
-            labelled[0].annotate(
-                "teacher\n(intra)",
-                (1, labelled[1]),
-                (4, 0),
-                xycoords=("axes fraction", "data"),
-                textcoords="offset points",
-                va="center",
-                fontsize=7,
-            )
+        axes[row, 0].set_ylim(min(low, 0), max(high, 1.15))
     drawing.key(figure, axes)
     return figure
 
 
-def _variances(ax: Axes, cells: pd.DataFrame, experiment: str) -> float:
-    """Draw one experiment on one corpus; return the teacher's variance, NaN if there is none."""
+def _variances(
+    ax: Axes, cells: pd.DataFrame, experiment: str, margin: float, is_last: bool
+) -> None:
+    """Draw one experiment on one corpus."""
     if cells.empty:
-        ax.set_xticks([])
-        ax.text(0.5, 0.5, "not run", transform=ax.transAxes, ha="center", fontsize=7)
-        return np.nan
-    own = cells[(cells["role"] == "teacher") & (cells["metric"] == "intra_student_variance")]
-    for value in own["estimate"]:
-        ax.axhline(value, **TEACHER)
+        ax.set_axis_off()
+        return
+    drawing.level(ax, 1, 1 / margin, margin)
+    ax.axhline(1, **TEACHER)
     axis = EXPERIMENTS[experiment].text_axis
     rows, positions, labels = _positions(cells, experiment)
     joined = pd.api.types.is_numeric_dtype(rows[axis])
@@ -102,14 +118,14 @@ def _variances(ax: Axes, cells: pd.DataFrame, experiment: str) -> float:
         variances = variances.assign(position=variances["position"] + shift)
         for _, curve in variances.groupby("method", dropna=False):
             drawing.curve(ax, curve, "position", look, joined)
-    ax.set_xticks(positions, labels, fontsize=7)
+    ax.set_xticks(positions, labels if is_last else [""] * len(positions), fontsize=6.5)
     if len(positions):
         ax.set_xlim(positions[0] - 0.6, positions[-1] + 0.6)
-    ax.set_xlabel(_AXES[axis])
     ax.grid(visible=False, axis="x")
-    if len(set(rows["method"].dropna())) > 1:
-        _name_methods(ax, rows)
-    return float(own["estimate"].iloc[-1]) if len(own) else np.nan
+    if is_last:
+        ax.set_xlabel(_AXES[axis], fontsize=7)
+        if len(set(rows["method"].dropna())) > 1:
+            _name_methods(ax, rows)
 
 
 def _positions(cells: pd.DataFrame, experiment: str) -> tuple[pd.DataFrame, list[float], list[str]]:
@@ -162,13 +178,58 @@ def _title(experiment: str) -> str:
     return title.replace(" ", "\n", 1)
 
 
+def finding(part: pd.DataFrame) -> str:
+    """What is seen of students of one sampled answer per prompt, or else of the first condition.
+
+    Parameters
+    ----------
+    part : pandas.DataFrame
+        Estimates of language models.
+
+    Returns
+    -------
+    str
+        One sentence per corpus and group of prompts.
+    """
+    rows = part[(part["role"] == "student") & part["metric"].isin(_VARIANCES)]
+    single = rows[(rows["method"] == "single") & (rows["label_source"] == "sampled")]
+    single = single if len(single) else rows[rows["method"] == "single"]
+    sentences = []
+    for dataset, group in _blocks(part):
+        own = single[(single["dataset"] == dataset) & (single["group"] == group)]
+        values = [own[own["metric"] == metric].head(1) for metric in _VARIANCES]
+        if any(value.empty for value in values):
+            continue
+        within, between = (_percent(value.iloc[0]) for value in values)
+        sentences.append(
+            f"{drawing.title(dataset)}, {GROUPS[group]}: students of one answer per prompt have "
+            f"{within} of the teacher’s variance within a student, and {between} between students."
+        )
+    return " ".join(sentences)
+
+
+def _percent(row: pd.Series) -> str:
+    value = f"{100 * row['estimate']:.0f} %"
+    if not np.isfinite([row["ci_low"], row["ci_high"]]).all():
+        return value
+    return f"{value} [{100 * row['ci_low']:.0f}, {100 * row['ci_high']:.0f}]"
+
+
 def _prepare(settings: FigureSettings, inputs: Inputs) -> Drawn:
     part = inputs.read_all("estimates").table.to_pandas()
-    return Drawn(lambda: draw(part), note(settings))
+    names, more = drawing.shown_datasets(part, _MOST_CORPORA, "corpora")
+    part = part[part["dataset"].isin(names)]
+    level = round(100 * settings.confidence)
+    note = (
+        "Dashed: the teacher's own variance; shaded: equal up to the margin of the claims. "
+        f"Bars: {level} % intervals over students and prompts."
+    )
+    margins = settings.margins or {}
+    return Drawn(lambda: draw(part, margins), note + more, finding(part))
 
 
 def _sources(study: Study) -> dict[str, list[str]]:
-    runs = [run for run in study.runs_of(lane="text") if not run.levels]
+    runs = [run for run in study.runs_of(lane="text") if run.design == "replicates"]
     return {"estimates": [run.estimates for run in runs]} if runs else {}
 
 
@@ -177,4 +238,5 @@ FIGURE = FigureKind(
     "How much do language models vary, within and between students?",
     _sources,
     _prepare,
+    uses_margins=True,
 )

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
 
-from kduq.figures import drawing
+from kduq.families import FAMILIES
+from kduq.figures import drawing, words
 from kduq.figures.protocol import Drawn, FigureKind, estimates_of
 from kduq.figures.settings import FigureSettings
-from kduq.figures.text import METHODS, TEACHER
+from kduq.figures.text import METHODS
 from kduq.stage import Inputs
 
 if TYPE_CHECKING:
@@ -18,85 +19,108 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 #: Methods with a curve, which starts at single, since at one response all methods are equal.
-_CURVES = ("multi_response", "averaging")
-#: Room on both sides for the names of curves, as shares of the logarithmic axis.
-_LEFT, _RIGHT = 0.28, 0.55
+_CURVES = {"multi_response": "all k", "averaging": "mean of k"}
+#: Most panels side by side.
+_COLUMNS = 4
+_Run = tuple[str, str]
 
 
-def _draw(part: pd.DataFrame) -> Figure:
-    ratios = part[(part["metric"] == "intra_variance_ratio") & (part["role"] == "student")]
+def _draw(ratios: pd.DataFrame) -> Figure:
     alphas = sorted(ratios["alpha"].unique())
     numbers = sorted({1, *ratios["k"].astype(int)})
-    runs = list(ratios[["family", "dataset"]].drop_duplicates().itertuples(index=False, name=None))
-    figure, axes = drawing.grid(len(runs), len(alphas), 1.75, sharex=True, sharey=True)
-    for row, (family, dataset) in enumerate(runs):
+    panels = [(run, alpha) for run in _runs(ratios) for alpha in alphas]
+    columns = min(len(panels), max(1, _COLUMNS // len(alphas)) * len(alphas))
+    if len(_runs(ratios)) < _COLUMNS:
+        columns = min(len(alphas), len(panels))
+    columns = min(columns, 6)
+    rows = -(-len(panels) // columns)
+    figure, axes = drawing.grid(rows, columns, 1.9, sharex=True, sharey=True)
+    letters = drawing.letters()
+    for number, (ax, (run, alpha)) in enumerate(zip(axes.flat, panels, strict=False)):
+        family, dataset = run
         cells = ratios[(ratios["family"] == family) & (ratios["dataset"] == dataset)]
-        for column, alpha in enumerate(alphas):
-            ax = axes[row, column]
-            _panel(ax, cells[cells["alpha"] == alpha], numbers)
-            if row == 0:
-                ax.set_title(f"α = {alpha:g}")
-            if row == len(runs) - 1:
-                ax.set_xlabel("Responses k per input")
-        axes[row, 0].set_ylabel(
-            f"{drawing.title(dataset)}, {drawing.FAMILY[family][0]}:\nstudent's own variance\n"
-            "over the teacher's",
-            fontsize=7,
-        )
+        _panel(ax, cells[cells["alpha"] == alpha], numbers)
+        name = drawing.title(dataset, 40 // columns)
+        ax.set_title(f"{next(letters)}  {name}, α = {alpha:g}", fontsize=7.5)
+        if number % columns == 0:
+            ax.set_ylabel("Variance within a student\n/ variance of a response")
+        if number >= len(panels) - columns:
+            ax.set_xlabel("Responses k per input")
+            ax.tick_params(labelbottom=True)
+    for ax in axes.flat[len(panels) :]:
+        ax.remove()
     drawing.log_scale(axes[0, 0])
-    axes[0, 0].set_ylim(top=1.25 * axes[0, 0].get_ylim()[1])
     return figure
+
+
+def _runs(ratios: pd.DataFrame) -> list[_Run]:
+    return list(ratios[["family", "dataset"]].drop_duplicates().itertuples(index=False, name=None))
 
 
 def _panel(ax: Axes, cells: pd.DataFrame, numbers: list[int]) -> None:
     """Draw the methods of one run at one alpha, with the levels that they would keep."""
     k = np.geomspace(1, numbers[-1], 50)
-    ax.plot(k, np.ones(len(k)), **TEACHER)
-    ax.plot(k, 1 / k, **TEACHER | {"color": "#777777", "linestyle": ":"})
-    _name(
-        ax, numbers[-1] ** 0.5, 1, "teacher's own variance", "#000000", (0, 4), "center", "bottom"
-    )
-    free = numbers[-1] ** 0.35
-    _name(ax, free, 1 / free, "1/k", "#555555", (3, 2), va="bottom")
-    single = cells[cells["method"] == "single"]
-    for method in _CURVES:
+    ax.axhline(1, color=drawing.GREY, lw=0.8)
+    ax.plot(k, 1 / k, color=drawing.GREY, linestyle=(0, (1, 1.5)), lw=1)
+    single = cells[(cells["method"] == "single") & cells["estimate"].notna()]
+    for method, name in _CURVES.items():
         look = METHODS[method]
         own = drawing.select(cells, "k", method=method)
         drawing.curve(ax, own, "k", look)
+        own = own[own["estimate"].notna()]
         if own.empty:
             continue
         if not single.empty:
             first = own.iloc[0]
             ax.plot([1, first["k"]], [single["estimate"].iloc[0], first["estimate"]], color=look[1])
         last = own.iloc[-1]
-        _name(ax, last["k"], last["estimate"], look[0], look[1], (6, 0))
+        drawing.name_end(ax, last["k"], last["estimate"], name, look[1])
     drawing.curve(ax, single, "k", METHODS["single"])
-    for value in single["estimate"]:
-        _name(ax, 1, value, "single", METHODS["single"][1], (-6, 0), "right")
     drawing.response_ticks(ax, numbers)
-    ax.set_xlim(*(max(2, numbers[-1]) ** share for share in (-_LEFT, 1 + _RIGHT)))
 
 
-def _name(
-    ax: Axes,
-    x: float,
-    y: float,
-    text: str,
-    colour: str,
-    offset: tuple[int, int],
-    ha: Any = "left",
-    va: Any = "center",
-) -> None:
-    """Write the name of a curve beside a point of it."""
-    ax.annotate(
-        text, (x, y), offset, textcoords="offset points", color=colour, fontsize=7, ha=ha, va=va
-    )
+def _finding(ratios: pd.DataFrame, margin: float) -> str:
+    """What is kept of the teacher's variance, by method, and by how many runs."""
+    sentences = []
+    most = ratios["k"].max()
+    for method, who in (
+        ("single", "Students of one response"),
+        ("multi_response", f"Students of all {most:g} responses"),
+        ("averaging", f"Students of the mean of {most:g} responses"),
+    ):
+        rows = ratios[(ratios["method"] == method) & ratios["estimate"].notna()]
+        rows = rows[(rows["k"] == most) | (method == "single")]
+        if rows.empty:
+            continue
+        named = [
+            (
+                f"{drawing.full_name(row['dataset'])}, {FAMILIES[row['family']].label}, "
+                f"α = {row['alpha']:g}",
+                words.Number.of_row(row),
+            )
+            for _, row in rows.iterrows()
+        ]
+        sides = [words.side(number, 1 / margin, margin) for _, number in named]
+        kept = f"as much as a response in {sides.count('within')} of {len(sides)} cases"
+        sentences.append(
+            f"{who} predict {words.spread(named)} times the variance of a response: {kept}."
+        )
+    return " ".join(sentences)
 
 
 def _prepare(settings: FigureSettings, inputs: Inputs) -> Drawn:
     part = inputs.read_all("estimates").table.to_pandas()
-    note = f"Variances: means over test rows. {drawing.interval_note(settings)}"
-    return Drawn(lambda: _draw(part), note)
+    datasets, more = drawing.shown_datasets(part)
+    ratios = part[(part["metric"] == "intra_variance_ratio") & (part["role"] == "student")]
+    ratios = ratios[ratios["dataset"].isin(datasets)]
+    margin = (settings.margins or {}).get("entropy_margin", 1.25)
+    note = (
+        "Mean variance of a student's predictive distribution over test rows. Grey line: the "
+        "variance of the teacher's responses; dotted: that over k. Diamond: students of one "
+        f"response. {drawing.interval_note(settings)}{drawing.networks_note(settings)}"
+        f"{drawing.diverged_note(part)}{more}"
+    )
+    return Drawn(lambda: _draw(ratios), note, _finding(ratios, margin))
 
 
 FIGURE = FigureKind(
@@ -104,4 +128,5 @@ FIGURE = FigureKind(
     "Do students of a regression keep the teacher's own variance?",
     estimates_of("predictive_distribution", lane="tabular"),
     _prepare,
+    uses_margins=True,
 )

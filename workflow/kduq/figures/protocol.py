@@ -28,10 +28,13 @@ class Drawn:
         Returns the figure; called in the project's style.
     note : str
         One or two lines below it that explain its error bars.
+    finding : str
+        What is seen, in one to three sentences that are generated from the numbers.
     """
 
     draw: Callable[[], Figure]
     note: str
+    finding: str = ""
 
 
 @dataclass(frozen=True)
@@ -53,6 +56,8 @@ class FigureKind:
         Whether the settings of the sample size change it.
     uses_margins : bool
         Whether the margins of the claims change it.
+    in_report : bool
+        Whether the report shows it.
 
     Examples
     --------
@@ -76,6 +81,7 @@ class FigureKind:
     prepare: Callable[[FigureSettings, Inputs], Drawn]
     uses_sample_size: bool = False
     uses_margins: bool = False
+    in_report: bool = True
 
     @property
     def module(self) -> str:

@@ -33,3 +33,5 @@ class FigureSettings(StageSettings, Figures):
     """The wanted interval and its costs, for figures that show them."""
     margins: dict[str, float] | None = None
     """Margins of the claims by their key in the configuration, for figures that show them."""
+    hidden_units: dict[str, tuple[int, int | None]] = Field(default={})
+    """Hidden units of the students, and of their teacher, of every family of networks shown."""

@@ -1,16 +1,18 @@
-"""Figure: predictive entropy of classifiers and of their students."""
+"""Figure: predictive entropy of the students of classifiers, compared with their teacher's."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from kduq.figures import drawing
+from kduq.families import FAMILIES
+from kduq.figures import drawing, words
 from kduq.figures.protocol import Drawn, FigureKind, estimates_of
 from kduq.figures.settings import FigureSettings
 from kduq.stage import Inputs
+from kduq.statistics.intervals import FEWEST_FOR_GROUP
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -18,77 +20,164 @@ if TYPE_CHECKING:
 
 #: Sources of labels in classification.
 _SOURCES = {
-    "hard": ("students, hard labels", drawing.BLUE, "o"),
-    "sampled": ("students, one sampled label", drawing.RED, "s"),
-    "soft": ("students, soft labels", drawing.GREEN, "^"),
+    "hard": ("hard labels", drawing.BLUE, "o"),
+    "sampled": ("one sampled label", drawing.RED, "s"),
+    "soft": ("soft labels", drawing.GREEN, "^"),
 }
-_GROUPS = ("all", "correct", "incorrect")
+_ENTROPY, _OF_ERRORS = "predictive_entropy", "entropy_ratio_of_errors"
+_LIMITS = ["estimate", "ci_low", "ci_high"]
+#: Ticks of ratios, beside those of the margin.
+_TICKS = (0.01, 0.1, 0.2, 0.5, 1, 2, 5, 10, 100)
+#: Most letters of the name of a data set beside its family.
+_NAME = 20
 
 
-def _draw(part: pd.DataFrame) -> Figure:
-    datasets, families = list(part["dataset"].unique()), drawing.families_in(part)
-    figure, axes = drawing.grid(len(families), len(datasets), 2.1, sharey="row")
-    for row, family in enumerate(families):
-        for column, dataset in enumerate(datasets):
-            cells = part[(part["dataset"] == dataset) & (part["family"] == family)]
-            ax = axes[row, column]
-            _entropies(ax, cells)
-            if row == 0:
-                ax.set_title(drawing.title(dataset))
-        # Markers at zero must not be cut in half.
-        axes[row, 0].set_ylim(bottom=-0.03 * axes[row, 0].get_ylim()[1])
-        axes[row, 0].annotate(
-            "inputs:\nteacher\nstudents",
-            (0, 0),
-            (-4, -7.5),
-            xycoords="axes fraction",
-            textcoords="offset points",
-            ha="right",
-            va="top",
-            fontsize=6.5,
-        )
-        axes[row, 0].set_ylabel(
-            f"{drawing.FAMILY[family][0].capitalize()}:\npredictive entropy (nats)"
-        )
+def _ratios(part: pd.DataFrame) -> pd.DataFrame:
+    """Entropies of students over that of their teacher, which is given and has no error."""
+    whole = part[(part["metric"] == _ENTROPY) & (part["group"] == "all")]
+    own = whole[whole["role"] == "teacher"].set_index(["family", "dataset"])["estimate"]
+    rows = whole[(whole["role"] == "student") & whole["label_source"].isin(_SOURCES)]
+    keys = pd.MultiIndex.from_frame(rows[["family", "dataset"]])
+    teacher = own.reindex(keys).to_numpy()
+    teacher = np.where(teacher > 0, teacher, np.nan)
+    return rows.assign(**{name: rows[name] / teacher for name in _LIMITS})
+
+
+def _draw(part: pd.DataFrame, margins: dict[str, float]) -> Figure:
+    runs = list(part[["dataset", "family"]].drop_duplicates().itertuples(index=False, name=None))
+    places = {run: len(runs) - 1 - i for i, run in enumerate(runs)}
+    figure, axes = drawing.grid(1, 2, 0.8 + 0.28 * len(runs), sharey=True)
+    left, right = axes[0]
+    kept, less = margins["entropy_margin"], margins["ratio_margin"]
+    drawing.level(left, 1, 1 / kept, kept, "y")
+    drawing.level(right, 1, 1 / less, less, "y")
+    ratios = _ratios(part)
+    for shift, (source, look) in zip((0.22, 0, -0.22), _SOURCES.items(), strict=True):
+        _dots(left, ratios[ratios["label_source"] == source], places, shift, look)
+    of_errors = part[part["metric"] == _OF_ERRORS]
+    hard = of_errors[(of_errors["role"] == "student") & (of_errors["label_source"] == "hard")]
+    _dots(right, hard, places, 0.12, _SOURCES["hard"])
+    teacher = of_errors[of_errors["role"] == "teacher"]
+    # Given the teacher, its numbers have no error.
+    teacher = teacher.assign(ci_low=teacher["estimate"], ci_high=teacher["estimate"])
+    _dots(right, teacher, places, -0.12, ("teacher", "#000000", "D"))
+    names = [f"{drawing.title(d, _NAME)}, {FAMILIES[f].label.split()[0]}" for d, f in runs]
+    left.set_yticks(list(places.values()), names)
+    left.set_ylim(-0.6, len(runs) - 0.4)
+    left.set_title("a  All inputs")
+    right.set_title("b  Where wrong, over where right")
+    left.set_xlabel("Students' entropy / teacher's")
+    right.set_xlabel("Entropy where wrong / where right")
+    for ax in (left, right):
+        ax.tick_params(axis="y", length=0)
+        drawing.log_scale(ax, "x")
+    _number_errors(right, part, places)
+    low, high = left.get_xlim()
+    ticks = [t for t in (*_TICKS, 1 / kept, kept) if low <= t <= high]
+    left.set_xticks(ticks, [f"{t:g}" for t in ticks])
+    left.minorticks_off()
     drawing.key(figure, axes)
     return figure
 
 
-def _entropies(ax: Axes, cells: pd.DataFrame) -> None:
-    """Draw teacher and students side by side for each group of test inputs."""
-    teacher = cells[cells["role"] == "teacher"].set_index(["metric", "group"])["estimate"]
-    student = cells[cells["role"] == "student"]
-    entropies = student[
-        (student["metric"] == "predictive_entropy")
-        & student["label_source"].isin(_SOURCES)
-        & student["estimate"].notna()
+def _dots(
+    ax: Axes,
+    rows: pd.DataFrame,
+    places: dict[Any, int],
+    shift: float,
+    look: tuple[str, str, str],
+) -> None:
+    """Draw estimates with their intervals, one row per run."""
+    rows = rows[rows["estimate"].notna()]
+    at = np.array(
+        [places[run] + shift for run in zip(rows["dataset"], rows["family"], strict=True)]
+    )
+    drawing.dots(ax, rows, at, look)
+
+
+def _finding(part: pd.DataFrame, margins: dict[str, float]) -> str:
+    kept, less = margins["entropy_margin"], margins["ratio_margin"]
+    ratios = _ratios(part)
+    hard = ratios[(ratios["label_source"] == "hard") & ratios["estimate"].notna()]
+    sentences = []
+    if len(hard):
+        numbers = _named(hard)
+        sides = [words.side(number, 1 / kept, kept) for _, number in numbers]
+        parts = [
+            f"{phrase} in {sides.count(side)}"
+            for side, phrase in (
+                ("within", "keep their teacher's entropy"),
+                ("below", "are more certain than it"),
+                ("above", "are less certain than it"),
+                ("undecided", "are undecided"),
+            )
+            if side in sides
+        ]
+        sentences.append(
+            f"Students of hard labels {words.listed(parts)} of {len(sides)} runs; their entropy "
+            f"is {words.spread(numbers)} times the teacher's."
+        )
+    errors = part[(part["metric"] == _OF_ERRORS) & (part["role"] == "student")]
+    errors = errors[(errors["label_source"] == "hard") & errors["estimate"].notna()]
+    if len(errors):
+        sides = [words.side(number, 1 / less, less) for _, number in _named(errors)]
+        counts = [
+            f"{phrase} in {sides.count(side)}"
+            for side, phrase in (
+                ("above", "larger"),
+                ("within", "equal"),
+                ("below", "smaller"),
+                ("undecided", "undecided"),
+            )
+            if side in sides
+        ]
+        sentences.append(
+            f"Where they are wrong their entropy is {words.spread(_named(errors))} times that "
+            f"where they are right: {words.listed(counts)} of {len(sides)} runs."
+        )
+    return " ".join(sentences)
+
+
+def _named(rows: pd.DataFrame) -> list[tuple[str, words.Number]]:
+    return [
+        (
+            f"{drawing.full_name(row['dataset'])}, {FAMILIES[row['family']].label}",
+            words.Number.of_row(row),
+        )
+        for _, row in rows.iterrows()
     ]
-    for i, group in enumerate(_GROUPS):
-        value = teacher["predictive_entropy", group]
-        if not np.isnan(value):
-            ax.plot([i - 0.27], [value], "D", color="#000000", markersize=4, label="teacher")
-    for offset, (source, look) in zip((-0.09, 0.09, 0.27), _SOURCES.items(), strict=True):
-        rows = entropies[entropies["label_source"] == source]
-        rows = rows.assign(position=[_GROUPS.index(g) + offset for g in rows["group"]])
-        drawing.curve(ax, rows, "position", look, line=False)
-    counts = student[(student["metric"] == "test_inputs") & (student["label_source"] == "hard")]
-    means = counts.set_index("group")["estimate"]
-    labels = []
-    for i, group in enumerate(_GROUPS):
-        own = teacher["test_inputs", group]
-        lines = [group, f"{own:.0f}"] + ([f"{means[group]:.4g}"] if group in means else [])
-        labels.append("\n".join(lines))
-        if own == 0 and not (entropies["group"] == group).any():
-            ax.text(i, 0.5, "none", transform=ax.get_xaxis_transform(), ha="center", fontsize=7)
-    ax.set_xticks(range(len(_GROUPS)), labels, fontsize=6.5)
-    ax.set_xlim(-0.5, len(_GROUPS) - 0.5)
-    ax.grid(visible=False, axis="x")
+
+
+def _number_errors(ax: Axes, part: pd.DataFrame, places: dict[Any, int]) -> None:
+    """Write right of a row how few inputs a student answers wrongly, where it is few."""
+    rows = part[(part["metric"] == "test_inputs") & (part["group"] == "incorrect")]
+    rows = rows[(rows["role"] == "student") & (rows["label_source"] == "hard")]
+    for _, row in rows[rows["estimate"] < FEWEST_FOR_GROUP].iterrows():
+        ax.annotate(
+            f"n = {row['estimate']:.2g}",
+            (1, places[row["dataset"], row["family"]]),
+            (4, 0),
+            xycoords=ax.get_yaxis_transform(),
+            textcoords="offset points",
+            fontsize=drawing.SMALL,
+            va="center",
+            annotation_clip=False,
+        )
 
 
 def _prepare(settings: FigureSettings, inputs: Inputs) -> Drawn:
     part = inputs.read_all("estimates").table.to_pandas()
-    units = "Below a group: its test inputs, for the teacher and for students of hard labels."
-    return Drawn(lambda: _draw(part), f"{units} {drawing.interval_note(settings)}")
+    datasets, more = drawing.shown_datasets(part)
+    part = part[part["dataset"].isin(datasets)]
+    margins = settings.margins or {}
+    note = (
+        f"Grey: ratios that count as equal (a: within {margins['entropy_margin']:g} in either "
+        f"direction, b: {margins['ratio_margin']:g}). n: mean number of inputs "
+        f"that a student of hard labels answers wrongly, where it is below {FEWEST_FOR_GROUP}. "
+        f"{drawing.interval_note(settings)}{drawing.networks_note(settings)}"
+        f"{drawing.diverged_note(part)}{more}"
+    )
+    return Drawn(lambda: _draw(part, margins), note, _finding(part, margins))
 
 
 FIGURE = FigureKind(
@@ -96,4 +185,5 @@ FIGURE = FigureKind(
     "Do students keep the entropy of their teacher?",
     estimates_of("student_output", lane="tabular"),
     _prepare,
+    uses_margins=True,
 )

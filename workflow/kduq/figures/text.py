@@ -7,12 +7,11 @@ from typing import Any
 import pandas as pd
 
 from kduq.figures import drawing
-from kduq.figures.settings import FigureSettings
 
 #: Name in the key, colour and marker, by method.
 METHODS = {
-    "single": drawing.METHOD["single"],
-    "multi_response": ("multi-response", "#CC79A7", "v"),
+    "single": ("one answer", "#000000", "D"),
+    "multi_response": ("all k answers", "#CC79A7", "v"),
     "averaging": drawing.METHOD["averaging"],
     "majority": ("majority", "#56B4E9", "P"),
     "denoised": ("denoised", "#E69F00", "X"),
@@ -23,12 +22,27 @@ METHODS = {
 #: Style of the line of the teacher's own value.
 TEACHER: dict[str, Any] = {"color": "#000000", "linestyle": (0, (4, 1.5)), "lw": 1}
 
+#: Groups of prompts in words.
+GROUPS = {"all": "all prompts", "train": "taught prompts", "test": "held-out wordings"}
 
-def taught(part: pd.DataFrame) -> pd.DataFrame:
-    """Estimates over training prompts, or over all prompts where these are not separate."""
-    runs = part.groupby(["experiment", "dataset"])["group"]
-    split = runs.transform(lambda groups: "train" if (groups == "train").any() else "all")
-    return part[part["group"] == split]
+
+def over(part: pd.DataFrame) -> list[str]:
+    """Groups of prompts that are shown: taught and held out where these are separate, else all.
+
+    Parameters
+    ----------
+    part : pandas.DataFrame
+        Estimates of one corpus.
+
+    Returns
+    -------
+    list of str
+        Values of the column group.
+    """
+    found = set(part["group"])
+    return [group for group in ("train", "test") if group in found] or (
+        ["all"] if "all" in found else []
+    )
 
 
 def at_first_temperature(part: pd.DataFrame) -> pd.DataFrame:
@@ -43,9 +57,3 @@ def at_first_temperature(part: pd.DataFrame) -> pd.DataFrame:
         return part
     shown = min(temperatures, key=lambda value: abs(value - 1))
     return part[part["temperature"].isna() | (part["temperature"] == shown)]
-
-
-def note(settings: FigureSettings) -> str:
-    """Note on the error bars of estimates on text."""
-    level = round(100 * settings.confidence)
-    return f"On prompts that were taught. Bars: {level} % intervals over students and prompts."

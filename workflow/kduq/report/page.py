@@ -5,7 +5,7 @@ import hashlib
 import math
 import re
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,21 +13,24 @@ import jinja2
 import numpy as np
 import pandas as pd
 import yaml
+from markupsafe import Markup
 
 from kduq import artifacts
 from kduq.answers import GREEDY
 from kduq.artifacts import files
 from kduq.artifacts.canonical import canonical_json
 from kduq.artifacts.schemas import CONDITION
+from kduq.claims.reasons import NOTHING_SEEN
 from kduq.data.corpus import Corpus, spaced
 from kduq.figures import FIGURES
+from kduq.report import intervals, overview, reported
+from kduq.report.pictures import Picture
 from kduq.report.settings import ReportSettings as Settings
 from kduq.stage import Inputs, Outputs
 
 __all__ = ["Settings", "page", "render", "run", "sample_answers"]
 
 _FOLDER = Path(__file__).parents[2] / "report"
-_VERDICTS = ("supported", "contradicted", "inconclusive")
 _PROMPTS_SHOWN = 6
 #: Largest numbers of different answers per line, conditions, and students per condition.
 _ANSWERS_SHOWN, _CONDITIONS_SHOWN, _STUDENTS_SHOWN = 5, 4, 2
@@ -88,7 +91,7 @@ def render(
     claims, estimates : pandas.DataFrame
         The tables of those names.
     figures : mapping of str to bytes
-        PNG files by the names of the figures.
+        SVG files by the names of the figures.
     provenance : mapping
         Shown and embedded.
     samples : sequence of dict
@@ -103,12 +106,9 @@ def render(
     counts = estimates[estimates["metric"].isin(["diverged_count", "rank_deficient_count"])]
     keys = ["experiment", "family", "dataset", "metric"]
     totals = counts.groupby(keys, sort=False, as_index=False)[["estimate", "n_students"]].sum()
-    captions = {name: _caption(name) for name in figures}
-    number = claims.groupby("claim").cumcount() + 1
-    anchors = "claim-" + claims["claim"].astype(str) + "-" + number.astype(str)
-    checks = claims["kind"] == "check"
-    judged = claims[~checks]
-    overview = _overview(judged)
+    every = overview.told(claims)
+    placed = _placed(every, figures)
+    shown = {name for names in placed.values() for name in names}
     return page(
         "report.html.j2",
         study=study,
@@ -120,14 +120,21 @@ def render(
             width=96,
             allow_unicode=True,
         ),
-        claims=_rows(judged.assign(anchor=anchors[~checks])),
-        checks=_rows(claims[checks].assign(anchor=anchors[checks])),
-        overview=overview,
-        reasons=_reasons(claims),
-        tally=Counter(claim["verdict"] for claim in overview),
+        summary=overview.counted(every),
+        scope=overview.scope(claims),
+        certainty=overview.certainty(every, estimates),
+        advice=overview.advice(every),
+        claims=every,
+        rows=[row for claim in every for row in claim.rows],
+        checks=[row for claim in every for row in claim.checks],
+        reported=reported.beside_ours(estimates),
+        gate=_reasons(claims),
         totals=totals.to_dict("records"),
-        figures={name: base64.b64encode(data).decode() for name, data in figures.items()},
-        captions=captions,
+        figures={name: Picture.from_svg(data) for name, data in figures.items()},
+        placed=placed,
+        further=[name for name in figures if name not in shown],
+        questions={name: FIGURES[name].question for name in figures},
+        captions={name: _caption(name) for name in figures},
         samples=samples,
         provenance=provenance,
         # "<" could end the script element that contains the text.
@@ -135,10 +142,20 @@ def render(
     )
 
 
+def _placed(claims: Sequence[overview.Told], figures: Collection[str]) -> dict[int, list[str]]:
+    """Names of the figures that stand inside each claim, each figure in one."""
+    placed: dict[int, list[str]] = {}
+    free = set(figures)
+    for claim in claims:
+        placed[claim.number] = [name for name in claim.about.figures if name in free]
+        free -= set(placed[claim.number])
+    return placed
+
+
 def _caption(figure: str) -> str:
-    """Caption of a figure: its file, or, where it has none, the question that it answers."""
+    """How to read a figure, from the file of that name; empty if it has none."""
     file = _FOLDER / f"{figure}.rst"
-    return file.read_text(encoding="utf-8").strip() if file.is_file() else FIGURES[figure].question
+    return file.read_text(encoding="utf-8").strip() if file.is_file() else ""
 
 
 def page(template: str, **values: Any) -> str:
@@ -166,7 +183,10 @@ def page(template: str, **values: Any) -> str:
     environment.filters["probability"] = _probability
     environment.filters["share"] = _share
     environment.filters["shown"] = _shown
-    environment.filters["worded"] = _worded
+    environment.filters["worded"] = overview.in_words
+    environment.filters["amount"] = _amount
+    environment.filters["lowered"] = _lowered
+    environment.filters["plotted"] = _plotted
     environment.filters["source"] = _source
     style, script = (
         (_FOLDER / name).read_text(encoding="utf-8") for name in ("page.css", "page.js")
@@ -271,44 +291,13 @@ def _counted(texts: Sequence[str], references: list[str]) -> dict[str, Any]:
     }
 
 
-def _rows(claims: pd.DataFrame) -> list[dict[str, Any]]:
-    """Rows of verdicts with None in place of a missing reason."""
-    reasons = [reason if isinstance(reason, str) else None for reason in claims["reason"]]
-    table = claims.assign(reason=pd.Series(reasons, claims.index, object))
-    return [{str(key): value for key, value in row.items()} for row in table.to_dict("records")]
-
-
-def _overview(claims: pd.DataFrame) -> list[dict[str, Any]]:
-    """Verdict of each claim and counts of its rows, one entry per number of a claim."""
-    overview = []
-    for number, rows in claims.groupby("claim"):
-        counts = rows["verdict"].value_counts()
-        overview.append(
-            {
-                "number": number,
-                "section": rows["section"].iloc[0],
-                "statements": list(dict.fromkeys(rows["statement"])),
-                "verdict": _verdict(set(rows["verdict"])),
-                "counts": ", ".join(f"{counts[v]} {v}" for v in _VERDICTS if v in counts),
-            }
-        )
-    return overview
-
-
-def _verdict(verdicts: set[str]) -> str:
-    """Verdict of a claim from those of its rows: supported if all are, mixed if they differ."""
-    decided = verdicts - {"inconclusive"}
-    if len(verdicts) == 1:
-        return next(iter(verdicts))
-    return "mixed" if len(decided) > 1 else f"partly {next(iter(decided))}"
-
-
 def _reasons(claims: pd.DataFrame) -> dict[str, list[str]]:
     """Sentences of the quality gate, each once, by data set whose models fail it.
 
     Runs of one data set share a teacher, and therefore the sentences about it.
     """
     withheld = claims[claims["p_adjusted"].isna() & claims["reason"].notna()]
+    withheld = withheld[~withheld["reason"].str.startswith(NOTHING_SEEN)]
     reasons: dict[str, dict[str, None]] = {}
     for dataset, reason in zip(withheld["dataset"], withheld["reason"], strict=True):
         reasons.setdefault(dataset, {}).update(dict.fromkeys(_SENTENCE_END.split(reason)))
@@ -319,7 +308,7 @@ def _number(value: float) -> str:
     """Three significant digits; a dash for NaN."""
     if math.isnan(value):
         return "–"
-    return f"{value:.3g}"
+    return f"{value:.3g}".replace("-", "−")
 
 
 def _probability(value: float) -> str:
@@ -334,17 +323,26 @@ def _share(value: float) -> str:
     return "–" if math.isnan(value) else f"{100 * value:.0f} %"
 
 
+def _amount(value: float, name: str) -> str:
+    """Megabytes of memory, or minutes from seconds; a dash for NaN."""
+    if math.isnan(value):
+        return "–"
+    return f"{value:.0f}" if name == "memory" else f"{value / 60:.2f}"
+
+
 def _exact(value: float) -> str:
     """All digits, for sorting; empty for NaN."""
     return "" if math.isnan(value) else repr(float(value))
 
 
-def _worded(statement: str) -> str:
-    """A claim's statement with methods in words and a capital letter."""
-    words = statement.replace("variance_weighting_oracle", "variance weighting by the oracle")
-    words = words.replace("variance_weighting", "variance weighting")
-    words = words.replace("multi_response", "multi-response")
-    return words[:1].upper() + words[1:]
+def _lowered(text: str) -> str:
+    """A sentence inside another one."""
+    return text[:1].lower() + text[1:]
+
+
+def _plotted(rows: Sequence[overview.Row]) -> list[tuple[overview.Row, Markup]]:
+    """Tests of one statistic with their plots."""
+    return list(zip(rows, intervals.plots(rows), strict=True))
 
 
 def _shown(text: str) -> str:

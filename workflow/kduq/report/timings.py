@@ -4,6 +4,7 @@ They are not part of the report: they differ between runs, while equal inputs gi
 the report.
 """
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -11,8 +12,12 @@ from typing import Any
 import pandas as pd
 
 from kduq.errors import UserError
+from kduq.families import FAMILIES
 from kduq.report.page import page
 from kduq.study.paths import benchmark
+
+#: Minutes below which times are in seconds.
+_SHORT = 2
 
 
 def planned(stages: Mapping[str, str]) -> dict[str, str]:
@@ -118,4 +123,16 @@ def render(study: str, rows: pd.DataFrame) -> str:
     """
     added = {name: rows[name].sum() for name in ("jobs", "wall", "cpu")}
     total = added | {name: rows[name].max() for name in ("longest", "memory")}
-    return page("timings.html.j2", study=study, rows=rows.to_dict("records"), total=total)
+    names = {name: family.label for name, family in FAMILIES.items()}
+    records = [row | {"family": names.get(row["family"], "")} for row in rows.to_dict("records")]
+    return page("timings.html.j2", study=study, rows=records, total=total, answer=_answer(total))
+
+
+def _answer(total: Mapping[str, float]) -> str:
+    """What a reader wants to know first."""
+    minutes = total["wall"] / 60
+    work = f"{minutes:.0f} minutes" if minutes >= _SHORT else f"{total['wall']:.0f} seconds"
+    half = f"{minutes / 2:.0f} minutes" if minutes >= _SHORT else f"{total['wall'] / 2:.0f} seconds"
+    memory = total["memory"]
+    largest = "" if math.isnan(memory) else f"; the largest job took {memory / 1000:.1f} GB"
+    return f"{work} of work in {total['jobs']:.0f} jobs, {half} on two cores{largest}."

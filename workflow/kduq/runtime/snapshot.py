@@ -23,6 +23,23 @@ from kduq.study.target import Target, lineage
 VARIABLE = "KDUQ_RUN_SNAPSHOT"
 
 
+def variable_of(module: str | None) -> str:
+    """Return the name of the environment variable of a use of this workflow.
+
+    Parameters
+    ----------
+    module : str or None
+        Name under which another workflow uses this one, perhaps twice with different settings;
+        None if Snakemake was started with this workflow.
+
+    Returns
+    -------
+    str
+        Name of the variable.
+    """
+    return VARIABLE if module is None else f"{VARIABLE}_{module}"
+
+
 @dataclass(frozen=True)
 class RunSnapshot:
     """Configuration, code and user's files of a run when it started.
@@ -67,9 +84,9 @@ class RunSnapshot:
         )
 
     @classmethod
-    def from_environment(cls) -> "RunSnapshot | None":
+    def from_environment(cls, variable: str = VARIABLE) -> "RunSnapshot | None":
         """Read the snapshot of this job's run; None if there is none."""
-        return cls.parse(os.environ[VARIABLE]) if VARIABLE in os.environ else None
+        return cls.parse(os.environ[variable]) if variable in os.environ else None
 
     @classmethod
     def parse(cls, text: str) -> "RunSnapshot":

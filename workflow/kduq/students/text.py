@@ -12,7 +12,7 @@ from kduq import seeds
 from kduq.artifacts import schemas, weights
 from kduq.conditions import LEVEL_COLUMNS, Condition
 from kduq.data.corpus import Corpus, Example
-from kduq.families.lm import models, training
+from kduq.families.lm import models, text, training
 from kduq.families.lm.text import Model, Tokenizer
 from kduq.stage import Inputs, Outputs, progress
 from kduq.students.settings import TextSettings as Settings
@@ -102,10 +102,10 @@ class Targets:
         answers: dict[str, dict[str, float]] = {}
         prompts: dict[str, set[int]] = {}
         for row in rows:
-            prompt, text = int(self._columns["prompt_id"][row]), self._columns["text"][row]
+            prompt, line = int(self._columns["prompt_id"][row]), self._columns["text"][row]
             question = self.corpus.prompts[prompt]
             group = answers.setdefault(question, {})
-            group[text] = group.get(text, 0.0) + float(self._columns["weight"][row])
+            group[line] = group.get(line, 0.0) + float(self._columns["weight"][row])
             prompts.setdefault(question, set()).add(prompt)
         return [
             Example(
@@ -140,7 +140,11 @@ def start_of(settings: Settings, corpus: Corpus) -> tuple[Model, Tokenizer]:
         Equal for all shards of a run.
     """
     shared = seeds.replicate_seed(settings.seed, (*settings.path, "shared_init"), 0)
-    return models.load_or_create(settings.model, corpus.texts(), shared)
+    model, tokenizer = models.load_or_create(settings.model, corpus.texts(), shared)
+    # Held-out prompts are read after the training.
+    text.refuse_special_tokens(tokenizer, corpus.prompts)
+    training.require_room(tokenizer, corpus.examples(), settings.model.max_length)
+    return model, tokenizer
 
 
 def trained(settings: Settings, targets: Targets) -> Iterator[Student]:
@@ -164,7 +168,13 @@ def trained(settings: Settings, targets: Targets) -> Iterator[Student]:
         By replicate. Conditions with the same targets and initialisation noise share a model, which
         is trained once. Its caller may use a model until the next is asked for.
     """
-    start, tokenizer = start_of(settings, targets.corpus)
+    yield from trained_from(settings, targets, *start_of(settings, targets.corpus))
+
+
+def trained_from(
+    settings: Settings, targets: Targets, start: Model, tokenizer: Tokenizer
+) -> Iterator[Student]:
+    """Train the students of one shard from a model that `start_of` returned; see `trained`."""
     for number in settings.replicates:
         seed = seeds.replicate_seed(settings.seed, settings.path, number)
         same: dict[tuple[Any, ...], list[int]] = {}
@@ -176,7 +186,7 @@ def trained(settings: Settings, targets: Targets) -> Iterator[Student]:
             if scale:
                 draw = seeds.generator(seed, "init_noise").integers(2**63)
                 models.perturb(model, scale, torch.Generator().manual_seed(int(draw)))
-            losses = training.train(model, tokenizer, examples, settings.model, seed)
+            losses = training.train(model, tokenizer, examples, settings.model, seed, sampled=True)
             for i in conditions:
                 yield Student(i, number, seed, model, losses)
 
@@ -206,14 +216,14 @@ def write(
         for student in students:
             keep(student.name, models.tensors_of(student.model))
             condition = settings.conditions[student.condition]
-            rows[student.condition, student.replicate] = _rows(condition, student)
+            rows[student.condition, student.replicate] = rows_of(condition, student)
             advance(1)
     ordered = [rows[number] for number in numbers]
     outputs.write("losses", stack([curve for _, curve in ordered]))
     outputs.write("students", stack([row for row, _ in ordered]))
 
 
-def _rows(condition: Condition, student: Student) -> tuple[dict[str, Any], dict[str, Any]]:
+def rows_of(condition: Condition, student: Student) -> tuple[dict[str, Any], dict[str, Any]]:
     """Rows of a student in the artifacts ``students``, one, and ``losses``, one per point."""
     losses = student.losses
     points, last = len(losses.step), float(losses.loss[-1])

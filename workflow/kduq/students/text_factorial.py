@@ -16,7 +16,7 @@ from collections.abc import Iterator
 
 from kduq import seeds
 from kduq.conditions import LEVEL_COLUMNS, SHARDED_FACTOR
-from kduq.families.lm import models, training
+from kduq.families.lm import models, text, training
 from kduq.families.lm.text import Model, Tokenizer
 from kduq.stage import Inputs, Outputs
 from kduq.students.settings import TextFactorialSettings as Settings
@@ -69,6 +69,9 @@ def trained(settings: Settings, targets: Targets) -> Iterator[Student]:
                 initial[level["initialisation"]] = models.load_or_create(
                     settings.model, targets.corpus.texts(), start_seed
                 )
+                text.refuse_special_tokens(
+                    initial[level["initialisation"]][1], targets.corpus.prompts
+                )
             model, tokenizer = copy.deepcopy(initial[level["initialisation"]])
             sample_seed = _seed(settings, "bootstrap", level["bootstrap"])
             # A prompt that is drawn twice is visited twice per epoch.
@@ -76,7 +79,9 @@ def trained(settings: Settings, targets: Targets) -> Iterator[Student]:
                 0, len(examples), size=len(examples)
             )
             sample = [examples[i] for i in rows]
-            losses = training.train(model, tokenizer, sample, settings.model, start_seed)
+            losses = training.train(
+                model, tokenizer, sample, settings.model, start_seed, sampled=True
+            )
             levels = {SHARDED_FACTOR: noise} | level
             yield Student(0, noise * len(combinations) + number, None, model, losses, levels)
 

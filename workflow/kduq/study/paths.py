@@ -12,6 +12,10 @@ ESTIMATES, CLAIMS, SAMPLE_SIZE, REPORT = (
 )
 
 
+#: Formats of a figure: for screens, for papers, and for the report.
+FIGURE_SUFFIXES = ("png", "pdf", "svg")
+
+
 class RunKey(NamedTuple):
     """A run: a family on a data set, or corpus, in an experiment."""
 

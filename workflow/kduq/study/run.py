@@ -82,6 +82,12 @@ class Run:
         return self.settings.students_per_split if isinstance(self.settings, SplitRun) else 0
 
     @property
+    def questions(self) -> int | None:
+        """Questions of the corpus of a split; None for as many as the corpus has."""
+        questions: int | None = getattr(self.settings, "questions", None)
+        return questions
+
+    @property
     def levels(self) -> dict[str, int]:
         """Number of levels by factor, in the order of the layout; empty if not factorial."""
         return self.settings.levels_by_factor if isinstance(self.settings, FactorialRun) else {}
@@ -101,10 +107,10 @@ class Run:
         """Conditions whose students have files of their own, by the name of the part.
 
         Methods on text that the configuration lists are parts, so that a further method leaves the
-        students of the others as they are. In all other runs all conditions are one part without a
-        name.
+        students of the others as they are. In all other runs, and in a design of splits, all
+        conditions are one part without a name.
         """
-        if self.lane != "text" or not hasattr(self.settings, "method"):
+        if self.lane != "text" or self.has_own_teachers or not hasattr(self.settings, "method"):
             return {"": self.conditions}
         parts: dict[str, list[Condition]] = {}
         for condition in self.conditions:
@@ -217,7 +223,7 @@ def _shape(config: Config, dataset: str) -> tuple[int, int, int]:
     settings = config.datasets[dataset]
     if settings.path is None:
         return DATASETS[dataset].shape
-    rows, columns = shape_of_file(Path(settings.path))
+    rows, columns = shape_of_file(Path(settings.path), settings.separator)
     rows = min(rows, settings.rows or rows)
     test = round(rows * settings.test_fraction)
     classes = 1 if config.task_of(dataset) == "regression" else _CLASSES

@@ -7,12 +7,14 @@ therefore follow from one list.
 from functools import cached_property
 from pathlib import Path
 from types import ModuleType
+from typing import cast
 
 from kduq.artifacts.files import digest
 from kduq.artifacts.fingerprint import PACKAGE
 from kduq.claims import CLAIMS
 from kduq.claims.settings import ClaimsSettings
 from kduq.config.study import Config
+from kduq.data import user_files
 from kduq.data.datasets import DATASETS
 from kduq.estimates.settings import GatherSettings
 from kduq.experiments import EXPERIMENTS
@@ -108,14 +110,24 @@ class Study:
         table = "corpora" if dataset in self.config.corpora else "datasets"
         return f"{table}.{dataset}"
 
+    def path_of(self, dataset: str) -> str | None:
+        """Path of the user's file, or folder of parts, behind a data set or corpus; or None."""
+        if dataset not in self.config.corpora:
+            return self.config.datasets[dataset].path
+        # A folder cannot be an input of a rule; its digest is part of the settings.
+        if self.config.kind_of(dataset).needs == "folder":
+            return None
+        return self.config.corpora[dataset].path
+
     def data_file(self, dataset: str) -> list[str]:
-        """The user's file behind a data set or corpus, as a list of at most one."""
-        if dataset in self.config.corpora:
-            path = self.config.corpora[dataset].path
-            # A folder cannot be an input of a rule; its digest is part of the settings.
-            return [] if path is None or self.config.kind_of(dataset).needs == "folder" else [path]
-        path = self.config.datasets[dataset].path
-        return [] if path is None else [path]
+        """The user's file behind a data set or corpus, or the files of a folder of parts."""
+        path = self.path_of(dataset)
+        return [] if path is None else [str(part) for part in user_files.parts(Path(path))]
+
+    def examples_of(self, dataset: str) -> Target:
+        """The examples of a data set or corpus as a whole."""
+        (target,) = self._lane_of(dataset).examples(self.config, dataset)
+        return cast(Target, target)
 
     def table_megabytes(self, dataset: str) -> int:
         """Memory for the examples of a user's table; see `kduq.study.run.table_megabytes`."""
@@ -172,10 +184,10 @@ class Study:
         needed = {name for claim in CLAIMS.values() for name in claim.experiments}
         runs = self.runs_of(*needed)
         for run in runs:
-            if run.design == "splits":
-                continue  # judged from the estimates, which have all splits
             if run.lane == "text":
                 roles = {"losses": run.files("losses")}
+            elif run.design == "splits":
+                continue  # judged from the estimates, which have all splits
             else:
                 roles = {
                     "students": run.files("students"),
@@ -207,38 +219,57 @@ class Study:
         """Figures for which the study has sources, by name."""
         return {name: figure for name, figure in FIGURES.items() if figure.sources(self)}
 
+    @property
+    def _in_report(self) -> list[str]:
+        """Names of the figures that the report shows."""
+        return [name for name, figure in self.figures.items() if figure.in_report]
+
     def _figures(self) -> list[Target]:
-        own = Path(self.config.figures.style)
+        style = Path(self.config.figures.style)
         settings = FigureSettings(
             **self.config.figures.model_dump(),
-            style_file=digest(own) if own.is_file() else None,
+            style_file=digest(style) if style.is_file() else None,
             project_style=digest(STYLE),
             confidence=self.config.statistics.confidence,
             sample_size=self.config.sample_size,
             figure="",
         )
         margins = self.config.claims.model_dump()
-        return [
-            Target(
-                paths.figure(name, suffix),
-                "figures",
-                settings.model_copy(
-                    update={"figure": name}
-                    | ({} if figure.uses_sample_size else {"sample_size": None})
-                    | ({"margins": margins} if figure.uses_margins else {})
-                ),
-                ("kduq.figures.rendering", figure.module, *self._experiment_files(figure)),
-                figure.sources(self),
+        targets = []
+        for name, figure in self.figures.items():
+            sources = figure.sources(self)
+            shown = self._drawn_from({path for files in sources.values() for path in files})
+            own = settings.model_copy(
+                update={"figure": name, "hidden_units": self._hidden_units(shown)}
+                | ({} if figure.uses_sample_size else {"sample_size": None})
+                | ({"margins": margins} if figure.uses_margins else {})
             )
-            for name, figure in self.figures.items()
-            for suffix in ("png", "pdf")
+            # Modules of the experiments that it shows, which say its titles and axes.
+            experiments = sorted({run.experiment.settings.__module__ for run in shown})
+            modules = ("kduq.figures.rendering", figure.module, *experiments)
+            targets += [
+                Target(paths.figure(name, suffix), "figures", own, modules, sources)
+                for suffix in paths.FIGURE_SUFFIXES
+            ]
+        return targets
+
+    def _drawn_from(self, sources: set[str]) -> list[Run]:
+        """Runs that a figure with these sources shows."""
+        return [
+            run
+            for run in self.runs
+            if run.estimates in sources or not sources.isdisjoint(run.files("students"))
         ]
 
-    def _experiment_files(self, figure: FigureKind) -> list[str]:
-        """Modules of the experiments that a figure shows, which say its titles and axes."""
-        sources = {path for paths in figure.sources(self).values() for path in paths}
-        shown = [run for run in self.runs if {run.estimates, *run.files("students")} & sources]
-        return sorted({run.experiment.settings.__module__ for run in shown})
+    def _hidden_units(self, shown: list[Run]) -> dict[str, tuple[int, int | None]]:
+        """Hidden units of the networks of some runs; families that differ by run are left out."""
+        found: dict[str, set[tuple[int, int | None]]] = {}
+        for run in shown:
+            student = getattr(self.config.students[run.settings.student], "hidden", None)
+            teacher = getattr(self.config.teachers[run.settings.teacher], "hidden", None)
+            if student is not None:
+                found.setdefault(run.key.family, set()).add((student, teacher))
+        return {family: next(iter(sizes)) for family, sizes in found.items() if len(sizes) == 1}
 
     def _report(self) -> Target:
         settings = ReportSettings(
@@ -247,7 +278,7 @@ class Study:
             # A figure without a caption of its own has its question.
             captions={
                 name: digest(caption) if caption.is_file() else ""
-                for name in self.figures
+                for name in self._in_report
                 for caption in [_CAPTIONS / f"{name}.rst"]
             },
             skipped=self.skipped,
@@ -255,7 +286,7 @@ class Study:
         inputs = {
             "estimates": [paths.ESTIMATES],
             "claims": [paths.CLAIMS],
-            "figures": [paths.figure(name) for name in self.figures],
+            "figures": [paths.figure(name, "svg") for name in self._in_report],
             **self._samples(),
         }
         return Target(paths.REPORT, "report", settings, ("kduq.report.page",), inputs)
@@ -275,19 +306,19 @@ class Study:
     @property
     def exemplary_text_run(self) -> Run | None:
         """The run on text that shows best the effect of one answer per prompt; or None."""
-        runs = [run for run in self.runs_of(lane="text") if not run.levels]
+        runs = [run for run in self.runs_of(lane="text") if run.design == "replicates"]
 
-        def rank(run: Run) -> tuple[bool, int]:
+        def rank(run: Run) -> tuple[bool, int, int]:
             sampled = (c for c in run.conditions if c.label_source == "sampled" and c.k == 1)
             plain = any((c.temperature or 1) == 1 for c in sampled)
-            return not plain, len(run.conditions)
+            return not plain, len(run.conditions), -run.settings.total
 
         return min(runs, key=rank, default=None)
 
     @property
     def sample_size_artifacts(self) -> list[str]:
         """Paths of the sample-size table and its figure; none without a factorial design."""
-        names = (paths.SAMPLE_SIZE, *(paths.figure("plan", s) for s in ("png", "pdf")))
+        names = (paths.SAMPLE_SIZE, *(paths.figure("plan", s) for s in paths.FIGURE_SUFFIXES))
         return [name for name in names if name in self.targets]
 
     def artifacts_of(self, experiment: str) -> list[str]:

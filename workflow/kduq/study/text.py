@@ -1,5 +1,6 @@
 """Targets of the lane of text: one function per stage, with the same names as for tables."""
 
+from dataclasses import replace
 from typing import Any, cast
 
 from kduq.answers import settings as answers_settings
@@ -62,7 +63,14 @@ def teacher(config: Config, name: str, dataset: str) -> list[Target]:
 
 
 def responses(config: Config, run: Run, shard: tuple[int, int]) -> list[Target]:
-    """The teacher's answers that the students of a shard learn from."""
+    """The teacher's answers that the students of a shard learn from.
+
+    In a design of splits they are no artifact.
+    """
+    return [] if run.has_own_teachers else _responses(config, run, shard)
+
+
+def _responses(config: Config, run: Run, shard: tuple[int, int]) -> list[Target]:
     numbers: dict[float, int] = {}
     for cell in run.conditions:
         temperature = responses_settings.answer_temperature(cell)
@@ -84,6 +92,8 @@ def responses(config: Config, run: Run, shard: tuple[int, int]) -> list[Target]:
 
 def students(config: Config, run: Run, shard: tuple[int, int]) -> list[Target]:
     """What the students of a shard are taught, the students themselves, and their answers."""
+    if run.has_own_teachers:
+        return _splits(config, run, shard)
     return [
         target
         for part, conditions in run.parts.items()
@@ -174,19 +184,65 @@ def _answers(
     return [Target(path, "answers", settings, ("kduq.answers.students",), inputs)]
 
 
+def _splits(config: Config, run: Run, shard: tuple[int, int]) -> list[Target]:
+    """Prompts, students, their loss curves and the answers of all models of a shard of splits.
+
+    The settings of the stages on the way are those of a run on one corpus with one teacher.
+    """
+    each, dataset = (0, run.students_per_split), run.key.dataset
+    (corpus,) = examples(config, dataset)
+    if run.questions is not None:
+        fewer = corpus.settings.model_copy(update={"questions": run.questions})
+        corpus = replace(corpus, settings=fewer)
+    steps = {
+        "corpus": corpus,
+        "teacher": teacher(config, run.settings.teacher, dataset)[0],
+        "responses": _responses(config, run, each)[0],
+        "targets": _targets(config, run, each, "", run.conditions)[0],
+        "students": _trained(config, run, each, "", run.conditions)[0],
+    }
+    models = config.teachers[run.settings.teacher], config.students[run.settings.student]
+    own, evaluation = (_evaluation(config, cast(LanguageModelSettings, m)) for m in models)
+    settings = answers_settings.TextSplitSettings.model_validate(
+        {
+            **_of_shard(config, run, shard),
+            **{name: step.settings for name, step in steps.items()},
+            "own": own,
+            "evaluation": evaluation,
+        }
+    )
+    modules = ("kduq.answers.text_splits", *(m for step in steps.values() for m in step.modules))
+    # The corpus is read again with the seed of each split; its file is an input of its examples.
+    inputs = {"examples": [paths.examples(dataset)]}
+    return [
+        Target(
+            run.key.file(stage, shard),
+            stage,
+            settings,
+            tuple(dict.fromkeys(modules)),
+            inputs,
+            script="answers",
+        )
+        for stage in ("answers", "students", "losses", "examples")
+    ]
+
+
 def estimates(config: Config, run: Run) -> list[Target]:
     """The embeddings of a run's answers, and its estimates."""
     shared, dataset = config.language, run.key.dataset
+    module = "text_splits" if run.has_own_teachers else "text"
     of_run: dict[str, Any] = {
         **run.key._asdict(),
         "seed": config.seed,
         "prompts": shared.prompts,
     }
+    # In a design of splits, examples and teachers' answers are beside those of the students.
     texts = {
-        "examples": [paths.examples(dataset)],
-        "teacher_answers": [paths.teacher(run.settings.teacher, dataset, "answers")],
-        "answers": run.files("answers"),
+        "examples": run.files("examples") if run.has_own_teachers else [paths.examples(dataset)]
     }
+    if not run.has_own_teachers:
+        texts["teacher_answers"] = [paths.teacher(run.settings.teacher, dataset, "answers")]
+    texts["answers"] = run.files("answers")
     embedding = embeddings_settings.TextSettings(**of_run, model=_embedding(config))
     common = of_run | {"confidence": config.statistics.confidence, "conditions": run.conditions}
     inputs = texts | {"students": run.files("students"), "embeddings": [run.key.embeddings]}
@@ -198,15 +254,21 @@ def estimates(config: Config, run: Run) -> list[Target]:
     else:
         metrics = of_task(run.task)
         further = {metric.estimate.__module__ for metric in metrics}
-        modules = ("kduq.estimates.text", *sorted(further))
-        settings = estimates_settings.TextSettings(
-            **common,
-            metrics=[metric.name for metric in metrics],
-            matching=config.corpora[dataset].matching or config.kind_of(dataset).matching,
-            training_steps=cast(LanguageModelSettings, config.teachers[run.settings.teacher]).steps,
+        modules = (f"kduq.estimates.{module}", *sorted(further))
+        common |= {
+            "metrics": [metric.name for metric in metrics],
+            "matching": config.corpora[dataset].matching or config.kind_of(dataset).matching,
+            "training_steps": cast(
+                LanguageModelSettings, config.teachers[run.settings.teacher]
+            ).steps,
+        }
+        settings = (
+            estimates_settings.TextSplitSettings(**common, splits=run.settings.total)
+            if run.has_own_teachers
+            else estimates_settings.TextSettings(**common)
         )
     return [
-        Target(run.key.embeddings, "embeddings", embedding, ("kduq.embeddings.text",), texts),
+        Target(run.key.embeddings, "embeddings", embedding, (f"kduq.embeddings.{module}",), texts),
         Target(run.estimates, "estimates", settings, modules, inputs),
     ]
 

@@ -103,7 +103,7 @@ class Responses:
             model, tokenizer = self._untrained()
             if taught:
                 examples = training.examples_of(taught)
-                training.train(model, tokenizer, examples, pilot.model, seed)
+                training.train(model, tokenizer, examples, pilot.model, seed, sampled=True)
             answers = self._answers_of(model, tokenizer, [self._questions[i] for i in own])
             for i, vectors in zip(own, answers, strict=True):
                 embedded[i] = vectors

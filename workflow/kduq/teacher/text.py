@@ -8,7 +8,7 @@ import numpy as np
 from kduq import artifacts, seeds
 from kduq.artifacts import schemas
 from kduq.data.corpus import Corpus
-from kduq.families.lm import models, sampling, training
+from kduq.families.lm import models, scoring, text, training
 from kduq.families.lm.text import Model, Tokenizer
 from kduq.stage import Inputs, Outputs, progress
 from kduq.teacher.settings import TextSettings as Settings
@@ -84,6 +84,9 @@ def fit(
     """
     seed = seeds.replicate_seed(settings.seed, settings.path, 0)
     model, tokenizer = models.load_or_create(settings.model, corpus.texts(), seed)
+    # Held-out prompts are read after the training.
+    text.refuse_special_tokens(tokenizer, corpus.prompts)
+    text.refuse_special_tokens(tokenizer, (line for lines in corpus.references for line in lines))
     examples = corpus.examples()
     losses = training.train(model, tokenizer, examples, settings.model, seed, advance)
     return model, tokenizer, losses
@@ -106,9 +109,9 @@ def perplexity(
     Returns
     -------
     ndarray of shape (prompts,)
-        See `kduq.families.lm.sampling.perplexity`.
+        See `kduq.families.lm.scoring.perplexity`.
     """
     weights = [corpus.weights(i) for i in range(len(corpus.prompts))]
-    return sampling.perplexity(
+    return scoring.perplexity(
         model, tokenizer, corpus.prompts, corpus.references, weights, settings.model.max_length
     )

@@ -4,13 +4,14 @@ from pathlib import Path
 
 from kduq.config.data import CorpusSettings
 from kduq.data.corpora.protocol import CorpusKind, Entry
-from kduq.data.corpora.reading import parse_json, prompt_text, read_text, strings, with_answers
+from kduq.data.corpora.reading import parse_json, prompt_text, strings, with_answers
+from kduq.data.user_files import read_text
 from kduq.errors import UserError
 
 
 def _read(name: str, settings: CorpusSettings) -> list[Entry]:
     path = Path(str(settings.path))
-    data = parse_json(read_text(path), str(path))
+    data = parse_json(read_text(path, f"corpora.{name}", settings.encoding), str(path))
     if not isinstance(data, dict) or not isinstance(data.get("questions"), list):
         raise UserError(
             f"{path}: no list under the key 'questions'; a BioASQ file is an object with one; "

@@ -6,7 +6,8 @@ from pathlib import Path
 from kduq.config.data import CorpusSettings
 from kduq.config.messages import listed
 from kduq.data.corpora.protocol import CorpusKind, Entry
-from kduq.data.corpora.reading import read_text, shuffle
+from kduq.data.corpora.reading import shuffle
+from kduq.data.user_files import read_text
 from kduq.errors import UserError
 
 #: Folder of the database in Debian's package wordnet-base.
@@ -83,7 +84,9 @@ def _nouns(folder: Path) -> Iterator[Entry]:
 def _database(path: Path) -> Iterator[str]:
     """Records of a WordNet file; the licence at its head is indented."""
     return (
-        line for line in read_text(path).split("\n") if line.strip() and not line.startswith(" ")
+        line
+        for line in read_text(path, "corpora.wordnet").split("\n")
+        if line.strip() and not line.startswith(" ")
     )
 
 

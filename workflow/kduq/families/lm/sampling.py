@@ -1,11 +1,10 @@
-"""Sampling of answers, and exact probabilities of given answers."""
+"""Sampling of answers."""
 
 import hashlib
-import inspect
 import itertools
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,14 +12,19 @@ import transformers
 
 from kduq import seeds
 from kduq.errors import UserError
-from kduq.families.lm import forward, gpt2, packing, text
+from kduq.families.lm import gpt2, text
+from kduq.families.lm.prefixes import (
+    CachedPrefixes,
+    CompiledPrefixes,
+    Prefixes,
+    WholePrefixes,
+    shares_cache,
+)
 from kduq.families.lm.settings import Decoding
 from kduq.families.lm.text import Model, Tokenizer
 
 #: Default number of tokens of prompts and answers that are sampled at once.
 SAMPLED_PER_MICROBATCH = 16_384
-#: The same for scoring, where all tokens of an answer have logits at the same time.
-SCORED_PER_MICROBATCH = 4_096
 
 
 @dataclass(frozen=True)
@@ -73,7 +77,9 @@ def answer(
     Parameters
     ----------
     model : transformers causal language model
-        Any model with a cache of keys and values.
+        Any model. One whose past cannot be shared between texts, as that of a recurrent model,
+        reads each text anew for each token: slower, with the same answers. A line on standard error
+        says so.
     tokenizer : transformers tokenizer
         The model's.
     questions : sequence of str
@@ -99,11 +105,13 @@ def answer(
     Raises
     ------
     UserError
-        If a prompt leaves no room for an answer within max_length.
+        If a prompt leaves no room for an answer within max_length, or if a question spells a
+        special token.
     """
     prompts = text.encode_prompts(tokenizer, questions, max_length)
     end, processors = text.end_of_text(tokenizer), logits_processors(decoding, temperature)
     new, compiled = decoding.max_new_tokens, gpt2.runs(model)
+    cached = compiled or not draws or not prompts or shares_cache(model, prompts, new, max_length)
     answers: dict[tuple[int, int], Answer] = {}
     for members in _groups(prompts, draws, new, tokens_per_microbatch, together=compiled):
         own = [prompts[i] for i, _ in members]
@@ -114,7 +122,11 @@ def answer(
                 for i, group in itertools.groupby(members, lambda member: member[0])
             ]
         )
-        state = _CompiledPrefixes(model, own, new) if compiled else _TorchPrefixes(model)
+        state: Prefixes
+        if compiled:
+            state = CompiledPrefixes(model, own, new)
+        else:
+            state = CachedPrefixes(model) if cached else WholePrefixes(model)
         with torch.inference_mode():
             group = _sample(state, own, limits, uniforms, end, processors, temperature == 0)
         texts = tokenizer.batch_decode(group.tokens, skip_special_tokens=True)
@@ -203,93 +215,6 @@ def inverse_cdf_sample(logits: torch.Tensor, uniforms: torch.Tensor) -> torch.Te
     return tokens.clamp_(max=logits.shape[1] - 1)
 
 
-class _Prefixes(Protocol):
-    """A model with distinct texts, prompts at first, that it continues."""
-
-    def start(self, prompts: Sequence[Sequence[int]]) -> torch.Tensor:
-        """Logits of the token after each prompt, shape (prompts, V)."""
-        ...
-
-    def extend(self, parents: np.ndarray, tokens: np.ndarray) -> torch.Tensor:
-        """Replace the texts by continuations of some; logits of the token after each.
-
-        Parameters
-        ----------
-        parents : ndarray of int of shape (B,)
-            Number of the text that is continued, ascending.
-        tokens : ndarray of int of shape (B,)
-            The token by which.
-
-        Returns
-        -------
-        Tensor of shape (B, V)
-            Logits.
-        """
-        ...
-
-
-class _TorchPrefixes:
-    """Any model with a cache; the prompts have equal length."""
-
-    def __init__(self, model: Model) -> None:
-        self._model = model
-        self._past = transformers.DynamicCache(config=model.config)
-
-    def start(self, prompts: Sequence[Sequence[int]]) -> torch.Tensor:
-        return self._next(torch.tensor(prompts, device=self._model.device))
-
-    def extend(self, parents: np.ndarray, tokens: np.ndarray) -> torch.Tensor:
-        device = self._model.device
-        self._past.batch_select_indices(torch.from_numpy(parents).to(device))
-        return self._next(torch.from_numpy(tokens).to(device)[:, None])
-
-    def _next(self, tokens: torch.Tensor) -> torch.Tensor:
-        accepted = inspect.signature(self._model.forward).parameters
-        # The argument's name changed within version 5 of transformers.
-        name = "cache" if "cache" in accepted else "past_key_values"
-        arguments: dict[str, Any] = {name: self._past}
-        if "logits_to_keep" in accepted:
-            arguments["logits_to_keep"] = 1
-        return self._model(input_ids=tokens, use_cache=True, **arguments).logits[:, -1].float()
-
-
-class _CompiledPrefixes:
-    """A model that `kduq.families.lm.gpt2` runs; prompts of any length."""
-
-    def __init__(self, model: Model, prompts: Sequence[Sequence[int]], new_tokens: int) -> None:
-        capacity = sum(len(prompt) + new_tokens for prompt in prompts)
-        self._context = gpt2.Context(model, capacity)
-        self._visible: list[np.ndarray] = []
-
-    def start(self, prompts: Sequence[Sequence[int]]) -> torch.Tensor:
-        ends = np.cumsum([len(prompt) for prompt in prompts])
-        self._visible = [
-            np.arange(end - len(prompt), end) for prompt, end in zip(prompts, ends, strict=True)
-        ]
-        positions = np.concatenate([np.arange(len(prompt)) for prompt in prompts])
-        visible = [span[: i + 1] for span in self._visible for i in range(len(span))]
-        tokens = np.concatenate([np.array(prompt) for prompt in prompts])
-        return self._read(tokens, positions, visible, ends - 1)
-
-    def extend(self, parents: np.ndarray, tokens: np.ndarray) -> torch.Tensor:
-        size = self._context.size
-        self._visible = [np.append(self._visible[p], size + i) for i, p in enumerate(parents)]
-        positions = np.array([len(visible) - 1 for visible in self._visible])
-        return self._read(tokens, positions, self._visible, np.arange(len(tokens)))
-
-    def _read(
-        self,
-        tokens: np.ndarray,
-        positions: np.ndarray,
-        visible: Sequence[np.ndarray],
-        queries: np.ndarray,
-    ) -> torch.Tensor:
-        counts = np.array([len(seen) for seen in visible])
-        return torch.from_numpy(
-            self._context.extend(tokens, positions, counts, np.concatenate(visible), queries)
-        )
-
-
 @dataclass
 class _Sampled:
     """Sampled answers: their tokens, and the sums of their log-probabilities."""
@@ -299,7 +224,7 @@ class _Sampled:
 
 
 def _sample(
-    prefixes: _Prefixes,
+    texts: Prefixes,
     prompts: Sequence[Sequence[int]],
     limits: np.ndarray,
     uniforms: np.ndarray,
@@ -311,7 +236,7 @@ def _sample(
 
     Parameters
     ----------
-    prefixes : _Prefixes
+    texts : Prefixes
         The model.
     prompts : sequence of sequence of int
         Prompts; equal ones follow each other.
@@ -334,7 +259,7 @@ def _sample(
     first = [i for i, p in enumerate(prompts) if i == 0 or p != prompts[i - 1]]
     prefix = np.repeat(np.arange(len(first)), np.diff([*first, len(prompts)]))
     distinct = [list(prompts[i]) for i in first]
-    logits = prefixes.start(distinct)
+    logits = texts.start(distinct)
     device, longest = logits.device, max(map(len, distinct))
     # The penalty counts each token once: a repeated first token is no other context.
     context = torch.tensor([p[:1] * (longest - len(p)) + p for p in distinct], device=device)
@@ -361,7 +286,7 @@ def _sample(
         pairs = prefix[continuing] * logits.shape[1] + tokens[continuing]
         extended, prefix = np.unique(pairs, return_inverse=True)
         parents, new = np.divmod(extended, logits.shape[1])
-        logits = prefixes.extend(parents, new)
+        logits = texts.extend(parents, new)
         grown = torch.from_numpy(new).to(device)[:, None]
         context = torch.cat([context[torch.from_numpy(parents).to(device)], grown], dim=1)
     return sampled
@@ -404,120 +329,3 @@ def check_max_new_tokens(
             f"language.decoding.max_new_tokens: found {max_new_tokens}, but the supported answer "
             f"'{answers[longest][:60]}' takes {lengths[longest]}; allow at least as many"
         )
-
-
-def score(
-    model: Model,
-    tokenizer: Tokenizer,
-    questions: Sequence[str],
-    answers: Sequence[Sequence[str]],
-    max_length: int,
-    tokens_per_microbatch: int = SCORED_PER_MICROBATCH,
-) -> list[np.ndarray]:
-    """Log-probabilities of answers; for all supported answers, a question's exact distribution.
-
-    Parameters
-    ----------
-    model : transformers causal language model
-        The model, at temperature 1.
-    tokenizer : transformers tokenizer
-        The model's. An answer is scored by the tokens into which it encodes the answer's text;
-        other tokens with the same text are not counted.
-    questions : sequence of str
-        Questions, without the template.
-    answers : sequence of sequence of str
-        The answers to each question.
-    max_length : int
-        Tokens of a prompt and its answer together.
-    tokens_per_microbatch : int
-        Padded tokens computed at once.
-
-    Returns
-    -------
-    list of ndarray of shape (answers,)
-        For each question: sums over each answer's tokens, the end-of-text token included, in nats.
-
-    Raises
-    ------
-    UserError
-        If a prompt with an answer does not fit into max_length.
-    """
-    # A cut answer would have the total probability of all answers that begin with it.
-    tokens = _token_scores(
-        model, tokenizer, questions, answers, max_length, tokens_per_microbatch, whole=True
-    )
-    return [np.array([scores.sum() for scores in group]) for group in tokens]
-
-
-def perplexity(
-    model: Model,
-    tokenizer: Tokenizer,
-    questions: Sequence[str],
-    references: Sequence[Sequence[str]],
-    probabilities: Sequence[Sequence[float]],
-    max_length: int,
-    tokens_per_microbatch: int = SCORED_PER_MICROBATCH,
-) -> np.ndarray:
-    """Perplexity of each question's references.
-
-    Parameters
-    ----------
-    model, tokenizer, questions, max_length, tokens_per_microbatch
-        As in `score`.
-    references : sequence of sequence of str
-        True answers to each question.
-    probabilities : sequence of sequence of float
-        Their probabilities.
-
-    Returns
-    -------
-    ndarray of shape (questions,)
-        exp of the mean negative log-probability per answer token, the end-of-text token included;
-        the tokens of a reference are weighted by its probability.
-
-    Raises
-    ------
-    UserError
-        If a prompt leaves no room for an answer within max_length.
-    """
-    tokens = _token_scores(
-        model, tokenizer, questions, references, max_length, tokens_per_microbatch
-    )
-    perplexities = []
-    for group, weights in zip(tokens, probabilities, strict=True):
-        total = sum(w * scores.sum() for w, scores in zip(weights, group, strict=True))
-        count = sum(w * len(scores) for w, scores in zip(weights, group, strict=True))
-        perplexities.append(np.exp(-total / count))
-    return np.array(perplexities)
-
-
-def _token_scores(
-    model: Model,
-    tokenizer: Tokenizer,
-    questions: Sequence[str],
-    answers: Sequence[Sequence[str]],
-    max_length: int,
-    tokens_per_microbatch: int,
-    whole: bool = False,
-) -> list[list[np.ndarray]]:
-    """Log-probability of every token of every answer."""
-    prompts = text.encode_prompts(tokenizer, questions, max_length)
-    encoded = text.encode_answers(tokenizer, questions, prompts, answers, max_length, whole)
-    rows = [
-        row
-        for prompt, group in zip(prompts, encoded, strict=True)
-        for row in packing.pack_separately(prompt, group, [1.0] * len(group))
-    ]
-    scores: list[np.ndarray] = [np.empty(0)] * len(rows)
-    compute = (
-        gpt2.target_log_probabilities if gpt2.runs(model) else forward.target_log_probabilities
-    )
-    with torch.inference_mode():
-        for members in packing.microbatches(rows, tokens_per_microbatch):
-            microbatch = [rows[i] for i in members]
-            values = compute(model, microbatch).double().cpu().numpy()
-            ends = np.cumsum([len(row.targets) for row in microbatch])[:-1]
-            for i, own in zip(members, np.split(values, ends), strict=True):
-                scores[i] = own
-    remaining = iter(scores)
-    return [[next(remaining) for _ in group] for group in encoded]

