@@ -167,7 +167,9 @@ class Checkout:
             shutil.copytree(ROOT / name, path / name, ignore=ignore)
         for name in ("Snakefile", "config.yaml"):
             shutil.copy(ROOT / name, path / name)
-        return cls(path, *more)
+        checkout = cls(path, *more)
+        checkout.fork(1)
+        return checkout
 
     def configure(self, *overlays):
         config = yaml.safe_load((ROOT / "config.yaml").read_text())
@@ -196,9 +198,12 @@ class Checkout:
         shutil.copytree(run, path, symlinks=True)
         return cls(path)
 
-    def fork_all(self):
-        """Let every job of a run be a fork, whatever the number of jobs."""
-        self.edit("workflow/kduq/runtime/forking.py", "LEAST = 10", "LEAST = 1")
+    def fork(self, least):
+        """Let jobs be forks in runs of so many jobs; ten is the number of the library."""
+        name = "workflow/kduq/runtime/forking.py"
+        line = "LEAST = "
+        (old,) = (x for x in (self.path / name).read_text().splitlines() if x.startswith(line))
+        self.edit(name, old, f"{line}{least}")
 
     def snakemake(self, *arguments, cores=2):
         return forks.snakemake(["--cores", str(cores), *arguments], self.path)

@@ -2,13 +2,18 @@
 
 Each command still has a process, a folder, an environment and streams of its own, and reads the
 Snakefile and the library of its checkout anew: the process that forks has imported packages that
-are installed, and nothing of this project. Jobs are started by Snakemake as ever.
+are installed, and nothing of this project. So has the process of whose forks the jobs are: where a
+run starts that one (`kduq.runtime.fork_server`), it gets a fork that waits since the command began,
+before Snakemake had any threads.
 """
 
 import atexit
+import gc
 import json
 import os
+import runpy
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -21,6 +26,59 @@ IMPORTS = (
 )
 
 
+class _Waiting:
+    """A fork that does what a fresh Python does with a program, once it is told which."""
+
+    def __init__(self):
+        self._own, other = socket.socketpair()
+        self.pid = os.fork()
+        if self.pid == 0:
+            self._own.close()
+            status = 1
+            try:
+                words, handles, _, _ = socket.recv_fds(other, 2**16, 1)
+                other.close()
+                if not words:  # the run needs none
+                    os._exit(0)
+                name, *modules, environment = json.loads(words)
+                os.environ.clear()
+                os.environ.update(environment)
+                sys.path.pop(0)  # as with the option -P
+                sys.argv = [name, str(handles[0]), *modules]
+                runpy.run_path(name, run_name="__main__")
+                status = 0
+            except BaseException:  # noqa: BLE001 (whatever it is, the fork ends here)
+                sys.excepthook(*sys.exc_info())
+            finally:
+                os._exit(status)
+        other.close()
+
+    def begin(self, name, handle, modules, environment):
+        words = json.dumps([name, *modules, environment]).encode()
+        socket.send_fds(self._own, [words], [int(handle)])
+        self._own.close()
+
+    def wait(self):
+        if self.pid:
+            self._status = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
+            self.pid = 0
+        return self._status
+
+
+def _hand_over(waiting):
+    """Let the first command that runs the process of the jobs' forks be the waiting process."""
+
+    class Popen(subprocess.Popen):
+        def __new__(cls, command, *arguments, **options):
+            if waiting and isinstance(command, list) and command[1] == "-P":
+                process = waiting.pop()
+                process.begin(*command[2:4], command[4:], options["env"])
+                return process
+            return super().__new__(cls)
+
+    subprocess.Popen = Popen
+
+
 def _command(request):
     """What `python -m snakemake ARGUMENTS` does, in this process."""
     os.chdir(request["folder"])
@@ -31,15 +89,18 @@ def _command(request):
     for number, stream in enumerate(streams):
         os.dup2(stream, number)
         os.close(stream)
+    _hand_over([_Waiting()])
     sys.path[0] = request["folder"]
     sys.argv = [sys.modules["snakemake.cli"].__file__, *request["arguments"]]
     sys.modules["snakemake.cli"].main()
 
 
-def serve():
+def serve(modules):
     """Fork at each line of the standard input; say how the fork has ended."""
-    for name in IMPORTS:
+    for name in (*IMPORTS, *modules):
         __import__(name)
+    gc.collect()
+    gc.freeze()
     for line in sys.stdin.buffer:
         number = os.fork()
         if number == 0:
@@ -64,15 +125,23 @@ def environment():
     return {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
 
 
+def _modules_of_jobs():
+    """Modules that the jobs of any run import, read where the library may be imported."""
+    from kduq.runtime import forking
+
+    return [*forking._PACKAGES, *forking._TEXT_PACKAGES]
+
+
 _SERVERS = []
 
 
 def _server():
     if not _SERVERS:
         here = str(Path(__file__).parent)
-        code = f"import sys; sys.path.append({here!r}); import forks; sys.path.pop(); forks.serve()"
+        code = f"import sys; sys.path.append({here!r}); import forks; sys.path.pop(); "
+        code += "forks.serve(sys.argv[1:])"
         process = subprocess.Popen(
-            [sys.executable, "-c", code],
+            [sys.executable, "-c", code, *_modules_of_jobs()],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             env=environment(),
