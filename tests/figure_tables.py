@@ -270,7 +270,7 @@ def claims(
                     | {"margin": 1.1, "relation": "not_above" if is_mean else "equal"}
                     | {"boundary_low": np.nan if is_mean else 1 / 1.1, "boundary_high": 1.1}
                     | {"p_adjusted": 0.01, "power": 0.9, "kind": "claim", "verdict": verdict}
-                    | {"reason": None, "n_students": 4000}
+                    | {"reason": None, "n_students": 4000, "n_splits": np.nan}
                 )
     table = pd.DataFrame(rows)
     if not has_intervals:

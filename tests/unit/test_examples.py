@@ -327,6 +327,16 @@ def test_truth_values_are_no_target_of_regression(tmp_path):
             prepare(tmp_path, frame, name)
 
 
+def test_a_target_of_few_integers_may_be_classes(tmp_path, capsys):
+    hint = "has 2 values, all integers, and is predicted as a number; if they are classes, set"
+    coded = table().assign(price=[0, 1] * 20)
+    prepare(tmp_path, coded)
+    assert hint in capsys.readouterr().err
+    prepare(tmp_path, coded.assign(price=[0.5, 1] * 20))
+    prepare(tmp_path, coded.assign(price=range(40)))
+    assert "if they are classes" not in capsys.readouterr().err
+
+
 def test_labels_are_classes_as_they_are_written(tmp_path, capsys):
     codes = np.array(["01", "1", "02", "2"] * 10)
     frame = table().assign(price=codes)
@@ -335,6 +345,13 @@ def test_labels_are_classes_as_they_are_written(tmp_path, capsys):
     assert len(set(found["y"])) == 4
     np.testing.assert_array_equal(found["y"], parquet["y"])
     assert "labels '01', '02', '1', '2' of 'price' are different classes" in capsys.readouterr().err
+    spaced = table().assign(price=["A", " A", "b", "B"] * 10)
+    assert len(set(prepare(tmp_path, spaced, **CLASSES)["y"])) == 4
+    said = capsys.readouterr().err
+    assert "labels ' A', 'A', 'B', 'b' of 'price' are different classes, though they differ" in said
+    plain = table().assign(price=["A", "B"] * 20)
+    prepare(tmp_path, plain, **CLASSES)
+    assert "different classes" not in capsys.readouterr().err
     exponents = table().assign(price=["1e3", "1000", "x"] * 13 + ["x"])
     assert len(set(prepare(tmp_path, exponents, **CLASSES)["y"])) == 3
     # Numbers keep their order, and truth values are labels.

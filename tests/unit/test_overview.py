@@ -81,10 +81,11 @@ def test_a_claim_of_checks_alone_follows_from_algebra():
 
 
 def test_rows_over_splits_lead_and_say_how_far_they_agree():
-    over = "difference, over 20 splits (19 of 20 agree; on a new split 0.1 to 0.3)"
+    over = {"statistic": "difference, over splits", "n_splits": 20, "n_splits_left_out": 0}
+    over |= {"n_splits_agreeing": 19, "prediction_low": 0.1, "prediction_high": 0.3}
     made = claim(
         row("inconclusive", dataset="wine", estimate=9.0),
-        row(dataset="diabetes", statistic=over, n_splits=20, estimate=0.2),
+        row(dataset="diabetes", estimate=0.2, **over),
     )
     assert made.leading.columns["dataset"] == "diabetes"
     assert made.leading.statistic == "Difference"
@@ -182,6 +183,29 @@ def test_the_papers_numbers_stand_beside_ours():
         ]
     }
     assert reported.beside_ours(pd.DataFrame(rows[:1])) == {}
+
+
+def test_variance_over_bootstrap_samples_stands_beside_the_papers():
+    columns = {"experiment": "bootstrap", "dataset": "boston_housing", "family": "mlp"}
+    columns |= {"role": "student", "group": "all", "metric": "inter_student_variance"}
+    variances = [("teacher", 0.5, 2.0), ("truth", 0.5, 4.0), ("truth", 1.0, 3.0)]
+    rows = [columns | {"metric": "target_variance", "role": "teacher", "estimate": 80.0}]
+    rows += [
+        columns
+        | {"label_source": source, "sample_fraction": fraction}
+        | {"estimate": value, "ci_low": 0.8 * value, "ci_high": 1.2 * value}
+        for source, fraction, value in variances
+    ]
+    # Of linear students of a linear teacher nothing is left but rounding.
+    linear = [row | {"family": "linear"} for row in rows]
+    linear[1] |= {"estimate": 1e-20, "ci_low": 1e-20, "ci_high": 1e-20}
+    ((line,),) = reported.beside_ours(pd.DataFrame(rows + linear[:2])).values()
+    ours = (
+        "0.0250 [0.0200, 0.0300] (networks, the teacher’s labels), "
+        "0.0500 [0.0400, 0.0600] (networks, true labels)"
+    )
+    assert line.endswith(f"paper 0.0239 (family and labels not recorded), here {ours}")
+    assert reported.beside_ours(pd.DataFrame(rows[1:])) == {}
 
 
 def test_one_wide_interval_does_not_hide_the_others():

@@ -333,7 +333,11 @@ def test_a_verdict_over_splits_says_how_many_agree_and_what_a_new_one_would_show
     (row,) = judged(made_up(RATIOS, metric, **WEIGHTING)).to_dict("records")
     assert (row["claim"], row["kind"], row["verdict"]) == (12, "claim", "supported")
     # Five splits are below 1/1.1.
-    assert "over 6 splits (5 of 6 agree; on a new split 0." in row["statistic"]
+    assert row["statistic"].endswith(", over splits")
+    assert (row["n_splits"], row["n_splits_agreeing"], row["n_splits_left_out"]) == (6, 5, 0)
+    spread = 2.5706 * np.std(np.log(RATIOS), ddof=1) * np.sqrt(1 + 1 / 6)
+    limits = np.log([row["prediction_low"], row["prediction_high"]])
+    assert limits == pytest.approx(np.mean(np.log(RATIOS)) + np.array([-1, 1]) * spread, rel=1e-4)
     assert row["estimate"] == pytest.approx(np.exp(np.mean(np.log(RATIOS))))
     error = np.std(np.log(RATIOS), ddof=1) / np.sqrt(6)
     assert np.log(row["ci_high"] / row["estimate"]) == pytest.approx(2.5706 * error, rel=1e-4)

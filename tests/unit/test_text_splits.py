@@ -300,7 +300,8 @@ def test_claims_of_language_models_are_those_of_one_teacher_with_their_margins()
     table = [made_up(v, m, **condition) for m, (v, condition) in metrics.items()]
     rows = judged(teachers(GOOD), *table)
     assert rows["claim"].tolist() == [8, 8, 9, 9, 9, 10, 10, 11, 12]
-    assert rows["statistic"].str.contains("taught prompts, over 6 splits ").all()
+    assert rows["statistic"].str.contains("taught prompts, over splits").all()
+    assert rows["n_splits"].eq(6).all()
     against = rows["statistic"].str.contains("hallucination")
     assert rows["verdict"][~against].eq("supported").all()
     assert rows["verdict"][against].tolist() == ["contradicted"]
@@ -324,12 +325,12 @@ def test_a_split_that_does_not_pass_the_gate_is_left_out_and_counted():
     table = made_up([0.2, 0.25, 0.3, 0.22, 5.0, 0.24], "replicated_intra_variance_ratio", **SINGLE)
     outside = [0.01, 0.01, 0.01, 0.01, 0.3, 0.01]
     (row,) = judged(teachers(outside), table).to_dict("records")
-    assert "over 5 splits (1 left out by the quality gate; 5 of 5 agree;" in row["statistic"]
+    assert (row["n_splits"], row["n_splits_left_out"], row["n_splits_agreeing"]) == (5, 1, 5)
     assert row["estimate"] == pytest.approx(np.mean([0.2, 0.25, 0.3, 0.22, 0.24]))
     assert (row["verdict"], row["n_students"]) == ("supported", 20)
     # Students that have not converged count as well.
     (row,) = judged(teachers(GOOD), table, losses=curves(last=[0, 4])).to_dict("records")
-    assert "over 4 splits (2 left out" in row["statistic"]
+    assert (row["n_splits"], row["n_splits_left_out"]) == (4, 2)
 
 
 def test_a_run_of_which_too_few_splits_pass_has_no_verdict():

@@ -136,6 +136,11 @@ def artifacts(folder):
     return {str(p.relative_to(folder)): p.read_bytes() for p in files}
 
 
+def text_of(done):
+    """All that a command has written to the terminal."""
+    return done.stdout + done.stderr
+
+
 def jobs_of(folder):
     """Numbers of the processes that run scripts in a folder, forks and others."""
     parents = {}

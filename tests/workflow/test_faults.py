@@ -8,14 +8,10 @@ import sys
 import time
 
 import pytest
-from checkouts import TINY, jobs_of
+from checkouts import TINY, jobs_of, text_of
 
 STUDENTS = "results/tiny/teacher_noise/linear/boston_housing/students/000000-000004.parquet"
 ESTIMATES = "results/tiny/teacher_noise/linear/boston_housing/estimates.parquet"
-
-
-def text_of(done):
-    return done.stdout + done.stderr
 
 
 def contents(folder):

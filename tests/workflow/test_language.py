@@ -10,7 +10,9 @@ import time
 
 import pandas as pd
 import pytest
-from checkouts import LANGUAGE
+import torch
+import transformers
+from checkouts import LANGUAGE, text_of
 from kduq.families.lm import models, tokenizers
 from kduq.families.lm.settings import LanguageModelSettings
 
@@ -235,3 +237,58 @@ def test_models_that_cannot_be_used_are_refused_before_the_first_job(checkout):
     own["teachers"]["far"] = {"family": "lm", "source": "student", "steps": 0}
     checkout.configure(LANGUAGE, own)
     assert checkout.planned()["language_students"] == 2
+
+
+def encoder(folder):
+    """An encoder, which transformers loads as a language model, without a word."""
+    pretrained(folder)
+    sizes = {"hidden_size": 16, "num_hidden_layers": 1, "num_attention_heads": 2}
+    tokens = {"bos_token_id": 0, "eos_token_id": 0, "pad_token_id": 0, "vocab_size": 300}
+    config = transformers.BertConfig(intermediate_size=16, **sizes, **tokens)
+    with torch.random.fork_rng():
+        torch.manual_seed(1)
+        transformers.BertLMHeadModel(config).save_pretrained(folder)
+
+
+def test_models_are_probed_before_the_first_job(checkout, monkeypatch):
+    """Where the folder is theirs, and where it is the hub's cache; each model once."""
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("HF_HUB_CACHE", str(checkout.path / "cache"))
+    cached = checkout.path / "cache/models--owner--name"
+    (cached / "refs").mkdir(parents=True)
+    (cached / "refs/main").write_text("1")
+    encoder(cached / "snapshots/1")
+    encoder(checkout.path / "encoder")
+    pretrained(checkout.path / "short")
+    students = {
+        "folder": ({"source": "encoder"}, "encoder: the model (BertLMHeadModel) reads later"),
+        "cache": ({"source": "owner/name"}, "owner/name: the model (BertLMHeadModel) reads later"),
+        "long": ({"source": "short", "max_length": 65}, "short: the model has 64 positions"),
+    }
+    for name, (settings, message) in students.items():
+        own = {
+            "students": {name: {"family": "lm", "steps": 1} | settings},
+            "experiments": {
+                "student_output": {"families": {"lm": {"student": name}}},
+                "variance_aware": None,
+            },
+        }
+        checkout.configure(LANGUAGE, own)
+        for _ in range(2):
+            done = checkout.snakemake("student-output")
+            text = done.stdout + done.stderr
+            assert done.returncode != 0
+            assert text.count(message) == 1
+            assert "Traceback" not in text
+        assert not (checkout.path / "results").exists()
+    own["students"]["long"]["max_length"] = 64
+    checkout.configure(LANGUAGE, own)
+    said = "Pretrained models are read and probed"
+    assert [said in text_of(checkout.run("student-output", "--dry-run")) for _ in range(2)] == [
+        True,
+        False,
+    ]
+    # Another model in the same folder is another model.
+    encoder(checkout.path / "short")
+    done = checkout.snakemake("student-output", "--dry-run")
+    assert "short: the model (BertLMHeadModel) reads later" in text_of(done)

@@ -52,7 +52,7 @@ def test_further_splits_train_their_students_alone(checkout):
     assert {"all", "split_00", "split_03"} < set(groups.index)
     claims = pd.read_parquet(results / "claims.parquet")
     assert set(claims["claim"]) == {2, 3, 4, 7, 12}
-    assert claims["statistic"].str.contains("over [34] splits").all()
+    assert claims["n_splits"].isin([3, 4]).all()
     for name in ("replication", "replication_classes"):
         assert (results / f"figures/{name}.pdf").is_file()
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from checkouts import ROOT, TINY, Checkout, merged
+from checkouts import ROOT, TINY, Checkout, merged, text_of
 
 #: One run of four linear students.
 SMALLEST = merged(
@@ -24,10 +24,6 @@ SMALLEST = merged(
 )
 TEACHER = "results/tiny/teachers/ols/boston_housing/teacher.parquet"
 ESTIMATES = "results/tiny/teacher_noise/linear/boston_housing/estimates.parquet"
-
-
-def text_of(done):
-    return done.stdout + done.stderr
 
 
 def refusal(done, start):

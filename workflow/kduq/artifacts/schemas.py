@@ -186,6 +186,10 @@ _SCHEMAS: dict[str, dict[str, pa.DataType]] = {
         "reason": pa.string(),
         "n_students": pa.int32(),
         "n_splits": pa.int32(),
+        "n_splits_left_out": pa.int32(),
+        "n_splits_agreeing": pa.int32(),
+        "prediction_low": pa.float64(),
+        "prediction_high": pa.float64(),
     },
 }
 

@@ -56,6 +56,11 @@ class HypothesisTest:
         Whether errors are over students and prompts.
     splits : int
         Number of splits over which errors are; 0 if they are over students.
+    left_out, agreeing : int
+        Number of splits left out by the quality gate, and of those whose own estimate is on the
+        claim's side of its boundaries.
+    prediction : tuple of float
+        Prediction interval for the estimate on a further split, on the scale of the components.
     withheld : str, optional
         Why the quality gate withholds a verdict.
     """
@@ -78,6 +83,9 @@ class HypothesisTest:
     draws: np.ndarray | None = field(default=None, repr=False)
     over_prompts: bool = False
     splits: int = 0
+    left_out: int = 0
+    agreeing: int = 0
+    prediction: tuple[float, float] = (np.nan, np.nan)
     withheld: str | None = None
 
     @classmethod
@@ -281,8 +289,9 @@ class HypothesisTest:
             verdict = self.direction
         power = self.power(level)
         reported = [estimate, low, high, self.threshold, self.margin, *self.boundaries]
+        ahead = list(self.prediction)
         if self.ratio:
-            reported = [float(np.exp(value)) for value in reported]
+            reported, ahead = ([float(np.exp(x)) for x in values] for values in (reported, ahead))
         row = {
             "claim": self.claim,
             "section": self.section,
@@ -304,6 +313,10 @@ class HypothesisTest:
             "verdict": verdict,
             "n_students": self.n_students,
             "n_splits": self.splits or None,
+            "n_splits_left_out": self.left_out if self.splits else None,
+            "n_splits_agreeing": self.agreeing if self.splits else None,
+            "prediction_low": ahead[0] if self.splits else None,
+            "prediction_high": ahead[1] if self.splits else None,
         }
         reason = self.withheld or reason_of(row, tuple(reported[5:]), self.needed(level))
         return row | {"reason": None if verdict == "supported" else reason}

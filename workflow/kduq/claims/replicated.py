@@ -397,18 +397,14 @@ def _test(
     kind: Kind = "claim",
     left_out: int = 0,
 ) -> HypothesisTest:
-    """A test of a mean over splits, from the estimates per split on the scale of the test.
-
-    The words of its statistic say on how many splits the estimate is on the claim's side of the
-    boundary, and where the estimate on a further split would be.
-    """
+    """A test of a mean over splits, from the estimates per split on the scale of the test."""
     points, errors = pair
     pooled = meta_analysis.pool_alike(points, errors, confidence)
     n = len(points)
     test = HypothesisTest(
         *claim,
         *names,
-        statistic,
+        f"{statistic}, over splits",
         np.array([pooled.mean.value]),
         np.array([pooled.mean.se]),
         relation,
@@ -418,6 +414,8 @@ def _test(
         degrees=max(n - 1, 1),
         kind=kind,
         splits=n,
+        left_out=left_out,
+        prediction=(pooled.prediction.low, pooled.prediction.high),
     )
     low, high = test.boundaries[0], test.boundaries[-1]
     agreeing = {
@@ -427,18 +425,7 @@ def _test(
         "equal": (low < points) & (points < high),
         "unequal": (points < low) | (points > high),
     }[relation]
-    ahead = np.array([pooled.prediction.low, pooled.prediction.high])
-    ahead = np.exp(ahead) if ratio else ahead
-    skipped = f"{left_out} left out by the quality gate; " if left_out else ""
-    words = (
-        f"{statistic}, over {n} splits ({skipped}{int(agreeing.sum())} of {n} agree; on a new "
-        f"split {_number(ahead[0])} to {_number(ahead[1])})"
-    )
-    return replace(test, statistic=words)
-
-
-def _number(value: float) -> str:
-    return f"{value:.3g}"
+    return replace(test, agreeing=int(agreeing.sum()))
 
 
 def _claim(number: int, name: str, margins: Mapping[str, Margin]) -> Claim:

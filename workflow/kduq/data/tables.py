@@ -21,6 +21,8 @@ from kduq.errors import UserError
 
 #: Share of equal values from which a column is nearly constant.
 _NEARLY = 0.99
+#: Number of distinct integers up to which a target may be classes.
+_FEW = 10
 
 
 @dataclass
@@ -133,7 +135,19 @@ def _target(
         )
     if faults := _faults_of(column.to_frame(), settings, source, name):
         raise UserError(faults[0])
-    return _as_floats(column)
+    values = _as_floats(column)
+    distinct = values.unique()
+    if (
+        settings.path is not None
+        and len(distinct) <= min(_FEW, len(values) // 2)
+        and (distinct == np.round(distinct)).all()
+    ):
+        notes.append(
+            f"{source}: the target {listed([column.name])} has {len(distinct)} values, all "
+            "integers, and is predicted as a number; if they are classes, set "
+            f"datasets.{name}.task: classification"
+        )
+    return values
 
 
 def shape_of_file(path: Path, separator: str | None = None) -> tuple[int, int]:
@@ -239,6 +253,13 @@ def _numbers_of_texts(labels: pd.Series, source: str, notes: list[str]) -> np.nd
     distinct = pd.Series(labels.unique(), dtype=object)
     numbers = pd.to_numeric(distinct, errors="coerce")
     if not np.isfinite(numbers.to_numpy(np.float64, na_value=np.nan)).all():
+        alike = distinct.str.strip().str.casefold().duplicated(keep=False)
+        if alike.any():
+            notes.append(
+                f"{source}: labels {_shortened(distinct[alike].sort_values())} of "
+                f"{listed([labels.name])} are different classes, though they differ in spaces or "
+                "capitals alone; write equal classes alike"
+            )
         return labels.to_numpy(object)
     if numbers.duplicated().any():
         same = distinct[numbers.duplicated(keep=False)].sort_values()

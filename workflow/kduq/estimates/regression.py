@@ -56,6 +56,8 @@ def estimate(settings: Settings, run: TabularRun) -> dict[str, list[Any]]:
     ):
         error = float(((prediction - truth) ** 2).mean())
         table.add(table.unconditional, "teacher", f"{split}_mse_mean", exact(error))
+    variance = exact(float(run.problem.train_y.var()))
+    table.add(table.unconditional, "teacher", "target_variance", variance)
     model = FAMILIES[settings.family].model(settings.task)
     cells: dict[Condition, paired.Cell] = {}
     for i, condition in enumerate(settings.conditions):

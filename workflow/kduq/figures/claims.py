@@ -42,7 +42,6 @@ _TITLE = {1: 60, 2: 28}
 _NAME, _DATASET, _LABEL = {1: 60, 2: 36}, {1: 22, 2: 16}, {1: 70, 2: 42}
 #: Words of statistics that are shorter in the name of a row.
 _SHORT = (
-    (re.compile(r"over (\d+) splits \(.*"), r"\1 splits"),
     (re.compile("taught prompts"), "taught"),
     (re.compile("held-out wordings"), "held out"),
     (re.compile("alpha"), "α"),
@@ -63,7 +62,11 @@ def _panels(table: pd.DataFrame, most: int, columns: int) -> list[_Panel]:
     """Rows by statement and boundaries, in panels of at most ``most`` rows."""
     panels = []
     for _, rows in table.groupby(_SHARED, sort=False, dropna=False):
-        common, differing = _told_apart(list(rows["statistic"]))
+        statistics = [
+            text.replace("over splits", f"{number:.0f} splits")
+            for text, number in zip(rows["statistic"], rows["n_splits"], strict=True)
+        ]
+        common, differing = _told_apart(statistics)
         names = _names(rows, differing, columns)
         label = drawing.shortened(common.replace("alpha", "α"), _LABEL[columns])
         for start in range(0, len(rows), most):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -16,8 +15,6 @@ from kduq.claims.protocol import About
 from kduq.data import corpora, datasets
 from kduq.families import FAMILIES
 
-#: Words of a statistic over splits that say how far these agree.
-_OVER_SPLITS = re.compile(r",? over \d+ splits \((?P<agreement>.*)\)$")
 #: Metrics whose number of students is that of a condition.
 _COUNTED = ("inter_student_variance", "mutual_information")
 _OTHER_DESIGNS = ("decomposition", "replication")
@@ -85,8 +82,8 @@ class Row:
 
     @property
     def statistic(self) -> str:
-        """What is estimated, without what is said about splits."""
-        return in_words(_OVER_SPLITS.sub("", self.columns["statistic"]))
+        """What is estimated, without the word that it is over splits."""
+        return in_words(self.columns["statistic"].removesuffix(", over splits"))
 
     @property
     def splits(self) -> int:
@@ -104,8 +101,13 @@ class Row:
     @property
     def agreement(self) -> str:
         """On how many splits it holds, and the estimate on a new one; empty for one split."""
-        match = _OVER_SPLITS.search(self.columns["statistic"])
-        return match["agreement"] if match else ""
+        if not self.splits:
+            return ""
+        left_out = int(self.columns["n_splits_left_out"])
+        agreeing = int(self.columns["n_splits_agreeing"])
+        low, high = (self.columns[f"prediction_{end}"] for end in ("low", "high"))
+        skipped = f"{left_out} left out by the quality gate; " if left_out else ""
+        return f"{skipped}{agreeing} of {self.splits} agree; on a new split {low:.3g} to {high:.3g}"
 
     @property
     def has_interval(self) -> bool:

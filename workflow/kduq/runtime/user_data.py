@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 
 from kduq.errors import UserError
+from kduq.runtime import user_models
 from kduq.study.study import Study
 from kduq.study.target import Target
 
@@ -54,42 +55,10 @@ def check(study: Study, root: Path) -> None:
         except UserError as error:
             faults += str(error).splitlines()
         else:
-            _write(record)
-    faults += _faults_of_models(study)
+            user_models.write(record)
+    faults += user_models.faults(study, FOLDER)
     if faults:
         raise UserError("\n".join(faults))
-
-
-def _faults_of_models(study: Study) -> list[str]:
-    """Faults of the pretrained models in folders, without a look at their weights."""
-    names = {
-        str(source): None
-        for run in study.runs_of(lane="text")
-        for model in (
-            study.config.teachers[run.settings.teacher],
-            study.config.students[run.settings.student],
-        )
-        if (source := getattr(model, "source", None))
-    }
-    faults = []
-    for source in names:
-        folder = Path(source).expanduser()
-        file = folder / "config.json"
-        state = [str(folder.resolve()), file.stat().st_mtime_ns] if file.is_file() else []
-        record = FOLDER / hashlib.sha256(json.dumps(state).encode()).hexdigest()[:32]
-        if state and record.exists():
-            continue
-        # Seconds, which a study without pretrained models does not pay.
-        from kduq.families.lm import sources  # noqa: PLC0415
-
-        try:
-            sources.check_folder(source)
-        except UserError as error:
-            faults.append(str(error))
-        else:
-            if state:
-                _write(record)
-    return faults
 
 
 def missing(study: Study, dataset: str, path: str) -> str:
@@ -105,11 +74,3 @@ def _name(target: Target, files: list[Path]) -> str:
     states = [(str(f.resolve()), f.stat().st_size, f.stat().st_mtime_ns) for f in files]
     content = json.dumps([target.config, states], sort_keys=True, default=str)
     return hashlib.sha256(content.encode()).hexdigest()[:32]
-
-
-def _write(record: Path) -> None:
-    try:
-        record.parent.mkdir(parents=True, exist_ok=True)
-        record.touch()
-    except OSError:  # a folder without write permission: the check is repeated
-        return

@@ -68,6 +68,19 @@ def weights() -> Path:
     return files[0]
 
 
+def require_packages() -> None:
+    """Refuse to go on without the optional packages.
+
+    Raises
+    ------
+    UserError
+        With the missing packages, and how to install them.
+    """
+    missing = [name for name in (_MODULE, *_READERS) if util.find_spec(name) is None]
+    if missing:
+        _refuse([name.replace("_", "-") for name in missing])
+
+
 def load(kind: Any) -> tuple[Model, Tokenizer]:
     """Load the packaged model.
 
@@ -87,9 +100,7 @@ def load(kind: Any) -> tuple[Model, Tokenizer]:
     UserError
         If a package is not installed, or the weights cannot be read.
     """
-    missing = [name for name in (_MODULE, *_READERS) if util.find_spec(name) is None]
-    if missing:
-        _refuse([name.replace("_", "-") for name in missing])
+    require_packages()
     file = weights()
     source: dict[str, Any] = {"gguf_file": file.name, "local_files_only": True}
     try:

@@ -98,25 +98,47 @@ def load_as(kind: Any, source: str, unused: str = "") -> tuple[Model, Tokenizer]
     return _read(kind, source, source, False, unused)
 
 
-def check_folder(source: str) -> None:
+def folder_of(source: str) -> Path | None:
+    """Return the folder with the files of a model, None if it has none on this machine.
+
+    Parameters
+    ----------
+    source : str
+        As in `load`.
+    """
+    folder = Path(source).expanduser()
+    if folder.is_dir():
+        return folder
+    if source == packaged.NAME or not _HUB_NAME.fullmatch(source):
+        return None
+    file = huggingface_hub.try_to_load_from_cache(source, "config.json")
+    return Path(file).parent if isinstance(file, str) else None
+
+
+def check(source: str) -> None:
     """Refuse a source that is no causal language model, as far as its configuration says.
 
     Parameters
     ----------
     source : str
-        As in `load`. Names on the hub and ``smollm2`` pass: they are checked when they are loaded.
+        As in `load`. Names on the hub that are not in its cache pass: they may be downloaded when
+        they are loaded.
 
     Raises
     ------
     UserError
         As `load`, from the files of a folder without their weights.
     """
-    folder = Path(source).expanduser()
-    if folder.is_dir():
+    folder = folder_of(source)
+    if folder is not None:
         kind: Any = transformers.AutoModelForCausalLM
         _configuration(kind, source, str(folder), {"local_files_only": True} | _NO_CODE)
+    elif source == packaged.NAME:
+        packaged.require_packages()
     elif not _HUB_NAME.fullmatch(source):
         raise UserError(_NO_NAME.format(source=source))
+    elif _cached(source, _ADAPTER):
+        raise UserError(_NO_MODEL.format(source=source, place="the Hugging Face cache"))
 
 
 def _cached(name: str, file: str = "config.json") -> bool:
