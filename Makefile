@@ -11,6 +11,10 @@ WHERE := $(if $(filter-out default,$(PROFILE)),--workflow-profile profiles/$(PRO
 SHELL := /bin/bash
 export PATH := $(CURDIR)/$(VENV)/bin:$(PATH)
 export OMP_NUM_THREADS := 1
+# Snakemake keeps copies of sources in the cache, and we keep compiled code there.
+ifneq ($(shell mkdir -p "$${XDG_CACHE_HOME:-$$HOME/.cache}" 2>/dev/null && test -w "$${XDG_CACHE_HOME:-$$HOME/.cache}" && echo yes),yes)
+export XDG_CACHE_HOME := $(CURDIR)/.snakemake/cache
+endif
 
 .PHONY: help env smollm2 reproduce audit test test-all lint bench coverage format schema lock clean
 

@@ -77,3 +77,22 @@ def test_an_environment_behind_a_link_is_not_emptied(folder):
     assert ".venv: a link, and the environment behind it would be emptied" in said
     assert "-m venv" not in ran
     assert (shared / "precious").read_text() == "kept"
+
+
+@pytest.mark.parametrize("cache", ["there", "new/folder", "file/below"])
+def test_a_home_that_cannot_be_written_is_not_used(folder, monkeypatch, cache):
+    (folder / "there").mkdir()
+    (folder / "file").touch()  # below which nobody can write
+    (folder / "Makefile").open("a").write("\ncache:\n\t@echo cache=$$XDG_CACHE_HOME\n")
+    (folder / "programs/mkdir").symlink_to(shutil.which("mkdir"))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(folder / cache))
+    done = subprocess.run(
+        [shutil.which("make"), "cache"],
+        cwd=folder,
+        env={**os.environ, "PATH": str(folder / "programs")},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    used = folder / (".snakemake/cache" if cache.startswith("file") else cache)
+    assert done.stdout == f"cache={used}\n"
