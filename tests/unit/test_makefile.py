@@ -83,7 +83,8 @@ def test_an_environment_behind_a_link_is_not_emptied(folder):
 def test_a_home_that_cannot_be_written_is_not_used(folder, monkeypatch, cache):
     (folder / "there").mkdir()
     (folder / "file").touch()  # below which nobody can write
-    (folder / "Makefile").open("a").write("\ncache:\n\t@echo cache=$$XDG_CACHE_HOME\n")
+    with (folder / "Makefile").open("a") as file:
+        file.write("\ncache:\n\t@echo cache=$$XDG_CACHE_HOME\n")
     (folder / "programs/mkdir").symlink_to(shutil.which("mkdir"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(folder / cache))
     done = subprocess.run(
