@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from downloads import write_covtype, write_mnist
+from downloads import write_california_housing, write_covtype, write_mnist
 from kduq.data import downloads
 from kduq.data.datasets import DATASETS, DOWNLOADS
 from kduq.errors import UserError
@@ -52,6 +52,17 @@ def test_covertype_is_read_from_the_cache(cache, capsys):
     np.testing.assert_array_equal(found["y"], labels[found["example"]] - 1)
     assert found["x"].shape == (300, 53)
     assert "covtype: 1 of 54 columns are constant on the training rows" in capsys.readouterr().err
+    train = found["split"] == "train"
+    np.testing.assert_allclose(found["x"][train].mean(axis=0), 0, atol=1e-5)
+
+
+def test_california_housing_is_read_from_the_cache(cache):
+    assert not DATASETS["california_housing"].download.is_cached()
+    values = write_california_housing(cache, 50)
+    assert DATASETS["california_housing"].download.is_cached()
+    found = prepare("california_housing", rows=40, task="regression")
+    np.testing.assert_allclose(found["y"], values[found["example"]] / 100_000, rtol=1e-6)
+    assert found["x"].shape == (40, 8)
     train = found["split"] == "train"
     np.testing.assert_allclose(found["x"][train].mean(axis=0), 0, atol=1e-5)
 
