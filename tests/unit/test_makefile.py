@@ -88,9 +88,9 @@ def test_a_home_that_cannot_be_written_is_not_used(folder, monkeypatch, cache):
     (folder / "programs/mkdir").symlink_to(shutil.which("mkdir"))
     monkeypatch.setenv("XDG_CACHE_HOME", str(folder / cache))
     done = subprocess.run(
-        [shutil.which("make"), "cache"],
+        [shutil.which("make"), "--silent", "--no-print-directory", "cache"],
         cwd=folder,
-        env={**os.environ, "PATH": str(folder / "programs")},
+        env={**os.environ, "PATH": str(folder / "programs"), "MAKEFLAGS": ""},
         capture_output=True,
         text=True,
         check=True,
