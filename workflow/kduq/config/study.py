@@ -109,7 +109,7 @@ class Config(StrictModel):
     seed: Annotated[int, Field(ge=0, strict=True)]
     """Root of the tree of seeds."""
     data_cache: str | None = None
-    """Folder of scikit-learn's downloads (california_housing, mnist, covtype); null for scikit-learn's default."""
+    """Folder of the data sets that scikit-learn downloads; null for scikit-learn's default."""
     job_minutes: Positive = 2.0
     """Time that a job of students should take, which determines its number of replicates."""
     only: Annotated[list[Name], AfterValidator(unique)] | None = None
