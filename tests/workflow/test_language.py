@@ -260,34 +260,33 @@ def test_models_are_probed_before_the_first_job(checkout, monkeypatch):
     encoder(cached / "snapshots/1")
     encoder(checkout.path / "encoder")
     pretrained(checkout.path / "short")
-    students = {
-        "folder": ({"source": "encoder"}, "encoder: the model (BertLMHeadModel) reads later"),
-        "cache": ({"source": "owner/name"}, "owner/name: the model (BertLMHeadModel) reads later"),
-        "long": ({"source": "short", "max_length": 65}, "short: the model has 64 positions"),
+    sources = {"folder": "encoder", "cache": "owner/name", "short": "short"}
+    models_of = {
+        name: {"family": "lm", "steps": 1, "source": source} for name, source in sources.items()
     }
-    for name, (settings, message) in students.items():
-        own = {
-            "students": {name: {"family": "lm", "steps": 1} | settings},
-            "experiments": {
-                "student_output": {"families": {"lm": {"student": name}}},
-                "variance_aware": None,
-            },
-        }
-        checkout.configure(LANGUAGE, own)
-        for _ in range(2):
-            done = checkout.snakemake("student-output")
-            text = done.stdout + done.stderr
-            assert done.returncode != 0
-            assert text.count(message) == 1
-            assert "Traceback" not in text
-        assert not (checkout.path / "results").exists()
-    own["students"]["long"]["max_length"] = 64
+    own = {
+        "teachers": {"long": models_of["short"] | {"max_length": 65}},
+        "students": models_of,
+        "experiments": {
+            "student_output": {"families": {"lm": {"teacher": "long", "student": "folder"}}},
+            "variance_aware": {"families": {"lm": {"teacher": "long", "student": "cache"}}},
+        },
+    }
     checkout.configure(LANGUAGE, own)
-    said = "Pretrained models are read and probed"
-    assert [said in text_of(checkout.run("student-output", "--dry-run")) for _ in range(2)] == [
-        True,
-        False,
-    ]
+    for _ in range(2):
+        said = text_of(checkout.snakemake("student-output", "variance-aware"))
+        assert said.count("encoder: the model (BertLMHeadModel) reads later tokens") == 1
+        assert said.count("owner/name: the model (BertLMHeadModel) reads later tokens") == 1
+        assert said.count("short: the model has 64 positions, fewer than its max_length of 65") == 1
+        assert "Traceback" not in said
+        assert not (checkout.path / "results").exists()
+    own["teachers"]["long"]["max_length"] = 64
+    for experiment in own["experiments"].values():
+        experiment["families"]["lm"]["student"] = "short"
+    checkout.configure(LANGUAGE, own)
+    probed = "Pretrained models are read and probed"
+    for expected in (True, False):
+        assert (probed in text_of(checkout.run("student-output", "--dry-run"))) == expected
     # Another model in the same folder is another model.
     encoder(checkout.path / "short")
     done = checkout.snakemake("student-output", "--dry-run")
