@@ -2,10 +2,12 @@
 
 import html
 import io
+import re
 from urllib.parse import unquote
 from xml.etree import ElementTree
 
 import matplotlib as mpl
+import numpy as np
 from kduq.report.pictures import Picture
 from matplotlib.figure import Figure
 
@@ -58,5 +60,33 @@ def test_a_picture_is_shorter_and_its_text_is_kept():
     assert "from 0.00125 to 123.4567" in text
     root = ElementTree.fromstring(text)
     names = {e.get("id") for e in root.iter() if e.get("id")}
-    used = {e.get("{http://www.w3.org/1999/xlink}href") for e in root.iter()} - {None}
-    assert {name.removeprefix("#") for name in used} <= names
+    used = {e.get("href") for e in root.iter()} - {None}
+    used |= {f"#{name}" for name in re.findall(r"url\(#(\w+)\)", text)}
+    assert {name.removeprefix("#") for name in used} == names
+
+
+def test_lines_of_one_style_are_joined_and_nothing_else_changes():
+    """Drawn by a browser, both would be the same marks in the same order."""
+    figure = Figure(figsize=(3, 2))
+    axes = figure.subplots()
+    axes.errorbar(range(4), [1, 3, 2, 4], yerr=0.5, fmt="s", color="#0072B2")
+    axes.fill_between(range(4), 0, 1, color="#D55E00")
+    axes.hlines([1.25, 2.5], 0, 3, color="#0072B2")
+    file = io.BytesIO()
+    figure.savefig(file, format="svg", metadata={"Date": None})
+    text = drawing_of(Picture.from_svg(file.getvalue()))
+    whole, short = (lines_of(content) for content in (file.getvalue().decode(), text))
+    assert len(re.findall("<path", text)) < len(re.findall("<path", file.getvalue().decode()))
+    assert len(short) == len(whole) > 50
+    assert np.allclose(np.array(short), np.array(whole), atol=0.051)
+
+
+def lines_of(drawing):
+    """Numbers of all paths and marks, in their order."""
+    root = ElementTree.fromstring(drawing)
+    texts = [
+        e.get("d") or f"{e.get('x')} {e.get('y')}"
+        for e in root.iter()
+        if e.tag.endswith(("}path", "}use"))
+    ]
+    return [float(number) for text in texts for number in re.findall(r"-?[\d.]+", text)]

@@ -12,9 +12,15 @@ _QUOTED = re.compile('="([^"\']*)"')
 #: Numbers below this, as of markers and line widths, keep two decimals.
 _FINE = 4
 _COMMENT, _SPACE = re.compile(r"<!--.*?-->", re.DOTALL), re.compile(r">\s+<")
-_NUMBER, _REFERENCE = re.compile(r"-?\d+\.\d{2,}"), re.compile(r"#([\w-]+)")
+_NUMBER, _REFERENCE = re.compile(r"-?\d+\.\d+"), re.compile(r"(?<=href=\"#|..url\(#)([\w.-]+)")
 _TAG = re.compile(r"<[^>]+>")
-_NAME, _STYLE = re.compile(r' id="([\w-]+)"'), re.compile(r'style="([^"]*)"')
+_NAME, _STYLE = re.compile(r' id="([\w.-]+)"'), re.compile(r'style="([^"]*)"')
+#: A turn by no angle.
+_UNTURNED = re.compile(r' transform="rotate\(-?0 [^"]*\)"')
+#: A group without attributes that has no groups in it.
+_GROUP = re.compile(r"<g>((?:(?!</?g\b).)*)</g>|<g/>|<g></g>")
+_COMMAND = re.compile(r" ?([A-Za-z]) ?")
+_PATH = re.compile(r'<path d="([^"]*)"([^>]*)/>')
 #: Lightness of the dark page, from 0 to 255.
 _DARK = 0x12
 _METADATA = re.compile(r"<metadata>.*?</metadata>\s*", re.DOTALL)
@@ -76,19 +82,56 @@ def _shortened(drawing: str) -> str:
     drawing = _SPACE.sub("><", _COMMENT.sub("", drawing))
     # A tenth of a point, of which 72 are an inch, is finer than a screen.
     drawing = _TAG.sub(lambda tag: _NUMBER.sub(_rounded, tag[0]), drawing)
-    used = set(_REFERENCE.findall(drawing))
-    drawing = _NAME.sub(lambda match: match[0] if match[1] in used else "", drawing)
+    drawing = _UNTURNED.sub("", drawing.replace("xlink:href", "href"))
+    used = {name: f"n{number}" for number, name in enumerate(_REFERENCE.findall(drawing))}
+    drawing = _NAME.sub(
+        lambda match: f' id="{used[match[1]]}"' if match[1] in used else "", drawing
+    )
+    drawing = _REFERENCE.sub(lambda match: used[match[1]], drawing)
     styles = dict.fromkeys(_STYLE.findall(drawing))
     names = {style: f"s{number}" for number, style in enumerate(styles)}
     drawing = _STYLE.sub(lambda match: f'class="{names[match[1]]}"', drawing)
+    drawing = _joined(_ungrouped(drawing))
     rules = "".join(f".{name}{{{style.replace(': ', ':')}}}" for style, name in names.items())
     end = drawing.index(">") + 1
     return " ".join(f"{drawing[:end]}<style>{rules}</style>{drawing[end:]}".split())
 
 
+def _ungrouped(drawing: str) -> str:
+    """A drawing without groups that group nothing."""
+    while (inner := _GROUP.sub(lambda match: match[1] or "", drawing)) != drawing:
+        drawing = inner
+    return drawing
+
+
+def _joined(drawing: str) -> str:
+    """A drawing in which successive open lines of one style are one path."""
+    parts: list[str] = []
+    line = last = ""
+    end = 0
+    for match in _PATH.finditer(drawing):
+        between, (line_of, style) = drawing[end : match.start()], match.groups()
+        line_of = _COMMAND.sub(r"\1", line_of).strip()
+        is_open = "z" not in line_of and "id=" not in style
+        if between or style != last or not is_open or not line:
+            parts += [_path(line, last), between]
+            line = ""
+        if is_open:
+            line, last = line + line_of, style
+        else:
+            parts.append(_path(line_of, style))
+        end = match.end()
+    return "".join([*parts, _path(line, last), drawing[end:]])
+
+
+def _path(line: str, style: str) -> str:
+    return f'<path d="{line}"{style}/>' if line else ""
+
+
 def _rounded(match: re.Match[str]) -> str:
     value = float(match[0])
-    return f"{value:.1f}" if abs(value) >= _FINE else f"{value:.2f}"
+    text = f"{value:.1f}" if abs(value) >= _FINE else f"{value:.2f}"
+    return text.rstrip("0").rstrip(".")
 
 
 def _with_both_modes(drawing: str) -> str:
