@@ -199,12 +199,12 @@ def test_variance_over_bootstrap_samples_stands_beside_the_papers():
     # Of linear students of a linear teacher nothing is left but rounding.
     linear = [row | {"family": "linear"} for row in rows]
     linear[1] |= {"estimate": 1e-20, "ci_low": 1e-20, "ci_high": 1e-20}
-    ((line,),) = reported.beside_ours(pd.DataFrame(rows + linear[:2])).values()
-    ours = (
-        "0.0250 [0.0200, 0.0300] (networks, the teacher’s labels), "
-        "0.0500 [0.0400, 0.0600] (networks, true labels)"
-    )
-    assert line.endswith(f"paper 0.0239 (family and labels not recorded), here {ours}")
+    assert reported.beside_ours(pd.DataFrame(rows + linear[:2])) == {
+        6: [
+            "half the rows, networks, the teacher’s labels: here 0.0250 [0.0200, 0.0300] of Var(y)",
+            "half the rows, networks, true labels: here 0.0500 [0.0400, 0.0600] of Var(y)",
+        ]
+    }
     assert reported.beside_ours(pd.DataFrame(rows[1:])) == {}
 
 

@@ -73,7 +73,7 @@ CLAIM = Claim(
         "Over bootstrap samples, a teacher’s labels leave less variance than true labels",
         paper=(
             "variance 0.0239 of Var(y) with samples of half the rows (released scripts, "
-            "Boston Housing)"
+            "Boston Housing; family and labels not recorded)"
         ),
         figures=("bootstrap",),
     ),
