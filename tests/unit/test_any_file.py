@@ -92,7 +92,8 @@ def csv_tables(draw, cells=CELLS):
 
 def written(names, rows, separator=","):
     file = io.StringIO(newline="")
-    writer = csv.writer(file, delimiter=separator, lineterminator="\n")
+    # Python before 3.13 quotes the characters of a line's end alone, so both must be in it.
+    writer = csv.writer(file, delimiter=separator, lineterminator="\r\n")
     writer.writerow(names)
     writer.writerows(rows)
     return file.getvalue()

@@ -3,6 +3,7 @@
 import figure_tables
 import layout
 import numpy as np
+import pandas as pd
 import pytest
 from configurations import checked
 from drawn_figures import OneTable, settings_of
@@ -68,10 +69,10 @@ def test_a_figure_of_more_data_sets_than_fit_says_so():
 
 
 def test_a_claim_with_more_rows_than_fit_says_so():
-    table = figure_tables.claims(figure_tables.names(30))
+    table = figure_tables.claims(figure_tables.names(60))
     figure = drawn_from("claim_04", table)
     note = " ".join(text.get_text() for text in figure.texts).replace("\n", " ")
-    assert "of 180 rows; claims.parquet has all" in note
+    assert "of 360 tests; claims.parquet has all" in note
     assert layout.problems(figure) == []
 
 
@@ -119,6 +120,38 @@ def panel(**texts):
     for text, place in texts.items():
         ax.text(*place, text, fontsize=8)
     return figure, ax
+
+
+@pytest.mark.parametrize("number", [1, 3])
+def test_every_test_of_a_claim_has_a_row_of_its_own(number):
+    alike = [f"a_data_set_whose_name_is_so_long_that_it_is_cut_{i}" for i in range(number)]
+    table = figure_tables.claims(alike)
+    bands, _, shown = claims._laid_out(table)
+    assert shown == len(table)
+    panels = [panel for band in bands for panel in band.panels]
+    assert sum(len(panel.rows) for panel in panels) == shown
+    for band in bands:
+        for panel in band.panels:
+            assert len(set(panel.names)) == len(panel.rows)
+            assert set(panel.names) <= set(band.names)
+
+
+def test_a_statistic_is_told_by_the_axis_and_the_name_of_the_row():
+    def parts(statistic, n_splits=np.nan):
+        return claims._parts(pd.Series({"statistic": statistic, "n_splits": n_splits}))
+
+    assert parts("mean ratio, over alpha and k, of error to averaging's") == (
+        "ratio of error to averaging's",
+        ["mean over α and k"],
+    )
+    assert parts("slope of x, held-out wordings, over splits", 6) == (
+        "slope of x",
+        ["held out", "6 splits"],
+    )
+    assert parts("variance less that at alpha = 0, alpha = 0.5, k = 3") == (
+        "variance less that at α = 0",
+        ["α = 0.5", "k = 3"],
+    )
 
 
 def test_rows_of_a_claim_are_told_apart_by_what_differs():

@@ -32,47 +32,89 @@ _VERDICTS = {
 }
 #: Columns in which rows of one panel agree.
 _SHARED = ["statement", "relation", "threshold", "boundary_low", "boundary_high"]
-#: Inches of a row, and of a panel without its rows.
-_ROW, _PANEL = 0.15, 0.85
-#: Most inches of the panels of a column, and most columns.
-_TALLEST, _COLUMNS = 5.7, 2
-#: Letters of a line of a panel's title, by the number of columns.
-_TITLE = {1: 60, 2: 28}
-#: Letters of the name of a row, of its data set, and of the label of an axis, by the same.
-_NAME, _DATASET, _LABEL = {1: 60, 2: 36}, {1: 22, 2: 16}, {1: 70, 2: 42}
-#: Words of statistics that are shorter in the name of a row.
-_SHORT = (
-    (re.compile("taught prompts"), "taught"),
-    (re.compile("held-out wordings"), "held out"),
-    (re.compile("alpha"), "α"),
+#: Inches of a row at most and at least, of a line of texts, and of a band without these.
+_ROW, _LEAST_ROW, _LINE, _BAND = 0.15, 0.1, 0.125, 0.4
+#: Most inches of the bands, and most panels in a band.
+_TALLEST, _COLUMNS = 5.95, 3
+#: Letters of a line of a panel's title and of its axis's label, by the number of panels in a band.
+_TITLE, _LABEL = {1: 60, 2: 30, 3: 21}, {1: 70, 2: 38, 3: 26}
+#: Letters of the name of a row, and of its data set.
+_NAME, _DATASET = 50, 20
+#: Parts of a statistic that are told by the name of a row, with shorter words.
+_OF_A_ROW = (
+    (re.compile(r"(mean|least|largest) ratio, over (?P<over>[^,]+), of "), r"\1 over \g<over>"),
+    (re.compile(r", (taught) prompts"), r"\1"),
+    (re.compile(r", (held)-out (?=wordings)wordings"), r"\1 out"),
+    (re.compile(r", (all prompts)"), r"\1"),
+    (re.compile(r", students of (?:the |one )?([^,]+ answer[^,]*)"), r"\1"),
+    (re.compile(r", ((?:alpha|k) = [\d.]+)"), r"\1"),
+    (re.compile(r", (temperature [\d.]+)"), r"\1"),
 )
 #: Ratio of the ends of an axis of positive values from which it is logarithmic.
 _LOGARITHMIC = 4.0
+
+
+class _Name(NamedTuple):
+    """Name of a row, in full and as it is written."""
+
+    full: str
+    short: str
 
 
 class _Panel(NamedTuple):
     """Rows of one statement, on one axis."""
 
     rows: pd.DataFrame
-    names: list[str]
+    names: list[_Name]
     label: str
 
 
-def _panels(table: pd.DataFrame, most: int, columns: int) -> list[_Panel]:
-    """Rows by statement and boundaries, in panels of at most ``most`` rows."""
+class _Band(NamedTuple):
+    """Panels side by side, whose rows have the same names."""
+
+    names: list[_Name]
+    panels: list[_Panel]
+
+    def with_panel(self, panel: _Panel) -> _Band:
+        """The band with a further panel."""
+        return _Band(list(dict.fromkeys([*self.names, *panel.names])), [*self.panels, panel])
+
+    def accepts(self, panel: _Panel) -> bool:
+        """Whether a panel has place, and at least half of its rows are in the band."""
+        shared = len(set(panel.names) & set(self.names))
+        return len(self.panels) < _COLUMNS and 2 * shared >= min(len(panel.names), len(self.names))
+
+
+def _panels(table: pd.DataFrame, by_statistic: bool) -> list[_Panel]:
+    """Rows by statement and boundaries, and by statistic if wanted."""
+    parts = [_parts(row) for _, row in table.iterrows()]
+    table = table.assign(common=[common for common, _ in parts])
+    table["own"] = pd.Series([own for _, own in parts], table.index, dtype=object)
     panels = []
-    for _, rows in table.groupby(_SHARED, sort=False, dropna=False):
-        statistics = [
-            text.replace("over splits", f"{number:.0f} splits")
-            for text, number in zip(rows["statistic"], rows["n_splits"], strict=True)
-        ]
-        common, differing = _told_apart(statistics)
-        names = _names(rows, differing, columns)
-        label = drawing.shortened(common.replace("alpha", "α"), _LABEL[columns])
-        for start in range(0, len(rows), most):
-            part = slice(start, start + most)
-            panels.append(_Panel(rows.iloc[part], names[part], label))
+    shared = [*_SHARED, "common"] if by_statistic else _SHARED
+    for _, rows in table.groupby(shared, sort=False, dropna=False):
+        label, differing = _told_apart(list(rows["common"]))
+        # What all rows say is said once.
+        equal = [w for w in rows["own"].iloc[0] if all(w in own for own in rows["own"])]
+        own = [[w for w in words_of if w not in equal] for words_of in rows["own"]]
+        names = _names(
+            rows, [[*([w] if w else []), *o] for w, o in zip(differing, own, strict=True)]
+        )
+        panels.append(_Panel(rows, names, ", ".join([label, *equal])))
     return panels
+
+
+def _parts(row: pd.Series) -> tuple[str, list[str]]:
+    """A statistic without what the name of its row tells, and the words that tell it."""
+    common = row["statistic"]
+    own = []
+    for pattern, short in _OF_A_ROW:
+        for match in pattern.finditer(common):
+            own.append(match.expand(short).replace("alpha", "α"))
+        common = pattern.sub("ratio of " if "over" in pattern.groupindex else "", common)
+    if np.isfinite(row["n_splits"]):
+        own.append(f"{row['n_splits']:.0f} splits")
+    return common.removesuffix(", over splits").replace("alpha", "α"), own
 
 
 def _told_apart(statistics: Sequence[str]) -> tuple[str, list[str]]:
@@ -91,46 +133,58 @@ def _told_apart(statistics: Sequence[str]) -> tuple[str, list[str]]:
     return common, [" ".join(w[start : len(w) - end]).rstrip(",;:") for w in split]
 
 
-def _names(rows: pd.DataFrame, differing: Sequence[str], columns: int) -> list[str]:
+def _names(rows: pd.DataFrame, own: Sequence[Sequence[str]]) -> list[_Name]:
     """Data set and family of each row, and what its statistic has that others have not."""
     named = []
-    for (_, row), own in zip(rows.iterrows(), differing, strict=True):
-        words_of = own
-        label = FAMILIES[row["family"]].label
-        label = label.split()[0] if columns > 1 else label
-        name = f"{drawing.title(row['dataset'], _DATASET[columns])}, {label}"
-        for long, short in _SHORT:
-            words_of = long.sub(short, words_of)
-        name += f": {words_of}" if words_of else ""
-        named.append(drawing.shortened(name, _NAME[columns]))
+    for (_, row), words_of in zip(rows.iterrows(), own, strict=True):
+        family = FAMILIES[row["family"]]
+        rest = "" if family.lane == "text" else f", {family.label.split()[0]}"
+        rest += f": {', '.join(words_of)}" if words_of else ""
+        short = f"{drawing.title(row['dataset'], _DATASET)}{rest}"
+        full = f"{row['dataset']}, {row['family']}{rest}"
+        named.append(_Name(full, drawing.shortened(short, _NAME)))
     return named
 
 
-def _columns(panels: Sequence[_Panel], number: int) -> list[list[_Panel]]:
-    """Panels in columns of about the same height, in their order."""
-    heights = [_PANEL + _ROW * len(panel.names) for panel in panels]
-    columns: list[list[_Panel]] = [[] for _ in range(number)]
-    above = 0.0
-    for panel, height in zip(panels, heights, strict=True):
-        middle = above + height / 2
-        columns[min(int(number * middle / max(sum(heights), 1e-9)), number - 1)].append(panel)
-        above += height
-    return [column for column in columns if column]
+def _bands(panels: Sequence[_Panel]) -> list[_Band]:
+    """Panels in bands, in their order."""
+    bands: list[_Band] = []
+    for panel in panels:
+        place = next((i for i, band in enumerate(bands) if band.accepts(panel)), len(bands))
+        if place == len(bands):
+            bands.append(_Band([], []))
+        bands[place] = bands[place].with_panel(panel)
+    return bands
 
 
-def _height(column: Sequence[_Panel]) -> float:
-    return sum(_PANEL + _ROW * len(panel.names) for panel in column)
+def _title(panel: _Panel, columns: int) -> str:
+    return _wrapped(panel.rows["statement"].iloc[0].replace("_", " "), _TITLE[columns])
 
 
-def _laid_out(table: pd.DataFrame) -> tuple[list[list[_Panel]], int]:
-    """Columns of panels that fit on a page, and the number of rows that do."""
-    for number in range(1, _COLUMNS + 1):
-        most = int((_TALLEST - _PANEL) / _ROW)
-        columns = _columns(_panels(table, most, number), number)
-        if all(_height(column) <= _TALLEST for column in columns):
-            return columns, len(table)
+def _label(panel: _Panel, columns: int) -> str:
+    return _wrapped(panel.label, _LABEL[columns])
+
+
+def _height(band: _Band, row: float) -> float:
+    """Inches of a band with rows of some inches, and with its titles and labels."""
+    number = len(band.panels)
+    lines = sum(
+        max(of(panel, number).count("\n") for panel in band.panels) + 1 for of in (_title, _label)
+    )
+    return _BAND + _LINE * lines + row * len(band.names)
+
+
+def _laid_out(table: pd.DataFrame) -> tuple[list[_Band], float, int]:
+    """Bands that fit on a page, the height of their rows, and the number of tests that do."""
+    for by_statistic in (True, False):
+        bands = _bands(_panels(table, by_statistic))
+        rows = sum(len(band.names) for band in bands)
+        texts = sum(_height(band, 0) for band in bands)
+        row = min(_ROW, (_TALLEST - texts) / max(rows, 1))
+        if row >= _LEAST_ROW:
+            return bands, row, len(table)
     fewer = len(table) - max(1, len(table) // 10)
-    return (columns, len(table)) if fewer < 1 else _laid_out(table.iloc[:fewer])
+    return (bands, row, len(table)) if fewer < 1 else _laid_out(table.iloc[:fewer])
 
 
 def _draw(table: pd.DataFrame) -> Figure:
@@ -138,26 +192,29 @@ def _draw(table: pd.DataFrame) -> Figure:
     from matplotlib.lines import Line2D  # noqa: PLC0415
     from matplotlib.patches import Patch  # noqa: PLC0415
 
-    columns, _ = _laid_out(table)
-    tallest = max((_height(column) for column in columns), default=0.5)
-    figure = Figure(figsize=(drawing.WIDTH, min(tallest + 0.9, drawing.HEIGHT)))
-    grid = figure.add_gridspec(1, max(len(columns), 1))
+    bands, row, _ = _laid_out(table)
+    heights = [_height(band, row) for band in bands]
+    height = sum(heights) or 0.5
+    figure = Figure(figsize=(drawing.WIDTH, min(height + 0.7, drawing.HEIGHT)))
     letters = drawing.letters()
-    for place, column in enumerate(columns):
-        ratios = [_PANEL / _ROW + len(panel.names) for panel in column]
-        # One more place takes what a shorter column does not need.
-        rest = (tallest - _height(column)) / _ROW
-        own = grid[0, place].subgridspec(len(column) + 1, 1, height_ratios=[*ratios, rest + 0.01])
-        for number, panel in enumerate(column):
-            ax = figure.add_subplot(own[number, 0])
-            _draw_panel(ax, panel)
-            statement = _title(panel.rows["statement"].iloc[0], _TITLE[len(columns)])
-            ax.set_title(f"{next(letters)}  {statement}", fontsize=7.5)
-    if not columns:
-        ax = figure.add_subplot(grid[0, 0])
+    if not bands:
+        ax = figure.subplots()
         ax.set_axis_off()
         ax.text(0.5, 0.5, "This study has no evidence.", ha="center", fontsize=8)
         return figure
+    grid = figure.add_gridspec(len(bands), 1, height_ratios=heights)
+    for place, band in enumerate(bands):
+        number = len(band.panels)
+        own = grid[place, 0].subgridspec(1, number)
+        axes = own.subplots(squeeze=False, sharey=True)[0]
+        for ax, panel in zip(axes, band.panels, strict=True):
+            _draw_panel(ax, panel, band.names)
+            ax.set_xlabel(_label(panel, number), fontsize=7)
+            ax.set_title(f"{next(letters)}  {_title(panel, number)}", fontsize=7)
+        axes[0].set_yticks(
+            range(len(band.names)), _numbered(band), fontsize=drawing.SMALL, parse_math=False
+        )
+        axes[0].set_ylim(len(band.names) - 0.5, -0.5)
     handles: list[Any] = [
         Line2D([], [], color=colour, marker=marker, lw=1.1, label=name)
         for verdict, (name, colour, marker) in _VERDICTS.items()
@@ -168,12 +225,24 @@ def _draw(table: pd.DataFrame) -> Figure:
     return figure
 
 
-def _title(statement: str, letters: int) -> str:
-    text = statement.replace("_", " ")
-    return textwrap.fill(drawing.shortened(f"{text[:1].upper()}{text[1:]}", 3 * letters), letters)
+def _wrapped(text: str, letters: int) -> str:
+    """A sentence in at most five lines."""
+    return textwrap.fill(drawing.shortened(f"{text[:1].upper()}{text[1:]}", 4 * letters), letters)
 
 
-def _draw_panel(ax: Axes, panel: _Panel) -> None:
+def _numbered(band: _Band) -> list[str]:
+    """Names of rows with their numbers of students."""
+    counts: dict[_Name, set[int]] = {name: set() for name in band.names}
+    for panel in band.panels:
+        for name, count in zip(panel.names, panel.rows["n_students"], strict=True):
+            counts[name].add(int(count))
+    return [
+        f"{name.short} ({'–'.join(f'{n:,}' for n in sorted({min(of), max(of)}))})"
+        for name, of in counts.items()
+    ]
+
+
+def _draw_panel(ax: Axes, panel: _Panel, names: Sequence[_Name]) -> None:
     """Draw rows with their intervals, the threshold, and where the claim holds."""
     rows = panel.rows
     low, high, is_log = _ends(rows)
@@ -184,7 +253,8 @@ def _draw_panel(ax: Axes, panel: _Panel) -> None:
     for start, stop in _shaded(first, low, high):
         ax.axvspan(start, stop, color=drawing.BLUE, alpha=0.13, lw=0)
     ax.axvline(first["threshold"], color="#000000", lw=0.8, linestyle=(0, (4, 2)))
-    for place, (_, row) in enumerate(rows.iterrows()):
+    for name, (_, row) in zip(panel.names, rows.iterrows(), strict=True):
+        place = names.index(name)
         _, colour, marker = _VERDICTS[row["verdict"]]
         shown = pd.DataFrame([row[["estimate", "ci_low", "ci_high"]]]).astype(float)
         shown = shown.assign(
@@ -195,23 +265,10 @@ def _draw_panel(ax: Axes, panel: _Panel) -> None:
         for limit, edge, arrow in ((row["ci_low"], low, "<"), (row["ci_high"], high, ">")):
             if (arrow == "<" and limit < edge) or (arrow == ">" and limit > edge):
                 ax.plot([edge], [place], arrow, color=colour, clip_on=False)
-        ax.annotate(
-            f"{row['n_students']:,}",
-            (1, place),
-            (5, 0),
-            xycoords=ax.get_yaxis_transform(),
-            textcoords="offset points",
-            fontsize=drawing.SMALL,
-            va="center",
-            annotation_clip=False,
-        )
-    ax.set_yticks(range(len(rows)), panel.names, fontsize=drawing.SMALL, parse_math=False)
-    ax.set_ylim(len(rows) - 0.5, -0.5)
-    ax.tick_params(axis="y", length=0)
+    ax.tick_params(axis="y", length=0, labelsize=drawing.SMALL)
     if is_log:
         drawing.log_scale(ax, "x")
         ax.set_xlim(low, high)
-    ax.set_xlabel(panel.label[:1].upper() + panel.label[1:], fontsize=7)
 
 
 def _ends(rows: pd.DataFrame) -> tuple[float, float, bool]:
@@ -278,14 +335,16 @@ def _prepare_claim(number: int) -> Callable[[FigureSettings, Inputs], Drawn]:
         # Least squares allows no other result in checks.
         tests = table[table["kind"] != "check"]
         table = tests if len(tests) else table
-        _, shown = _laid_out(table)
+        # Tests over splits lead, and are drawn if there is not place for all.
+        table = table.iloc[np.argsort(table["n_splits"].isna(), kind="stable")]
+        shown = _laid_out(table)[2]
         note = (
             f"{100 * settings.confidence:g} % intervals, not adjusted for other rows; verdicts "
-            "are adjusted within the claim. Open markers: no interval. Dashed: threshold. Right "
-            "of a row: its number of students."
+            "are adjusted within the claim. Open markers: no interval. Dashed: threshold. In "
+            "brackets: students."
         )
         if shown < len(table):
-            note += f" The first {shown} of {len(table)} rows; claims.parquet has all."
+            note += f" The first {shown} of {len(table)} tests; claims.parquet has all."
         return Drawn(lambda: _draw(table.iloc[:shown]), note, _finding(number, table))
 
     return prepare
