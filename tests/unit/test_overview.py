@@ -77,7 +77,9 @@ def test_a_claim_of_checks_alone_follows_from_algebra():
     made = claim(row(kind="check"), row(kind="check"))
     assert made.verdict == overview.ALGEBRA
     assert made.counts == "2 supported checks"
-    assert overview.counted([made]) == "Of one claim 1 follows from algebra."
+    assert overview.counted([made]) == "The only claim follows from algebra."
+    assert overview.counted([made, made]) == "Of 2 claims 2 follow from algebra."
+    assert overview.counted([]) == "This study tests no claim."
 
 
 def test_rows_over_splits_lead_and_say_how_far_they_agree():

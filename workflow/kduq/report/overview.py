@@ -254,11 +254,14 @@ def told(claims: pd.DataFrame) -> list[Told]:
 
 def counted(claims: list[Told]) -> str:
     """One sentence on how many claims have which verdict."""
+    if not claims:
+        return "This study tests no claim."
+    if len(claims) == 1:
+        return f"The only claim {claims[0].verdict.one}."
     numbers = [(form, sum(claim.verdict == form for claim in claims)) for form in FORMS]
     parts = [f"{n} {form.one if n == 1 else form.several}" for form, n in numbers if n]
     listed = ", ".join(parts[:-1]) + (" and " if len(parts) > 1 else "") + "".join(parts[-1:])
-    total = f"Of {len(claims)} claims " if len(claims) > 1 else "Of one claim "
-    return f"{total}{listed}."
+    return f"Of {len(claims)} claims {listed}."
 
 
 def advice(claims: list[Told]) -> list[str]:
