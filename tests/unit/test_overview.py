@@ -106,6 +106,10 @@ def test_advice_is_given_only_where_its_claim_holds():
     assert any("Average the responses" in sentence for sentence in overview.advice([holds]))
     assert overview.advice([fails]) == []
     assert overview.advice([claim(row("inconclusive"))]) == []
+    # What is advised may be the part of a claim that nothing has decided.
+    other = row("inconclusive", statement="another method does so too")
+    assert overview.advice([claim(row(), other)]) == []
+    assert overview.advice([claim(row(), other | {"verdict": "supported"})]) != []
 
 
 def test_counts_are_one_sentence():

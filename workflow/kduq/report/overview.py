@@ -265,10 +265,16 @@ def counted(claims: list[Told]) -> str:
 
 
 def advice(claims: list[Told]) -> list[str]:
-    """What to do, of the claims that hold wherever they are decided."""
-    return [
-        c.about.advice for c in claims if c.about.advice and c.verdict in (HOLDS, WHERE_DECIDED)
-    ]
+    """What to do, of the claims of which every statement holds, wherever it is decided."""
+    given = []
+    for claim in claims:
+        statements = {row.columns["statement"] for row in claim.rows}
+        holding = {
+            row.columns["statement"] for row in claim.rows if row.columns["verdict"] == "supported"
+        }
+        if claim.about.advice and claim.verdict in (HOLDS, WHERE_DECIDED) and statements == holding:
+            given.append(claim.about.advice)
+    return given
 
 
 def scope(claims: pd.DataFrame) -> str:
