@@ -7,6 +7,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.patches import Polygon
 from matplotlib.text import Text
 from matplotlib.transforms import Bbox
 
@@ -27,8 +28,8 @@ def problems(figure: Figure) -> list[str]:
     Returns
     -------
     list of str
-        Two texts that overlap, a text outside the page, a text on a marker, a text that is too
-        small, and a page that is too large. Empty for a figure that can be read.
+        Two texts that overlap, a text outside the page, a text on a marker or a diamond, a text
+        that is too small, and a page that is too large. Empty for a figure that can be read.
     """
     renderer = FigureCanvasAgg(figure).get_renderer()
     figure.draw_without_rendering()
@@ -38,6 +39,7 @@ def problems(figure: Figure) -> list[str]:
         *_of_the_page(figure, boxes),
         *_overlaps([(text.get_text(), box) for text, box in boxes]),
         *_on_markers(figure, boxes),
+        *_on_areas(figure, boxes),
     ]
 
 
@@ -80,6 +82,17 @@ def _of_the_page(figure: Figure, boxes: list[tuple[Text, Bbox]]) -> Iterator[str
             yield f"{text.get_text()!r} leaves the page"
         if text.get_fontsize() < SMALLEST:
             yield f"{text.get_text()!r} has {text.get_fontsize():g} pt"
+
+
+def _on_areas(figure: Figure, boxes: list[tuple[Text, Bbox]]) -> Iterator[str]:
+    """Texts on polygons, as diamonds are; shaded rectangles may lie behind a text."""
+    for ax in figure.axes:
+        for patch in ax.patches:
+            if type(patch) is Polygon:
+                shape = patch.get_transform().transform_path(patch.get_path())
+                for text, box in boxes:
+                    if shape.intersects_bbox(box.padded(-_TOLERANCE), filled=True):
+                        yield f"{text.get_text()!r} covers an area"
 
 
 def _overlaps(boxes: list[tuple[str, Bbox]]) -> Iterator[str]:

@@ -44,6 +44,17 @@ def estimated(sample_fraction, deficient):
     return dict(zip(names, values, strict=True)), predictions
 
 
+def test_the_variance_of_the_targets_is_that_of_the_training_rows():
+    found, _ = estimated(0.3, [False] * 20)
+    targets = np.random.default_rng(0)
+    targets.normal(size=(20, 6))  # predictions, then both inputs
+    targets.normal(size=(9, 2))
+    targets.normal(size=(6, 2))
+    expected = targets.normal(size=9)
+    value = np.sum((expected - expected.mean()) ** 2) / 9
+    assert found["target_variance", "all"][0] == pytest.approx(value)
+
+
 def test_variance_and_errors_are_also_estimated_at_full_rank():
     found, predictions = estimated(0.3, [False] * 17 + [True] * 3)
     full = predictions[:17]

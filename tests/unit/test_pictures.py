@@ -8,7 +8,7 @@ from xml.etree import ElementTree
 
 import matplotlib as mpl
 import numpy as np
-from kduq.report.pictures import Picture
+from kduq.report.pictures import Picture, _joined
 from matplotlib.figure import Figure
 
 
@@ -79,6 +79,19 @@ def test_lines_of_one_style_are_joined_and_nothing_else_changes():
     assert len(re.findall("<path", text)) < len(re.findall("<path", file.getvalue().decode()))
     assert len(short) == len(whole) > 50
     assert np.allclose(np.array(short), np.array(whole), atol=0.051)
+
+
+def test_only_neighbouring_open_lines_of_one_style_are_joined():
+    first, second = ('<path d="M 1 2 L 3 4 " class="s0"/>', '<path d="M 5 6 L 7 8 " class="s0"/>')
+    assert _joined(first + second) == '<path d="M1 2L3 4M5 6L7 8" class="s0"/>'
+    apart = {
+        "another style": (second.replace("s0", "s1"), 2),
+        "a mark between": (f'<use href="#n0"/>{second}', 2),
+        "a closed area": (second.replace("8 ", "8 z "), 2),
+        "a definition": (second.replace("class", 'id="n1" class'), 2),
+    }
+    for name, (rest, number) in apart.items():
+        assert _joined(first + rest).count("<path") == number, name
 
 
 def lines_of(drawing):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import pandas as pd
@@ -117,7 +117,7 @@ def _column(
     confidence: float,
 ) -> None:
     """Draw a statistic of every run, on one axis."""
-    means: dict[Axes, tuple[float, float, float]] = {}
+    means: dict[Axes, tuple[_Look, tuple[float, float, float]]] = {}
     for ax, run in zip(axes, runs, strict=True):
         groups = column.rows.get(run.key)
         if groups is None:
@@ -129,7 +129,7 @@ def _column(
         for group, row in groups.items():
             look = _Look(drawing.FAMILY[run.key.family][1], *_SHIFTS[group])
             mean = _panel(ax, row, column.part, confidence, look)
-            means.setdefault(ax, mean)
+            means.setdefault(ax, (look, mean))
     if column.part.ratio:
         from matplotlib.ticker import LogLocator, NullLocator  # noqa: PLC0415
 
@@ -139,8 +139,8 @@ def _column(
             subs = (1.0,) if high > _DECADES * low else (1.0, 2.0, 5.0)
             axes[0].xaxis.set_major_locator(LogLocator(subs=subs))
         axes[0].xaxis.set_minor_locator(NullLocator())
-    for ax, mean in means.items():
-        _name(ax, *mean)
+    for ax, (look, mean) in means.items():
+        _name(ax, look, *mean)
 
 
 def _plain(ax: Axes) -> None:
@@ -151,7 +151,7 @@ def _plain(ax: Axes) -> None:
     ax.tick_params(labelsize=6.5)
 
 
-def _name(ax: Axes, value: float, low: float, high: float) -> None:
+def _name(ax: Axes, look: _Look, value: float, low: float, high: float) -> None:
     """Write the mean beside its diamond, on the side with more room."""
     if not np.isfinite([value, low, high]).all():
         return
@@ -159,11 +159,12 @@ def _name(ax: Axes, value: float, low: float, high: float) -> None:
     is_left = place < 0.5
     ax.annotate(
         f"{value:.3g}",
-        (high if is_left else low, _MEAN),
+        (high if is_left else low, _MEAN + look.rows * look.shift),
         (3 if is_left else -3, 0),
         textcoords="offset points",
         ha="left" if is_left else "right",
-        va="center",
+        # Of two diamonds the lower may be longer: the number stays above it.
+        va="baseline" if look.shift else "center",
         fontsize=6.5,
     )
 
@@ -181,6 +182,8 @@ class _Look:
     colour: str
     shift: float
     is_filled: bool
+    #: Rows between two diamonds, or two lines, in units of the distance of their points.
+    rows: ClassVar[float] = 2.4
 
     @property
     def face(self) -> str:
@@ -216,7 +219,7 @@ def _panel(
     mean, ahead = pooled.mean, pooled.prediction
     value, low, high = scale(np.array([mean.value, mean.low, mean.high]))
     # Two diamonds and two lines, if there are two groups, have as much room as one.
-    height, shift = (1.0, 0.0) if not look.shift else (0.45, 2.4 * look.shift)
+    height, shift = (1.0, 0.0) if not look.shift else (0.45, look.rows * look.shift)
     inside = "#000000" if look.is_filled else "#ffffff"
     ax.fill(
         [low, value, high, value],
