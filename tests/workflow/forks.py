@@ -110,6 +110,8 @@ def serve(modules):
                 _command(json.loads(line))
             except SystemExit as end:
                 code = end.code if isinstance(end.code, int) else int(end.code is not None)
+                if isinstance(end.code, str):
+                    print(end.code, file=sys.stderr)
             except BaseException:  # noqa: BLE001 (whatever it is, the fork ends here)
                 sys.excepthook(*sys.exc_info())
             finally:

@@ -142,6 +142,56 @@ def test_a_key_twice_in_an_overlay_is_one_line_with_its_place(smallest):
     assert line.endswith("remove or rename one")
 
 
+@pytest.mark.parametrize("profile", ["default", "slurm"])
+def test_a_missing_config_file_is_one_line_that_names_the_nearest(smallest, profile):
+    (smallest.path / "mine.yaml").write_text("seed: 1\n")
+    (smallest.path / "folder").mkdir()
+    (smallest.path / "broken.yaml").write_text("seed: [1\n")
+    where = ["--workflow-profile", f"profiles/{profile}"]
+
+    def line(*arguments):
+        done = smallest.snakemake("--dry-run", "claims", *where, *arguments)
+        return refusal(done, arguments[-1].rpartition("=")[2])
+
+    missing = "found no such file after --configfile, from the folder "
+    assert missing + str(smallest.path) in line("--configfile", "mein.yaml")
+    assert line("--configfile", "mine.yaml", "mein.yaml").endswith("did you mean 'mine.yaml'?")
+    assert line("--configfile=config.yml").endswith("did you mean 'config.yaml'?")
+    assert line("--configfiles", "zzz/zzz").endswith("correct it")
+    assert "found a folder after --configfile" in line("--configfile", "folder")
+    assert "line 2, column 1: found no YAML" in line("--configfile", "broken.yaml")
+
+
+def test_a_missing_config_file_is_one_line_from_another_folder(smallest, tmp_path):
+    command = [
+        sys.executable,
+        "-m",
+        "snakemake",
+        "--dry-run",
+        "claims",
+        "--configfile",
+        "mine.yaml",
+    ]
+    done = subprocess.run(
+        [*command, "--snakefile", smallest.path / "Snakefile"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert f"from the folder {tmp_path}" in refusal(done, "mine.yaml")
+
+
+@pytest.mark.parametrize("variable", ["HOME", "XDG_CACHE_HOME"])
+def test_a_home_that_cannot_be_written_is_not_needed(smallest, tmp_path, monkeypatch, variable):
+    # A file, since root may write into any folder.
+    (tmp_path / "home").write_text("")
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setenv(variable, str(tmp_path / "home"))
+    smallest.run(TEACHER)
+    assert (smallest.path / ".snakemake/cache/snakemake").is_dir()
+
+
 def test_the_target_of_an_experiment_that_is_off_is_one_line(smallest):
     text = smallest.snakemake("--dry-run", "bootstrap")
     assert "takes part" in refusal(text, "experiments.bootstrap: no family takes part")
