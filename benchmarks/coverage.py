@@ -31,6 +31,7 @@ _OVER_SPLITS = "random effects, Student's t"
 _AT_ZERO = "splits do not differ, and a standard deviation is at least 0"
 _PER_FACTOR = "the error of an interaction is counted once per factor"
 _EIGHT = (8, 8, 8)
+_STUDIES = (12, 8, 5, 8)
 _TOGETHER = "all inputs move together"
 
 
@@ -91,13 +92,17 @@ def _cases() -> list[Case]:
             wider = _EQUAL if len(set(shape)) == 1 else _FEW if n == 10 else ""
             cases.append(Case("", design, str(n), _VARIANCE, simulate, 1000, wider))
     sizes = "8 × 8 × 8"
-    for levels, variances, directions, design, students in (
-        (_EIGHT, simulated.THREE, 4, "4 directions", sizes),
-        (_EIGHT, simulated.THREE, 1, _TOGETHER, sizes),
-        (_EIGHT, simulated.DOMINATED, 1, f"{_TOGETHER}, one factor dominates", sizes),
-        ((5, 4, 4, 10), simulated.FOUR, 4, "4 directions", "5 × 4 × 4 × 10"),
+    studies = "split, teacher, noise and parameters"
+    for levels, variances, directions, nested, design, students in (
+        (_EIGHT, simulated.THREE, 4, 0, "4 directions", sizes),
+        (_EIGHT, simulated.THREE, 1, 0, _TOGETHER, sizes),
+        (_EIGHT, simulated.DOMINATED, 1, 0, f"{_TOGETHER}, one factor dominates", sizes),
+        ((5, 4, 4, 10), simulated.FOUR, 4, 0, "4 directions", "5 × 4 × 4 × 10"),
+        (_STUDIES, simulated.STUDIES, 4, 2, f"{studies}, 4 directions", "12 × 8 × 5 × 8"),
+        (_STUDIES, simulated.STUDIES, 1, 2, f"{studies}, {_TOGETHER}", "12 × 8 × 5 × 8"),
+        ((12, 12), simulated.LEAST_SQUARES, 4, 1, "split and noise, 4 directions", "12 × 12"),
     ):
-        simulate = simulated.factorial(levels, variances, directions)
+        simulate = simulated.factorial(levels, variances, directions, nested)
         cases.append(Case("components", design, students, _LEVELS, simulate, 500, _PER_FACTOR))
     for n, prompts in ((10, 30), (20, 20), (20, 30)):
         size = f"{n} × {prompts} prompts"
@@ -167,6 +172,8 @@ def part_of_design(name: str) -> str:
         return "shares"
     if name == "total" or name.startswith(("total_effect", "without")):
         return name.partition("_")[0] + (" effects" if name.startswith("total_") else "")
+    if name.startswith("nested"):
+        return "nested sums"
     if "_" in name or name == "residual":
         return "interactions"
     return "main effects" if name else ""

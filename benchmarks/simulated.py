@@ -16,6 +16,13 @@ THREE = np.array([1.0, 0.5, 0.5, 0.25, 0.25, 0.1, 0.3])
 DOMINATED = np.array([1.0, 0.05, 0.3, 0.02, 0.2, 0.02, 0.3])
 #: Terms of four factors: noise, initialisation, bootstrap, decoding, pairs, the rest.
 FOUR = np.array([0.3, 0.1, 0.1, 0.5] + [0.05] * 6 + [0.02] * 5)
+#: Terms of split, teacher, noise and initialisation, nearly as networks on tables have them: noise
+#: is drawn anew for every split, so the two have one large interaction.
+STUDIES = np.array(
+    [0.15, 0.01, 0.01, 0.02, 0.03, 0.45, 0.02, 0.0, 0.0, 0.0, 0.08, 0.06, 0.06, 0.0, 0.06]
+)
+#: Terms of split and noise, nearly as least squares has them.
+LEAST_SQUARES = np.array([0.4, 0.05, 0.55])
 FACTORS = ("noise", "initialisation", "bootstrap", "decoding")
 
 
@@ -257,7 +264,9 @@ def pair_distances(students: int) -> Simulate:
     return simulate
 
 
-def factorial(levels: tuple[int, ...], variances: np.ndarray, directions: int) -> Simulate:
+def factorial(
+    levels: tuple[int, ...], variances: np.ndarray, directions: int, nested: int = 0
+) -> Simulate:
     """Components of variance of normal effects, 12 inputs.
 
     Parameters
@@ -268,6 +277,8 @@ def factorial(levels: tuple[int, ...], variances: np.ndarray, directions: int) -
         Variances of all terms.
     directions : int
         Number of independent directions in which the inputs move.
+    nested : int, optional
+        How many of the first factors are a hierarchy.
 
     Returns
     -------
@@ -286,6 +297,10 @@ def factorial(levels: tuple[int, ...], variances: np.ndarray, directions: int) -
         taking_part = np.array([place in term for term in every])
         truth[f"total_effect_{factor}"] = float(variances[taking_part].sum())
         truth[f"without_{factor}"] = float(variances[~taking_part].sum())
+    of_term = dict(zip(every, variances.tolist(), strict=True))
+    hierarchy = [f"nested_{name}" for name in (*factors[:nested], "students")]
+    for name, level in zip(hierarchy, components.nested_terms(n, nested), strict=False):
+        truth[name] = sum(of_term[term] for term in level)
     truth["total"] = total = float(variances.sum())
 
     def simulate(rng: np.random.Generator) -> dict[str, Result]:
@@ -294,7 +309,7 @@ def factorial(levels: tuple[int, ...], variances: np.ndarray, directions: int) -
             shape = [size if f in term else 1 for f, size in enumerate(levels)]
             effect = rng.normal(size=(*shape, directions)) @ patterns
             values = values + np.sqrt(value) * effect
-        absolute, shares = components.decompose(values, factors, CONFIDENCE)
+        absolute, shares = components.decompose(values, factors, CONFIDENCE, nested)
         found = {name: _result(value, truth[name]) for name, value in absolute.items()}
         return found | {
             f"share of {name}": _result(value, truth[name] / total)

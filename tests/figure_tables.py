@@ -219,6 +219,32 @@ def decomposition(
     return made.table()
 
 
+def study_variance(
+    datasets: Sequence[str],
+    families: Sequence[str] = REGRESSION,
+    has_intervals: bool = True,
+    between_splits: float = 0.2,
+) -> pd.DataFrame:
+    """Shares of the variance between studies, a tenth of it between the teachers of a split."""
+    made = Made("study_variance", has_intervals)
+    factors = {"linear": ("split", "noise"), "mlp": ("split", "teacher", "noise", "initialisation")}
+    for dataset in datasets:
+        for family in families:
+            own = factors[family]
+            pairs = [f"{a}_{b}" for i, a in enumerate(own) for b in own[i + 1 :]]
+            terms = [*own, *pairs, *(["residual"] if len(own) > 2 else [])]
+            for term in terms:
+                made.add(family, dataset, f"variance_share_{term}", 1 / len(terms), alpha=0.5)
+            teachers = 0.1 if "teacher" in own else 0.0
+            nested = {"split": between_splits, "students": 1 - between_splits - teachers}
+            nested |= {"teacher": teachers} if teachers else {}
+            for level, value in nested.items():
+                metric = f"variance_share_nested_{level}"
+                made.add(family, dataset, metric, value, alpha=0.5, wide=0.08)
+            made.add(family, dataset, "variance_component_total", 5.0, alpha=0.5)
+    return made.table()
+
+
 def plan(
     datasets: Sequence[str],
     families: Sequence[str] = REGRESSION,
@@ -288,6 +314,7 @@ TABLES = {
     "predictive_distribution": predictive_distribution,
     "variance_aware": variance_aware,
     "decomposition": decomposition,
+    "study_variance": study_variance,
     "plan": plan,
     "claim_04": claims,
 }

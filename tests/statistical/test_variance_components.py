@@ -66,6 +66,47 @@ def test_four_factors_pool_what_is_beyond_pairs():
         assert abs(estimates.mean() - value) < 4 * error, name
 
 
+def test_nested_sums_are_the_variances_of_means_within_means():
+    """By simulation, against the law of total variance on very many levels."""
+    levels, variances = (3, 3, 3), np.array([1.0, 0.4, 0.6, 0.3, 0.5, 0.2, 0.1])
+    # Split 1; teacher of a split 0.4 + 0.3; students 0.6 + 0.5 + 0.2 + 0.1.
+    expected = {"nested_split": 1.0, "nested_teacher": 0.7, "nested_students": 1.4}
+    factors = ("split", "teacher", "noise")
+    rng = np.random.default_rng(17)
+    found, shares = zip(
+        *(
+            variance_components.decompose(
+                design(rng, levels, variances, patterns(4)), factors, 0.95, nested=2
+            )
+            for _ in range(STUDIES)
+        ),
+        strict=True,
+    )
+    for name, value in expected.items():
+        estimates = np.array([study[name].value for study in found])
+        assert abs(estimates.mean() - value) < 4 * estimates.std() / np.sqrt(STUDIES), name
+    for study in shares:
+        assert sum(study[name].value for name in expected) == pytest.approx(1)
+    many = design(np.random.default_rng(18), (60, 60, 60), variances, patterns(4))
+    of_splits, of_teachers = many.mean(axis=(1, 2)), many.mean(axis=2)
+    exact = [
+        of_splits.var(axis=0).mean(),
+        of_teachers.var(axis=1).mean(),
+        many.var(axis=2).mean(),
+    ]
+    # Of 60 levels that move in four directions a variance is known to a tenth.
+    np.testing.assert_allclose(exact, list(expected.values()), rtol=0.4)
+
+
+@pytest.mark.parametrize("nested", [1, 2, 3])
+def test_every_term_is_in_one_level_of_a_hierarchy(nested):
+    levels = variance_components.nested_terms(3, nested)
+    assert len(levels) == nested + 1
+    assert sorted(t for level in levels for t in level) == sorted(variance_components.terms(3))
+    assert levels[0] == [(0,)]
+    assert not variance_components.nested_terms(3, 0)
+
+
 def test_answers_have_the_components_of_their_embeddings():
     """Traces of embeddings, whatever the coordinates they are computed in."""
     rng = np.random.default_rng(16)

@@ -55,7 +55,13 @@ def test_the_paper_study_has_the_papers_replicates():
 
 
 #: Experiments in which the paper has one student per cell, or which it does not have.
-OTHERS = ("student_output", "predictive_distribution", "decomposition", "replication")
+OTHERS = (
+    "student_output",
+    "predictive_distribution",
+    "decomposition",
+    "study_variance",
+    "replication",
+)
 OFF = dict.fromkeys(
     [
         "teacher_noise",
@@ -64,6 +70,7 @@ OFF = dict.fromkeys(
         "student_output",
         "variance_aware",
         "decomposition",
+        "study_variance",
         "predictive_distribution",
         "replication",
     ]

@@ -130,6 +130,22 @@ def test_the_largest_source_is_named(main, name):
     assert text.startswith(f"Largest single term (network): {name}, 60 [52, 68] %")
 
 
+@pytest.mark.parametrize("between", [0.2, 0.6])
+def test_what_one_study_sees_of_the_variance_is_said(between):
+    table = figure_tables.study_variance(ONE, between_splits=between)
+    splits, linear, network = (
+        words.Number(100 * v, 100 * v - 8, 100 * v + 8).text(" %")
+        for v in (between, 1 - between, 0.9 - between)
+    )
+    assert said("study_variance", table) == (
+        f"Of the variance between studies (linear): {splits} (Boston Housing) between splits; "
+        f"{linear} (Boston Housing) between students of one teacher. Of the variance between "
+        f"studies (network): {splits} (Boston Housing) between splits; 10 [2, 18] % (Boston "
+        f"Housing) between teachers of one split; {network} (Boston Housing) between students of "
+        "one teacher."
+    )
+
+
 def test_the_cheapest_design_is_named():
     text = said("plan", figure_tables.plan(ONE, ("mlp",), best=5))
     assert "costs least with S = 160, k = 5 (Boston Housing, network)" in text

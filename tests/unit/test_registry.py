@@ -56,6 +56,7 @@ def test_responses_have_noise_where_conditions_have_alpha_or_drawn_labels():
         "predictive_distribution": True,
         "variance_aware": True,
         "decomposition": True,
+        "study_variance": True,
     }
 
 

@@ -56,7 +56,8 @@ def test_a_student_does_not_depend_on_its_shard(problem, name):
 
 def test_every_combination_is_there_once_with_noise_slowest(problem):
     table = train(problem, "mlp", 1, 3)
-    levels = np.stack([table[column] for column in LEVEL_COLUMNS.values()], axis=1)
+    columns = [LEVEL_COLUMNS[f] for f in ("noise", "initialisation", "bootstrap")]
+    levels = np.stack([table[column] for column in columns], axis=1)
     samples = [*range(5), np.nan]
     expected = np.stack(np.meshgrid([1, 2], range(9), samples, indexing="ij"), axis=-1)
     np.testing.assert_array_equal(levels, expected.reshape(-1, 3))
@@ -145,7 +146,7 @@ def test_the_table_is_an_artifact_of_its_own_schema(problem, tmp_path):
     assert table["noise_level"].null_count == 61
     assert table["bootstrap_level"].null_count == 2
     assert table["bootstrap_level"].to_pylist()[:3] == [0, 1, 2]
-    assert table.column_names[-3:] == list(LEVEL_COLUMNS.values())
+    assert table.column_names[-5:] == list(LEVEL_COLUMNS.values())
     assert "noise_level" not in schemas.columns("students")
 
 
@@ -170,7 +171,9 @@ def test_a_figure_shows_components_that_are_negative_or_not_to_be_had():
     assert png.startswith(b"\x89PNG")
     assert pdf.startswith(b"%PDF")
     # A share below zero is left of the line of zero.
-    figure = figures_decomposition._draw(table, figures_decomposition._runs(table))
+    runs = figures_decomposition._runs(table)
+    shares = {run: figures_decomposition._shares(table, run) for run in runs}
+    figure = figures_decomposition._draw(runs, shares, figures_decomposition.TOTAL_EFFECTS)
     (single, *_) = figure.axes
     (points,) = [
         line for line in single.lines if line.get_marker() == "o" and len(line.get_xdata())
@@ -182,7 +185,7 @@ def test_a_figure_shows_components_that_are_negative_or_not_to_be_had():
 
 def test_of_the_residual_what_varies_within_a_student_is_shown_apart():
     shares = {"noise": 0.3, "decoding": 0.1, "noise_decoding": 0.05, "residual": 0.55}
-    run = figures_decomposition._Run("lm", "made_up", "train")
+    run = figures_decomposition.Run("lm", "made_up", "train")
 
     def found(values):
         rows = [

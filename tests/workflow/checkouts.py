@@ -31,6 +31,7 @@ TINY = {
             "families": {"linear": None, "mlp": {"replicates": 4, "shard": 2}, "lm": None},
         },
         "decomposition": None,
+        "study_variance": None,
         "replication": None,
     },
     "statistics": {"bootstrap_draws": 200},
@@ -68,6 +69,7 @@ LANGUAGE = {
             }
         },
         "decomposition": None,
+        "study_variance": None,
         "replication": None,
     },
     "statistics": {"bootstrap_draws": 200},

@@ -43,14 +43,17 @@ DRAWN = ("sampled", "averaged")
 #: Methods of regression whose labels need pilot students, one per response.
 PILOTED = ("variance_weighting", "variance_weighting_oracle", "pilot_mean", "fixed_weight")
 #: Factors of a factorial design in the order of its layout, the slowest first.
-FACTORS = ("noise", "initialisation", "bootstrap", "decoding")
+FACTORS = ("split", "teacher", "noise", "initialisation", "bootstrap", "decoding")
 #: The factor whose levels are cut into shards, as replicates are elsewhere.
 SHARDED_FACTOR = "noise"
 #: The factor that students on all rows, each once, lack.
 RESAMPLED_FACTOR = "bootstrap"
-#: Columns of the students' table that hold the levels; null for a factor that a family lacks, for
-#: labels without noise, and for a student on all rows, each once, in place of a bootstrap sample.
+#: Columns of the students' table that hold the levels; null for a factor that a design or family
+#: lacks, for labels without noise, and for a student on all rows, each once, in place of a
+#: bootstrap sample.
 LEVEL_COLUMNS = {
+    "split": "split_level",
+    "teacher": "teacher_level",
     "noise": "noise_level",
     "initialisation": "init_level",
     "bootstrap": "bootstrap_level",

@@ -82,7 +82,9 @@ _LOSS: dict[str, pa.DataType] = {
     "learning_rate": pa.float64(),
 }
 #: Levels of the factors of a factorial design, null for a factor that is absent.
-_LEVELS = dict.fromkeys(("noise_level", "init_level", "bootstrap_level"), pa.int32())
+_LEVELS = dict.fromkeys(
+    ("split_level", "teacher_level", "noise_level", "init_level", "bootstrap_level"), pa.int32()
+)
 
 #: By stage and, after a slash, by task or design where these differ.
 _SCHEMAS: dict[str, dict[str, pa.DataType]] = {

@@ -379,7 +379,9 @@ class Config(StrictModel):
     def _factorial_problems(self, path: str, run: FamilyRun, experiment: Experiment) -> list[str]:
         """What is wrong with a student whose initialisation varies."""
         student = self.students.get(run.student)
-        if experiment.design != "factorial" or not getattr(student, "shared_init", False):
+        if experiment.design not in ("factorial", "studies") or not getattr(
+            student, "shared_init", False
+        ):
             return []
         return [
             f"students.{run.student}.shared_init: found true, but {path}.student varies the "

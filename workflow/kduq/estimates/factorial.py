@@ -8,7 +8,7 @@ from kduq.statistics import Estimate, components
 
 
 def components_by_metric(
-    values: np.ndarray, factors: Sequence[str], confidence: float
+    values: np.ndarray, factors: Sequence[str], confidence: float, nested: int = 0
 ) -> dict[str, Estimate]:
     """Components of variance and their shares, by metric.
 
@@ -20,13 +20,15 @@ def components_by_metric(
         Names of the F factors.
     confidence : float
         Coverage of the intervals.
+    nested : int, optional
+        How many of the first factors are a hierarchy.
 
     Returns
     -------
     dict of str to Estimate
         See `kduq.statistics.components.decompose`.
     """
-    absolute, shares = components.decompose(values, factors, confidence)
+    absolute, shares = components.decompose(values, factors, confidence, nested)
     return {
         f"variance_{kind}_{name}": estimate
         for kind, estimates in (("component", absolute), ("share", shares))

@@ -7,6 +7,7 @@ from kduq.experiments import (
     replication,
     student_init,
     student_output,
+    study_variance,
     teacher_noise,
     variance_aware,
 )
@@ -23,6 +24,7 @@ EXPERIMENTS: Registry[Experiment] = Registry(
         predictive_distribution.EXPERIMENT,
         variance_aware.EXPERIMENT,
         decomposition.EXPERIMENT,
+        study_variance.EXPERIMENT,
         replication.EXPERIMENT,
     ),
 )

@@ -30,6 +30,7 @@ EXPERIMENT = Experiment(
     _conditions,
     text_conditions=_text_conditions,
     factors=("noise", "bootstrap"),
+    optional_factors=("initialisation", "decoding"),
     design="factorial",
     # There are few levels, each with many students.
     largest_shard=4,

@@ -13,12 +13,15 @@ from kduq.families import FAMILIES
 from kduq.families.protocol import Family
 
 #: How the students of a run differ: replicates of every condition on one split, with one teacher;
-#: one student per combination of levels of a family's factors; or replicates on each of several
-#: splits of the rows, or corpora of other seeds, each with a teacher of its own.
-Design = Literal["replicates", "factorial", "splits"]
+#: one student per combination of levels of a family's factors, either with one split and teacher
+#: (factorial) or with these among the factors (studies); or replicates on each of several splits of
+#: the rows, or corpora of other seeds, each with a teacher of its own.
+Design = Literal["replicates", "factorial", "studies", "splits"]
 #: Number of levels of a factor.
 Levels = Annotated[int, Field(ge=3, strict=True)]
 _LEVELS = {
+    "split": "Draws, with replacement, of as many training rows as there are.",
+    "teacher": "Draws of the initial parameters of the teacher.",
     "noise": "Draws of the noise of the teacher's labels, or of its answer to each prompt.",
     "initialisation": "Draws of the initial parameters, and of the order of the prompts.",
     "bootstrap": "Bootstrap samples of the training rows or prompts, each as large as all of them.",
@@ -141,6 +144,8 @@ class Experiment:
         Returns the conditions of its runs on text from the settings of the run.
     factors : tuple of str
         Factors of randomness that a family must have to take part.
+    optional_factors : tuple of str
+        Factors of a factorial design that vary in the families that have them.
     design : str
         See `Design`.
     largest_shard, largest_text_shard : int, optional
@@ -178,6 +183,7 @@ class Experiment:
     text_run: type[FamilyRun] | None = None
     text_conditions: Callable[[Any], list[Condition]] | None = None
     factors: tuple[str, ...] = ()
+    optional_factors: tuple[str, ...] = ()
     design: Design = "replicates"
     largest_shard: int | None = None
     largest_text_shard: int | None = None
@@ -208,7 +214,7 @@ class Experiment:
         fields: dict[str, Any] = {
             factor: (Levels, Field(description=_LEVELS[factor]))
             for factor in FACTORS
-            if factor in family.factors
+            if factor in family.factors and factor in (*self.factors, *self.optional_factors)
         }
         levels = create_model(title, __base__=StrictModel, **fields)
         more: dict[str, Any] = {"levels": (levels, Field(description="Levels of each factor."))}

@@ -40,7 +40,7 @@ FAMILY = Family(
     },
     seconds=seconds,
     sizes=(2, 4, 10, 40, 100, 200),
-    factors=("noise", "initialisation", "bootstrap"),
+    factors=("split", "teacher", "noise", "initialisation", "bootstrap"),
     colour="#D55E00",
     marker="s",
     has_distribution=True,

@@ -236,8 +236,8 @@ class Family:
         replicates. Students that are compared in pairs need even sizes. If replicates are added,
         at most one shard is trained again.
     factors : tuple of str
-        Factors of randomness of a factorial design: ``noise``, ``initialisation``, ``bootstrap``,
-        ``decoding``.
+        Factors of randomness of a factorial design: ``split``, ``teacher`` (unless its training is
+        not random), ``noise``, ``initialisation``, ``bootstrap``, ``decoding``.
     colour, marker : str
         Colour and marker in figures.
     closed_form : bool

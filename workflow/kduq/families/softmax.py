@@ -21,7 +21,7 @@ FAMILY = Family(
     models={"classification": "kduq.families.networks.models:Classifier"},
     seconds=seconds,
     sizes=(2, 10),
-    factors=("noise", "initialisation", "bootstrap"),
+    factors=("split", "teacher", "noise", "initialisation", "bootstrap"),
     colour="#0072B2",
     marker="o",
 )

@@ -14,6 +14,7 @@ from kduq.figures import (
     student_init,
     student_output,
     student_output_responses,
+    study_variance,
     teacher_noise,
     variance_aware,
 )
@@ -31,6 +32,7 @@ FIGURES: Registry[FigureKind] = Registry(
         predictive_distribution.FIGURE,
         variance_aware.FIGURE,
         decomposition.FIGURE,
+        study_variance.FIGURE,
         *replication.FIGURES,
         sample_size.FIGURE,
         language_uncertainty.FIGURE,

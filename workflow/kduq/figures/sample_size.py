@@ -186,7 +186,11 @@ def _prepare(settings: FigureSettings, inputs: Inputs) -> Drawn:
 
 
 def _sources(study: Study) -> dict[str, list[str]]:
-    return {"plan": [paths.SAMPLE_SIZE]} if any(run.levels for run in study.runs) else {}
+    return (
+        {"plan": [paths.SAMPLE_SIZE]}
+        if any(run.design == "factorial" for run in study.runs)
+        else {}
+    )
 
 
 FIGURE = FigureKind(

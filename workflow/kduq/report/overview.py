@@ -17,7 +17,7 @@ from kduq.families import FAMILIES
 
 #: Metrics whose number of students is that of a condition.
 _COUNTED = ("inter_student_variance", "mutual_information")
-_OTHER_DESIGNS = ("decomposition", "replication")
+_OTHER_DESIGNS = ("decomposition", "study_variance", "replication")
 _METHODS = {
     "variance_weighting_oracle": "variance weighting by the oracle",
     "variance_weighting_prior": "variance weighting with the prior",

@@ -111,7 +111,32 @@ def components(values: np.ndarray) -> np.ndarray:
     return np.linalg.solve(expected_mean_squares(values.shape[:-1]), mean_squares(values))
 
 
-def _statistics(values: np.ndarray) -> np.ndarray:
+def nested_terms(n_factors: int, nested: int) -> list[list[Term]]:
+    """Terms of each level of a hierarchy, and of the students below all of them.
+
+    Parameters
+    ----------
+    n_factors : int
+        Number of factors, of which the first are nested.
+    nested : int
+        How many are; 0 for no hierarchy.
+
+    Returns
+    -------
+    list of list of Term
+        Of each nested factor, itself and its interactions with those before it; last, all terms
+        with some other factor. Every term is in one of them. Empty without a hierarchy.
+    """
+    if not nested:
+        return []
+    last = [min(max(term), nested) for term in terms(n_factors)]
+    return [
+        [term for term, at in zip(terms(n_factors), last, strict=True) if at == level]
+        for level in range(nested + 1)
+    ]
+
+
+def _statistics(values: np.ndarray, nested: int) -> np.ndarray:
     """Components in the order of `decompose`, with the total last, then all shares of the total."""
     estimates = components(values)
     every = terms(values.ndim - 1)
@@ -124,12 +149,14 @@ def _statistics(values: np.ndarray) -> np.ndarray:
         sum(value for value, term in zip(estimates, every, strict=True) if factor in term)
         for factor in range(values.ndim - 1)
     ]
-    parts = np.concatenate([parts, effects, total - np.array(effects), [total]])
+    of_term = dict(zip(every, estimates, strict=True))
+    levels = [sum(of_term[t] for t in level) for level in nested_terms(values.ndim - 1, nested)]
+    parts = np.concatenate([parts, effects, total - np.array(effects), levels, [total]])
     return np.concatenate([parts, parts[:-1] / (total if total > 0 else np.nan)])
 
 
 def decompose(
-    values: np.ndarray, factors: Sequence[str], confidence: float
+    values: np.ndarray, factors: Sequence[str], confidence: float, nested: int = 0
 ) -> tuple[dict[str, Estimate], dict[str, Estimate]]:
     """Components of variance and their shares of the total, with intervals.
 
@@ -141,8 +168,8 @@ def decompose(
     leave-one-out value is positive, the upper limit is the larger of this limit and of the limit on
     the scale of standard deviations, on which an estimate from a few levels is less skewed; near
     zero that scale is not smooth. The upper limit of a component, or of a sum of components, above
-    1.5 standard errors is at least that on the logarithmic scale. Total effects and the total have
-    there the limits of `kduq.statistics.intervals.positive_limits`.
+    1.5 standard errors is at least that on the logarithmic scale. Total effects, nested sums and
+    the total have there the limits of `kduq.statistics.intervals.positive_limits`.
 
     Chi-square intervals from the mean squares are narrower, but invalid here: effects of bootstrap
     samples scale those of the noise, so mean squares are neither chi-square nor independent. With
@@ -157,13 +184,18 @@ def decompose(
         Names of the F factors.
     confidence : float
         Coverage of the intervals.
+    nested : int, optional
+        How many of the first factors are a hierarchy, the outermost first.
 
     Returns
     -------
     components : dict of str to Estimate
         By the names of `names`; then, per factor, ``total_effect_…``, the sum of all components in
         which it takes part (Homma & Saltelli, 1996, Reliability Engineering & System Safety 52,
-        1-17), and ``without_…``, the sum of all others; and total.
+        1-17), and ``without_…``, the sum of all others; and total. With a hierarchy also
+        ``nested_…`` of its factors, and ``nested_students``, which add up to the total: by how much
+        the means of the levels of a factor differ, given the factors before it, and the variance
+        between students that have one level of each (Searle et al., section 3.6).
     shares : dict of str to Estimate
         Each of these over the total; NaN if the total is not positive.
 
@@ -180,14 +212,15 @@ def decompose(
     """
     levels = values.shape[:-1]
     sums = [f"{kind}_{factor}" for kind in ("total_effect", "without") for factor in factors]
-    labels = [*names(factors), *sums]
+    hierarchy = [f"nested_{name}" for name in (*factors[:nested], "students") if nested]
+    labels = [*names(factors), *sums, *hierarchy]
     n = math.prod(levels)
     usable = min(levels, default=0) > 1
-    point = _statistics(values) if usable else np.full(2 * len(labels) + 1, np.nan)
+    point = _statistics(values, nested) if usable else np.full(2 * len(labels) + 1, np.nan)
     se = low = high = np.full_like(point, np.nan)
     if usable and min(levels) > 2:
         left_out = [
-            np.array([_statistics(np.delete(values, i, axis=f)) for i in range(levels[f])])
+            np.array([_statistics(np.delete(values, i, axis=f), nested) for i in range(levels[f])])
             for f in range(len(levels))
         ]
         se = np.sqrt(np.sum([_jackknife_variance(v) for v in left_out], axis=0))
@@ -224,7 +257,7 @@ def _on_log_scale(
     freedom = np.where(clear, _freedom(left_out), 1.0)
     half = stats.t.ppf(0.5 + confidence / 2, freedom) * np.sqrt(variance) / value
     high = np.where(clear, np.fmax(high, value * np.exp(np.where(clear, half, 0.0))), high)
-    is_sum = np.array([name.startswith("total") for name in (*labels, "total")])
+    is_sum = np.array([name.startswith(("total", "nested")) for name in (*labels, "total")])
     is_sum = np.append(is_sum, np.zeros(len(labels), bool)) & clear
     increases = np.array([intervals.inflation(v) for v in left_out])
     # Relative variance of a sum of independent variances.

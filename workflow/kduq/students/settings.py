@@ -32,6 +32,13 @@ class TabularFactorialSettings(TabularSettings):
         return in_order(self.levels)
 
 
+class TabularStudySettings(TabularFactorialSettings):
+    """What decides the students of a shard of a design of studies on a table."""
+
+    teacher: AnyModelSettings
+    """Settings of the teachers, one per level of split and teacher."""
+
+
 class TabularSplitSettings(TabularSettings):
     """What decides the students of a shard of splits of a table."""
 

@@ -125,10 +125,10 @@ def train(
     model = FAMILIES[settings.family].model(settings.task)(data.problem, settings.model)
     truth = data.problem.train_y
     limit = settings.divergence_factor * float(truth.var())
-    level_seeds = {factor: _seeds(settings, factor, n) for factor, n in settings.levels.items()}
-    samples = [bootstrap_counts(int(s), len(truth), 1.0) for s in level_seeds[RESAMPLED_FACTOR]]
+    drawn = {factor: level_seeds(settings, factor, n) for factor, n in settings.levels.items()}
+    samples = [bootstrap_counts(int(s), len(truth), 1.0) for s in drawn[RESAMPLED_FACTOR]]
     counts = np.stack([*samples, np.ones_like(samples[0])])
-    initial = level_seeds.get("initialisation", np.zeros(1, np.int64))
+    initial = drawn.get("initialisation", np.zeros(1, np.int64))
     parts: dict[Condition, list[dict[str, Any]]] = {c: [] for c in settings.conditions}
     for cells in _cells(settings, model.ensemble):
         level = cells.levels[SHARDED_FACTOR] - settings.start
@@ -152,8 +152,23 @@ def train(
     return stack(list(parts), list(parts.values()))
 
 
-def _seeds(settings: Settings, factor: str, levels: int) -> np.ndarray:
-    """Seed of every level of a factor."""
+def level_seeds(settings: Settings, factor: str, levels: int) -> np.ndarray:
+    """Seed of every level of a factor.
+
+    Parameters
+    ----------
+    settings : Settings
+        Settings of a shard.
+    factor : str
+        The factor.
+    levels : int
+        Number of its levels.
+
+    Returns
+    -------
+    ndarray of int64 of shape (levels,)
+        Each depends neither on the other factors nor on the number of levels.
+    """
     path = (*settings.path, factor)
     seed = [seeds.replicate_seed(settings.seed, path, level) for level in range(levels)]
     return np.array(seed, dtype=np.int64)

@@ -236,7 +236,11 @@ def rows_of(condition: Condition, student: Student) -> tuple[dict[str, Any], dic
             "diverged": [not np.isfinite(last)],
             "train_loss": np.array([last]),
         }
-        | {LEVEL_COLUMNS[factor]: [level] for factor, level in student.levels.items()},
+        | {
+            column: [student.levels.get(factor)]
+            for factor, column in LEVEL_COLUMNS.items()
+            if student.levels
+        },
         {name: [value] * points for name, value in values.items()}
         | {
             "replicate": np.full(points, student.replicate, np.int32),

@@ -74,7 +74,7 @@ class Run:
     @property
     def has_own_teachers(self) -> bool:
         """Whether its students' job trains their teachers, which no other run shares."""
-        return self.design == "splits"
+        return self.design in ("splits", "studies")
 
     @property
     def students_per_split(self) -> int:

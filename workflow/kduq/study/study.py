@@ -201,7 +201,7 @@ class Study:
 
     def _sample_size(self) -> list[Target]:
         """The table of sample sizes, for a study with a factorial design."""
-        runs = [run for run in self.runs if run.levels]
+        runs = [run for run in self.runs if run.design == "factorial"]
         if not runs:
             return []
         settings = SampleSizeSettings(

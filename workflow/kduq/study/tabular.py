@@ -23,10 +23,11 @@ from kduq.teacher import settings as teacher_settings
 _MODULES: dict[Design, str] = {
     "replicates": "tabular",
     "factorial": "tabular_factorial",
+    "studies": "tabular_studies",
     "splits": "tabular_splits",
 }
 #: Module of responses, by design.
-_RESPONSES: dict[Design, str] = {**_MODULES, "factorial": "tabular"}
+_RESPONSES: dict[Design, str] = {**_MODULES, "factorial": "tabular", "studies": "tabular"}
 
 
 def examples(config: Config, dataset: str) -> list[Target]:
@@ -99,6 +100,14 @@ def students(config: Config, run: Run, shard: tuple[int, int]) -> list[Target]:
             **common, model=model.alone(), levels=run.inner_levels
         )
         size += shard[0] == 0  # those without noise are in the first shard
+    elif run.design == "studies":
+        per_replicate = tabular_combinations(run.inner_levels)
+        settings = students_settings.TabularStudySettings(
+            **common,
+            model=model.alone(),
+            teacher=config.teachers[run.settings.teacher].alone(),
+            levels=run.inner_levels,
+        )
     elif run.design == "splits":
         per_replicate = per_replicate * run.students_per_split + 1
         settings = students_settings.TabularSplitSettings(
@@ -135,6 +144,8 @@ def estimates(config: Config, run: Run) -> list[Target]:
         settings: StageSettings = estimates_settings.TabularFactorialSettings(
             **common, levels=run.levels
         )
+    elif run.design == "studies":
+        settings = estimates_settings.TabularFactorialSettings(**common, levels=run.levels)
     elif run.design == "splits":
         settings = estimates_settings.TabularSplitSettings(**common, splits=run.settings.total)
     else:
