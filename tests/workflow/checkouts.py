@@ -62,6 +62,7 @@ LANGUAGE = {
                     "corpora": ["ambiguous_facts"],
                     "k": [3],
                     "method": ["single", "multi_response", "averaging", "variance_weighting"],
+                    "temperature_by_corpus": None,
                     "single_temperature": [],
                     "replicates": 2,
                     "shard": 2,

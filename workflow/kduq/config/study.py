@@ -287,11 +287,11 @@ class Config(StrictModel):
             problems.extend(self._optional_problems(key, table, experiment.task))
             for family, run in runs_of(table).items():
                 path = f"{key}.families.{family}"
-                for i, corpus in enumerate(getattr(run, "corpora", ())):
-                    if corpus not in self.corpora:
-                        problems.append(
-                            unknown(f"{path}.corpora.{i}", corpus, self.corpora, "corpora")
-                        )
+                problems += [
+                    unknown(f"{path}.{key_of_run}", corpus, self.corpora, "corpora")
+                    for key_of_run, corpus in run.named_corpora
+                    if corpus not in self.corpora
+                ]
                 if not experiment.cells(table, run):
                     problems.append(
                         f"{path}: the grid has no cell: single needs k = 1 and, on text, the "

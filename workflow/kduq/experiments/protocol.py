@@ -47,6 +47,16 @@ class FamilyRun(StrictModel):
         """Replicates per job that the configuration sets, None for none."""
         return getattr(self, "shard", None)
 
+    @property
+    def named_corpora(self) -> list[tuple[str, str]]:
+        """Keys of this table under which corpora are named, with the names."""
+        return [(f"corpora.{i}", name) for i, name in enumerate(getattr(self, "corpora", ()))]
+
+    def of_dataset(self, name: str) -> "FamilyRun":
+        """The table as it is for one of its data sets or corpora."""
+        del name
+        return self
+
 
 class TabularRun(FamilyRun):
     """One family in one experiment on tables."""

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator
 
 from kduq.conditions import Condition
-from kduq.config.fields import Alphas, Count, Positive, Real, unique
+from kduq.config.fields import Alphas, Count, Name, Positive, Real, unique
 from kduq.experiments.protocol import Experiment, ExperimentSettings, TextRun
 
 
@@ -55,6 +55,9 @@ class Settings(ExperimentSettings):
         return numbers
 
 
+Temperatures = Annotated[list[Positive], Field(min_length=1), AfterValidator(unique)]
+
+
 class VarianceAwareText(TextRun):
     """The remedies on text."""
 
@@ -79,13 +82,24 @@ class VarianceAwareText(TextRun):
     """Which of the k answers are learnt; single uses the first of them. majority: the most
     frequent; denoised: all that repeat; shuffled: all, permuted among prompts, a control that must
     fail."""
-    temperature: Annotated[list[Positive], Field(min_length=1), AfterValidator(unique)] = Field(
-        default=[1.0]
-    )
+    temperature: Temperatures = Field(default=[1.0])
     """Temperatures of the teacher's answers."""
+    temperature_by_corpus: dict[Name, Temperatures] | None = None
+    """Temperatures on single corpora, in place of those in temperature; null for none."""
     single_temperature: Annotated[list[Positive], AfterValidator(unique)] = Field(default=[])
     """Further temperatures, at which students learn one answer: a low one is the cheapest
     remedy."""
+
+    @property
+    def named_corpora(self) -> list[tuple[str, str]]:
+        """See `FamilyRun.named_corpora`."""
+        own = [(f"temperature_by_corpus.{name}", name) for name in self.temperature_by_corpus or ()]
+        return super().named_corpora + own
+
+    def of_dataset(self, name: str) -> "VarianceAwareText":
+        """See `FamilyRun.of_dataset`."""
+        own = (self.temperature_by_corpus or {}).get(name, self.temperature)
+        return self.model_copy(update={"temperature": own})
 
 
 def _conditions(settings: Settings) -> list[Condition]:

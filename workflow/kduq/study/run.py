@@ -164,6 +164,7 @@ def plan_run(
     Run
         With all its conditions and shards.
     """
+    settings = settings.of_dataset(dataset)
     conditions = experiment.cells(table, settings)
     students, responses = trainings(conditions), max(c.k or 1 for c in conditions)
     if isinstance(settings, FactorialRun):
