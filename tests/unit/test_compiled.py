@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from kduq.artifacts.fingerprint import PACKAGE
-from kduq.families import FAMILIES, Batch, Problem
+from kduq.families import FAMILIES, Batch, Problem, native
 from kduq.families.networks import compiled
 
 SETTINGS = {"epochs": 60, "learning_rate": 0.01, "initialisation": "he_normal", "record_every": 7}
@@ -85,6 +85,25 @@ def test_rows_of_a_step_are_those_of_its_order(rows, inputs, outputs):
     found = trained(x, labels, weights, np.tile(order, (steps, 1)))
     np.testing.assert_array_equal(found, expected)
     assert len(np.unique(found)) > outputs
+
+
+@needs_compiler
+@pytest.mark.parametrize(("rows", "epochs"), [(1, 3), (2, 50), (7, 4), (1437, 5)])
+def test_orders_are_those_of_numpy(rows, epochs, monkeypatch):
+    drawn = compiled.shuffled(np.random.default_rng(4), rows, epochs)
+    monkeypatch.setattr(native, "library", lambda source: None)
+    stream = np.random.default_rng(4)
+    parts = [compiled.shuffled(stream, rows, n) for n in (1, epochs - 1)]
+    np.testing.assert_array_equal(drawn, np.concatenate(parts))
+    np.testing.assert_array_equal(np.sort(drawn, axis=1), np.tile(np.arange(rows), (epochs, 1)))
+
+
+def test_every_order_is_equally_likely():
+    orders = compiled.shuffled(np.random.default_rng(6), 4, 24_000)
+    _, found = np.unique(orders, axis=0, return_counts=True)
+    assert len(found) == 24
+    # Chi-square with 23 degrees of freedom: above 50 once in a thousand.
+    assert ((found - 1000) ** 2 / 1000).sum() < 50
 
 
 @needs_compiler

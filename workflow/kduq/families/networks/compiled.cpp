@@ -29,6 +29,53 @@ inline Vector where_active(Vector activation, Vector value) {
     return (Vector)((Bits)value & ((Bits)activation != 0));
 }
 
+/// Exchange the blocks of H lanes off the diagonal in each square of 2H lanes of two vectors.
+template <int H, int... J>
+inline void exchange(Vector &first, Vector &second, std::integer_sequence<int, J...>) {
+#if defined(__clang__)
+    const Vector upper = __builtin_shufflevector(first, second, (J & H ? lanes + J - H : J)...);
+    second = __builtin_shufflevector(first, second, (J & H ? lanes + J : J + H)...);
+#else
+    const Vector upper = __builtin_shuffle(first, second, Bits{(J & H ? lanes + J - H : J)...});
+    second = __builtin_shuffle(first, second, Bits{(J & H ? lanes + J : J + H)...});
+#endif
+    first = upper;
+}
+
+/// Transpose a square of vectors.
+template <int H = lanes / 2> inline void transpose(Vector (&square)[lanes]) {
+#pragma GCC unroll 16
+    for (int i = 0; i < lanes; i++)
+        if (!(i & H))
+            exchange<H>(square[i], square[i + H], std::make_integer_sequence<int, lanes>{});
+    if constexpr (H > 1) transpose<H / 2>(square);
+}
+
+/// Sums of the lanes of each vector, in the vector of its number of the first one.
+template <int H = lanes / 2> inline void add_halves(Vector (&square)[lanes]) {
+#pragma GCC unroll 16
+    for (int i = 0; i < H; i++) {
+        exchange<H>(square[i], square[i + H], std::make_integer_sequence<int, lanes>{});
+        square[i] += square[i + H];
+    }
+    if constexpr (H > 1) add_halves<H / 2>(square);
+}
+
+/// Sums of the lanes of `count` vectors, in the order of `total`: together they take a sixth of the
+/// time.
+template <int count> inline void totals(const Vector *sums, float *to) {
+    for (int first = 0; first < count; first += lanes) {
+        Vector square[lanes] = {};
+#pragma GCC unroll 16
+        for (int i = 0; i < lanes; i++)
+            if (first + i < count) square[i] = sums[first + i];
+        add_halves(square);
+        float part[lanes];
+        store(part, square[0]);
+        for (int i = 0; i < lanes && first + i < count; i++) to[first + i] = part[i];
+    }
+}
+
 // The blocks are not inlined, so that each has all registers to itself.
 
 template <int M, class Use>
@@ -90,10 +137,10 @@ template <int M, int K>
             for (int i = 0; i < M; i++) sum[i][j] += factor[i] * column;
         }
     }
-#pragma GCC unroll 4
+    float sums[M * K];
+    totals<M * K>(&sum[0][0], sums);
     for (int i = 0; i < M; i++)
-#pragma GCC unroll 4
-        for (int j = 0; j < K; j++) out[i * ld + j] = total(sum[i][j]);
+        for (int j = 0; j < K; j++) out[i * ld + j] = sums[i * K + j];
 }
 
 template <int M>
@@ -130,28 +177,6 @@ void contract(Index count, Index depth, const float *x, Index stride, const Make
         case 1: contract_columns<1>(left, depth, x, stride, out + m * ld, ld); break;
         }
     }
-}
-
-/// Exchange the blocks of H lanes off the diagonal in each square of 2H lanes of two vectors.
-template <int H, int... J>
-inline void exchange(Vector &first, Vector &second, std::integer_sequence<int, J...>) {
-#if defined(__clang__)
-    const Vector upper = __builtin_shufflevector(first, second, (J & H ? lanes + J - H : J)...);
-    second = __builtin_shufflevector(first, second, (J & H ? lanes + J : J + H)...);
-#else
-    const Vector upper = __builtin_shuffle(first, second, Bits{(J & H ? lanes + J - H : J)...});
-    second = __builtin_shuffle(first, second, Bits{(J & H ? lanes + J : J + H)...});
-#endif
-    first = upper;
-}
-
-/// Transpose a square of vectors.
-template <int H = lanes / 2> inline void transpose(Vector (&square)[lanes]) {
-#pragma GCC unroll 16
-    for (int i = 0; i < lanes; i++)
-        if (!(i & H))
-            exchange<H>(square[i], square[i + H], std::make_integer_sequence<int, lanes>{});
-    if constexpr (H > 1) transpose<H / 2>(square);
 }
 
 /// to (count, stride) = the first `count` columns of some rows of `from`, whose rows have `width`
@@ -196,6 +221,17 @@ void adam(float *__restrict parameters, float *__restrict first, float *__restri
 
 }  // namespace
 
+/// order (epochs, rows): permutations of the rows by Durstenfeld's shuffle (1964, Communications of
+/// the ACM 7, 420), from uniform numbers (epochs, numbers of an epoch).
+extern "C" void kduq_shuffle(const std::uint32_t *numbers, Index of_epoch, Index rows, Index epochs,
+                             Index *order) {
+    for (; epochs > 0; epochs--, numbers += of_epoch, order += rows) {
+        for (Index i = 0; i < rows; i++) order[i] = i;
+        for (Index i = rows - 1; i > 0; i--)
+            std::swap(order[i], order[static_cast<std::uint64_t>(numbers[i]) * (i + 1) >> 32]);
+    }
+}
+
 /// Train one network in place.
 ///
 /// x (rows, x_stride), of whose columns the first `inputs` count, the last of them ones; labels
@@ -230,7 +266,8 @@ extern "C" void kduq_train(const float *x, Index x_stride, Index inputs, const f
     *record++ = parameters[0];
     for (Index step = 1; step <= steps; step++) {
         if (order || step == 1) {
-            collect(x, x_stride, inputs, order, batch, columns, stride);
+            // The last column is of ones, whatever the rows.
+            collect(x, x_stride, inputs - (step > 1), order, batch, columns, stride);
             collect(labels, labels_stride, outputs, order, batch, target, stride);
             collect(weights, 1, 1, order, batch, weight, stride);
             if (order) order += batch;

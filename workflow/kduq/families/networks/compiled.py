@@ -17,6 +17,7 @@ from kduq.families.networks import layers
 
 #: Numbers in the longest vector that the compiled code knows.
 _VECTOR = 16
+_SOURCE = Path(__file__).with_suffix(".cpp")
 
 
 @dataclass(frozen=True)
@@ -106,6 +107,45 @@ class Training:
         return record
 
 
+def shuffled(stream: np.random.Generator, rows: int, epochs: int) -> np.ndarray:
+    """Draw permutations, in compiled code or, with equal result, in numpy.
+
+    numpy's own take four times as long, a third of the time of a small softmax regression.
+
+    Parameters
+    ----------
+    stream : Generator
+        Random numbers, of which an epoch takes as many whatever the number of epochs.
+    rows : int
+        Number of rows, less than 2³².
+    epochs : int
+        Number of permutations.
+
+    Returns
+    -------
+    ndarray of int64 of shape (epochs, rows)
+        A row's place is uniform up to the rounding of 32 bits: rows · 2⁻³² of its probability.
+    """
+    of_epoch = rows + rows % 2  # a number of 64 bits is two
+    drawn = stream.bit_generator.random_raw(epochs * of_epoch // 2).astype("<u8").view("<u4")
+    numbers = drawn.astype(np.uint32, copy=False).reshape(epochs, of_epoch)
+    library = native.library(_SOURCE)
+    order = np.empty((epochs, rows), np.int64)
+    if library is not None:
+        pointers = [ctypes.c_void_p(a.ctypes.data) for a in (numbers, order)]
+        sizes = [ctypes.c_int64(n) for n in (of_epoch, rows, epochs)]
+        library.kduq_shuffle(pointers[0], *sizes, pointers[1])
+        return order
+    order[:] = np.arange(rows)
+    every = np.arange(epochs)
+    for last in range(rows - 1, 0, -1):
+        other = numbers[:, last].astype(np.uint64) * np.uint64(last + 1) >> np.uint64(32)
+        moved = order[every, other.astype(np.int64)]
+        order[every, other.astype(np.int64)] = order[:, last]
+        order[:, last] = moved
+    return order
+
+
 def available() -> bool:
     """Whether networks train in compiled code: on the processor, with a compiler installed."""
     return layers.device().type == "cpu" and _library() is not None
@@ -114,7 +154,7 @@ def available() -> bool:
 @functools.cache
 def _library() -> Any:
     """The compiled function, None if it cannot be compiled."""
-    library = native.library(Path(__file__).with_suffix(".cpp"))
+    library = native.library(_SOURCE)
     if library is None:
         return None
     values = np.ctypeslib.ndpointer(np.float32, flags="C_CONTIGUOUS")

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from kduq import seeds
-from kduq.families.networks import layers
+from kduq.families.networks import compiled, layers
 from kduq.families.networks.ensemble import Ensemble, limited
 from kduq.families.networks.settings import NetworkSettings
 from kduq.families.protocol import Batch, Model, Problem, Trained
@@ -19,6 +19,8 @@ _UNITS_PER_ENSEMBLE = 640
 _LABELS_PER_ENSEMBLE = 1 << 16
 #: Largest number of activations of hidden layers that are held at once in predictions.
 _ACTIVATIONS = 1 << 24
+#: Rows whose order is drawn at once, those of many small epochs.
+_ORDERED = 1 << 16
 #: Rows that are classified at once, which limits the memory for the hidden layers of an ensemble.
 _ROWS_PER_PIECE = 2048
 
@@ -229,6 +231,6 @@ def mini_batches(seed: int, rows: int, size: int) -> Iterator[np.ndarray]:
     """
     stream = seeds.generator(seed, "batches")
     while True:
-        order = stream.permutation(rows)
-        for start in range(0, rows - size + 1, size):
-            yield order[start : start + size]
+        for order in compiled.shuffled(stream, rows, max(1, _ORDERED // rows)):
+            for start in range(0, rows - size + 1, size):
+                yield order[start : start + size]
