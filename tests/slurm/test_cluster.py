@@ -28,10 +28,14 @@ STUDY = {
     "study": "cluster",
     "experiments": LINES["experiments"]
     | {
+        "teacher_noise": {
+            **LINES["experiments"]["teacher_noise"],
+            "families": {"linear": {"replicates": 4, "shard": 2}, "mlp": None, "lm": None},
+        },
         "student_output": {
             "optional_datasets": [],
             "families": {"softmax": None, "mlp": None, "lm": {"replicates": 2, "shard": 2}},
-        }
+        },
     },
 }
 RESULTS = "results/tiny"
@@ -219,8 +223,7 @@ def test_files_of_jobs_that_outlive_a_killed_run_are_not_used_with_other_setting
 def in_the_queue(cluster, *arguments):
     """A run that has all responses and one shard of students, and waits for the others."""
     cluster.configure(LINES)
-    code, text = cluster.submit(FIRST, *RESPONSES)
-    assert code == 0, text
+    cluster.run(FIRST, *RESPONSES)
     cluster.slurm.hold()
     try:
         with cluster.running(ESTIMATES, *arguments) as run:
@@ -288,7 +291,6 @@ def test_code_edited_during_a_run_stops_its_jobs_before_they_write(cluster):
     done = cluster.snakemake("audit")
     assert done.returncode != 0
     assert f"stale    {FIRST}" in done.stderr
-    code, text = cluster.submit(ESTIMATES)
-    assert code == 0, text
+    cluster.run(ESTIMATES)
     assert nothing_to_do(cluster)
     assert "stale  " not in cluster.snakemake("audit").stderr

@@ -69,6 +69,7 @@ OFF = dict.fromkeys(
         "bootstrap",
         "student_output",
         "variance_aware",
+        "fixed_initialisation",
         "decomposition",
         "study_variance",
         "predictive_distribution",
@@ -179,6 +180,10 @@ MISTAKES = [
     (
         {"experiments": {"decomposition": {"families": {"mlp": {"student": "mlp_64"}}}}},
         "students.mlp_64.shared_init: found true, but experiments.decomposition.families.mlp",
+    ),
+    (
+        {"experiments": {"fixed_initialisation": {"families": {"mlp": {"student": "mlp_16"}}}}},
+        "students.mlp_16.shared_init: found false, but experiments.fixed_initialisation.families",
     ),
     (
         {"experiments": {"decomposition": {"families": {"linear": {"levels": {"noise": 2}}}}}},

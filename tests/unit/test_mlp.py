@@ -78,10 +78,10 @@ def test_initialisation_noise_has_the_stated_form(problem):
 
 def test_a_shared_start_is_shared_and_pilots_start_elsewhere(problem):
     model, shared = Regression(problem, SETTINGS), seeds.replicate_seed(0, ("a",), 0)
-    a, b = (flat(model.initial_layers(seed, shared_seed=shared)) for seed in (1, 2))
+    a, b = (flat(model.initial_layers(seed, initial_seed=shared)) for seed in (1, 2))
     np.testing.assert_array_equal(a, b)
     labels = np.tile(problem.train_y, (2, 1))
-    pair = model.fit(Batch(labels, np.array([1, 2]), shared_seed=shared))
+    pair = model.fit(Batch(labels, np.array([1, 2]), initial_seeds=np.full(2, shared)))
     assert (pair.distance_before == 0).all()
     starts = [flat(model.initial_layers(1, pilot=pilot)) for pilot in (None, 0, 1)]
     assert len({start[0] for start in starts}) == 3

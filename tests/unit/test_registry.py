@@ -55,6 +55,7 @@ def test_responses_have_noise_where_conditions_have_alpha_or_drawn_labels():
         "student_output": True,
         "predictive_distribution": True,
         "variance_aware": True,
+        "fixed_initialisation": True,
         "decomposition": True,
         "study_variance": True,
     }

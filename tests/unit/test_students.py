@@ -68,6 +68,24 @@ def test_a_student_does_not_depend_on_its_shard(problem, family):
         np.testing.assert_array_equal(whole["train_mse"][same], part["train_mse"])
 
 
+def test_pairs_start_at_the_same_parameters_whatever_their_shard(problem):
+    conditions = [Condition(method="single", alpha=alpha, k=1) for alpha in (0.0, 0.5)]
+    whole = train(problem, "mlp", 0, 20, conditions, shared_init="pairs")
+    np.testing.assert_array_equal(whole["parameter_distance_before"], 0)
+    by_alpha = whole["prediction"].reshape(2, 10, 2, 15)
+    # Without noise partners are equal and pairs are not; with noise all students differ.
+    np.testing.assert_array_equal(by_alpha[0, :, 0], by_alpha[0, :, 1])
+    assert len(np.unique(by_alpha[0, :, 0, 0])) == 10
+    assert len(np.unique(by_alpha[1, :, :, 0])) == 20
+    part = train(problem, "mlp", 6, 12, conditions, shared_init="pairs")
+    same = rows(whole, range(6, 12))
+    np.testing.assert_array_equal(whole["prediction"][same], part["prediction"])
+    # The first of a pair is the student that it is without pairs.
+    alone = train(problem, "mlp", 0, 20, conditions)["prediction"].reshape(2, 10, 2, 15)
+    np.testing.assert_array_equal(by_alpha[:, :, 0], alone[:, :, 0])
+    assert (by_alpha[:, :, 1] != alone[:, :, 1]).any(axis=2).all()
+
+
 @pytest.mark.parametrize("family", ["linear", "mlp"])
 def test_methods_agree_at_one_response_and_pilots_are_nested(problem, family):
     table = train(problem, family, 0, 4)

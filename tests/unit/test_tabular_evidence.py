@@ -18,12 +18,31 @@ def students(cells, **columns):
     parts = [pd.DataFrame([dict.fromkeys(CONDITION) | condition] * STUDENTS) for condition in cells]
     size = STUDENTS * len(cells)
     defaults = {
+        "replicate": np.tile(np.arange(STUDENTS), len(cells)),
         "diverged": np.zeros(size, bool),
         "rank_deficient": np.zeros(size, bool),
         "test_mse": np.ones(size),
         "classes": np.zeros(ROWS, int),
     }
     return pd.concat(parts, ignore_index=True), defaults | columns
+
+
+def settings():
+    return judging.Settings(
+        margins=dict.fromkeys(margins(), 0.1) | {"ratio_margin": 1.1},
+        confidence=0.95,
+        bootstrap_draws=50,
+        seed=0,
+        gate={
+            "hallucination": 0.05,
+            "entropy": 0.1,
+            "similarity": 0.8,
+            "convergence": 0.02,
+            "converged": 0.9,
+            "greedy": 0.95,
+            "random_errors": 0.1,
+        },
+    )
 
 
 def run_of(cells, key=KEY, **columns):
@@ -81,26 +100,51 @@ def test_on_exactly_linear_data_teacher_labels_leave_no_variance():
             for cell in cells
         ]
     )
-    settings = judging.Settings(
-        margins=dict.fromkeys(margins(), 0.1) | {"ratio_margin": 1.1},
-        confidence=0.95,
-        bootstrap_draws=50,
-        seed=0,
-        gate={
-            "hallucination": 0.05,
-            "entropy": 0.1,
-            "similarity": 0.8,
-            "convergence": 0.02,
-            "converged": 0.9,
-            "greedy": 0.95,
-            "random_errors": 0.1,
-        },
-    )
-    evidence = Evidence(settings, estimates, [KEY], lambda _: table, {})
+    evidence = Evidence(settings(), estimates, [KEY], lambda _: table, {})
     rows = judging.judge(evidence, 0.95)
     assert rows["verdict"] == ["supported"]
     assert rows["kind"] == ["check"]
     assert "100.00% of the students have full rank" in rows["statistic"][0]
+
+
+@pytest.mark.parametrize(("power", "verdict"), [(1.0, "supported"), (0.5, "contradicted")])
+def test_averaging_at_fixed_initial_parameters_may_divide_by_k_or_not(power, verdict, monkeypatch):
+    monkeypatch.setattr("test_tabular_evidence.STUDENTS", 4000)
+    rng = np.random.default_rng(5)
+    ks = (1, 3, 10)
+    cells = [{"method": "single" if k == 1 else "averaging", "alpha": 0.5, "k": k} for k in ks]
+    # Pairs share what their initial parameters do, which is much more than what the noise does.
+    starts = 5 * np.repeat(rng.normal(size=(2000, ROWS)), 2, axis=0)
+    parts = [starts + k ** (-power / 2) * rng.normal(size=(4000, ROWS)) for k in ks]
+    table = students(cells, prediction=np.concatenate(parts))
+    key = RunKey("fixed_initialisation", "mlp", "d")
+    estimates = pd.DataFrame(
+        [dict.fromkeys(CONDITION) | c | key._asdict() | {"role": "student"} for c in cells]
+    )
+    rows = judging.judge(Evidence(settings(), estimates, [key], lambda _: table, {}), 0.95)
+    assert rows["verdict"] == [verdict]
+    assert rows["kind"] == ["claim"]
+    assert rows["n_students"] == [12000]
+    assert "given the initial parameters" in rows["statistic"][0]
+
+
+def test_variances_within_pairs_leave_out_pairs_with_a_diverged_student():
+    rng = np.random.default_rng(6)
+    predictions = rng.normal(size=(STUDENTS, ROWS))
+    predictions[7] = 1e9
+    diverged = np.zeros(STUDENTS, bool)
+    diverged[7] = True
+    shuffled = rng.permutation(STUDENTS)
+    run = run_of(
+        [{"k": 1}],
+        prediction=predictions[shuffled],
+        diverged=diverged[shuffled],
+        replicate=shuffled,
+    )
+    point, draws = run.values("variance_given_initialisation", k=1)
+    first, second = np.delete(predictions.reshape(-1, 2, ROWS), 3, axis=0).transpose(1, 0, 2)
+    assert point == pytest.approx(((first - second) ** 2).mean() / 2)
+    assert draws.std() == pytest.approx(point * np.sqrt(2 / (19 * ROWS)), rel=0.4)
 
 
 def test_mutual_information_is_that_of_the_estimates_to_second_order():

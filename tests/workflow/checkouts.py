@@ -30,6 +30,7 @@ TINY = {
             "k": [1, 3],
             "families": {"linear": None, "mlp": {"replicates": 4, "shard": 2}, "lm": None},
         },
+        "fixed_initialisation": None,
         "decomposition": None,
         "study_variance": None,
         "replication": None,
@@ -69,6 +70,7 @@ LANGUAGE = {
                 },
             }
         },
+        "fixed_initialisation": None,
         "decomposition": None,
         "study_variance": None,
         "replication": None,

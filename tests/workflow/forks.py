@@ -17,6 +17,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+import threading
 from pathlib import Path
 
 #: What a plan imports of the installed packages.
@@ -96,7 +97,7 @@ def _command(request):
 
 
 def serve(modules):
-    """Fork at each line of the standard input; say how the fork has ended."""
+    """Fork at each line of the standard input; say which fork it is, and then how it has ended."""
     for name in (*IMPORTS, *modules):
         __import__(name)
     gc.collect()
@@ -118,6 +119,7 @@ def serve(modules):
                 sys.stdout.flush()
                 sys.stderr.flush()
                 os._exit(code)
+        print(number, flush=True)
         _, status = os.waitpid(number, 0)
         print(os.waitstatus_to_exitcode(status), flush=True)
 
@@ -156,13 +158,21 @@ def _server():
     return _SERVERS[0]
 
 
-def snakemake(arguments, folder):
-    """Exit status and output of a command, as `subprocess.run` gives them."""
-    server = _server()
-    with tempfile.TemporaryDirectory(prefix="kduq-streams-") as streams:
-        out, err = Path(streams, "out"), Path(streams, "err")
-        out.touch()
-        err.touch()
+class Running:
+    """A command that runs beside the test; one at a time.
+
+    Parameters
+    ----------
+    arguments : sequence of str
+        Its arguments.
+    folder : Path
+        Folder that it runs in.
+    out, err : Path
+        Files for its streams, which exist.
+    """
+
+    def __init__(self, arguments, folder, out, err):
+        server = _server()
         request = {
             "arguments": arguments,
             "folder": str(folder),
@@ -171,7 +181,30 @@ def snakemake(arguments, folder):
             "err": str(err),
         }
         print(json.dumps(request), file=server.stdin, flush=True)
-        code = int(server.stdout.readline())
+        self.pid = int(server.stdout.readline())
+        self._status = []
+        self._reader = threading.Thread(
+            target=lambda: self._status.append(int(server.stdout.readline()))
+        )
+        self._reader.start()
+
+    def poll(self):
+        """Its exit status, None while it runs."""
+        return self._status[0] if self._status else None
+
+    def wait(self):
+        """Its exit status, once it has ended."""
+        self._reader.join()
+        return self._status[0]
+
+
+def snakemake(arguments, folder):
+    """Exit status and output of a command, as `subprocess.run` gives them."""
+    with tempfile.TemporaryDirectory(prefix="kduq-streams-") as streams:
+        out, err = Path(streams, "out"), Path(streams, "err")
+        out.touch()
+        err.touch()
+        code = Running(arguments, folder, out, err).wait()
         return subprocess.CompletedProcess(
             ["snakemake", *arguments], code, out.read_text(), err.read_text()
         )

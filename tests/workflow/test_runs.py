@@ -7,9 +7,10 @@ import re
 import shutil
 import signal
 import subprocess
-import sys
 import time
+from pathlib import Path
 
+import forks
 import numpy as np
 import pandas as pd
 import pyarrow.parquet as pq
@@ -30,34 +31,28 @@ def run_with_kills(checkout, results):
     On one core and on two in turn.
     """
     random = np.random.default_rng(20)
-    command = [sys.executable, "-m", "snakemake", "reproduce-all"]
     done = {"scheduler": 0, "worker": 0}
     while sum(done.values()) < KILLS:
         if list((checkout.path / ".snakemake/locks").glob("*")):
             checkout.run("--unlock")
         cores = str(1 + sum(done.values()) % 2)
-        with subprocess.Popen(
-            [*command, "--cores", cores],
-            cwd=checkout.path,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        ) as process:
-            victim = ("scheduler", "worker")[int(random.integers(2))]
-            moment = time.monotonic() + random.uniform(2, 5)
-            while process.poll() is None:
-                workers = jobs_of(checkout.path)
-                if time.monotonic() >= moment and (victim == "scheduler" or workers):
-                    with contextlib.suppress(ProcessLookupError):
-                        os.kill(
-                            process.pid if victim == "scheduler" else workers[0], signal.SIGKILL
-                        )
-                        done[victim] += 1
-                    break
-                time.sleep(0.05)
-            if process.wait() == 0:
-                # It ended before it could be killed often enough: once more from the start.
-                shutil.rmtree(results)
+        nowhere = Path(os.devnull)
+        process = forks.Running(
+            ["reproduce-all", "--cores", cores], checkout.path, nowhere, nowhere
+        )
+        victim = ("scheduler", "worker")[int(random.integers(2))]
+        moment = time.monotonic() + random.uniform(1, 4)
+        while process.poll() is None:
+            workers = jobs_of(checkout.path)
+            if time.monotonic() >= moment and (victim == "scheduler" or workers):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(process.pid if victim == "scheduler" else workers[0], signal.SIGKILL)
+                    done[victim] += 1
+                break
+            time.sleep(0.05)
+        if process.wait() == 0:
+            # It ended before it could be killed often enough: once more from the start.
+            shutil.rmtree(results)
     deadline = time.monotonic() + 300
     while jobs_of(checkout.path):  # orphans of a killed scheduler
         assert time.monotonic() < deadline

@@ -65,6 +65,7 @@ class TabularRun:
     _computed: dict[tuple[Any, ...], tuple[float, np.ndarray]] = field(default_factory=dict)
     _loaded: tuple[pd.DataFrame, dict[str, np.ndarray]] | None = None
     _weights: np.ndarray | None = None
+    _pair_weights: np.ndarray | None = None
 
     @property
     def family(self) -> Family:
@@ -117,8 +118,9 @@ class TabularRun:
         Parameters
         ----------
         metric : str
-            variance (zero if it is no larger than the rounding of predictions), test_mse,
-            mutual_information, or entropy/GROUP of a group of test inputs.
+            variance (zero if it is no larger than the rounding of predictions),
+            variance_given_initialisation (of students whose pairs of replicates start at the same
+            parameters), test_mse, mutual_information, or entropy/GROUP of a group of test inputs.
         **condition
             Values of condition columns that identify the cell.
 
@@ -166,6 +168,15 @@ class TabularRun:
             if point <= _ROUNDING * float((values[good] ** 2).mean()):
                 return 0.0, np.zeros(len(self._weights))
             return point, statistics.weighted_variance(values, self._weights)
+        if metric == "variance_given_initialisation":
+            first, second = statistics.partners(columns["replicate"][rows])
+            values = columns["prediction"][rows].astype(np.float64)
+            squares = ((values[first] - values[second]) ** 2).mean(axis=1) / 2
+            squares[~(good[first] & good[second])] = np.nan
+            # Pairs are resampled whole: the weights of a bootstrap over as many pairs.
+            pairs = self._weights_of_pairs(len(squares))
+            whole = statistics.weighted_mean(squares, np.ones((1, len(squares))))
+            return float(whole[0]), statistics.weighted_mean(squares, pairs)
         if metric == "mutual_information":
             values = columns["prediction"][rows][good].astype(np.float64)
             values = values.reshape(len(values), len(columns["classes"]), -1)
@@ -175,6 +186,13 @@ class TabularRun:
         errors = np.where(good, columns["test_mse"][rows], np.nan)
         point = float(statistics.weighted_mean(errors, one)[0])
         return point, statistics.weighted_mean(errors, self._weights)
+
+    def _weights_of_pairs(self, number: int) -> np.ndarray:
+        if self._pair_weights is None:
+            seed = seeds.replicate_seed(self.seed, ("claims", *self.key), 1)
+            stream = seeds.generator(seed, "bootstrap")
+            self._pair_weights = statistics.replicate_weights(number, self.draws, stream)
+        return self._pair_weights
 
     def curve(
         self, metric: str, cells: Sequence[Mapping[str, Any]]

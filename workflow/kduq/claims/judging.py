@@ -17,7 +17,7 @@ from kduq.study.paths import RunKey, run_of
 __all__ = ["Settings", "judge", "run"]
 
 #: Columns of students that claims are judged from, besides their predictions.
-_COLUMNS = ("diverged", "rank_deficient", "test_mse")
+_COLUMNS = ("replicate", "diverged", "rank_deficient", "test_mse")
 
 
 def run(settings: Settings, inputs: Inputs, outputs: Outputs) -> None:

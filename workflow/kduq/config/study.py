@@ -301,7 +301,7 @@ class Config(StrictModel):
                 for role in ("teacher", "student"):
                     problems.extend(self._model_problems(path, role, run, family, task))
                     problems.extend(self._head_problems(path, role, run, experiment))
-                problems.extend(self._factorial_problems(path, run, experiment))
+                problems.extend(self._start_problems(path, run, experiment))
         runs = [
             names
             for _, _, table in grids
@@ -376,16 +376,23 @@ class Config(StrictModel):
                 "key"
             )
 
-    def _factorial_problems(self, path: str, run: FamilyRun, experiment: Experiment) -> list[str]:
-        """What is wrong with a student whose initialisation varies."""
+    def _start_problems(self, path: str, run: FamilyRun, experiment: Experiment) -> list[str]:
+        """What is wrong with a student's initial parameters."""
         student = self.students.get(run.student)
-        if experiment.design not in ("factorial", "studies") or not getattr(
-            student, "shared_init", False
-        ):
+        if student is None:
+            return []
+        shared = getattr(student, "shared_init", False)
+        if experiment.pairs_start_equal and shared != "pairs":
+            return [
+                f"students.{run.student}.shared_init: found {str(shared).lower()}, but "
+                f"{path}.student needs pairs that start at the same parameters; name a student "
+                "with shared_init: pairs"
+            ]
+        if experiment.design not in ("factorial", "studies") or not shared:
             return []
         return [
-            f"students.{run.student}.shared_init: found true, but {path}.student varies the "
-            "initialisation; name a student without it"
+            f"students.{run.student}.shared_init: found {str(shared).lower()}, but "
+            f"{path}.student varies the initialisation; name a student without it"
         ]
 
 

@@ -115,6 +115,7 @@ def _estimates(part: dict[str, np.ndarray], confidence: float) -> dict[str, Esti
         draws[:, None], confidence
     )
     estimates |= _parameter_variances(part, good, confidence)
+    estimates |= _given_initialisation(part, good, confidence)
     counts = {"diverged_count": ~good}
     deficient = part["rank_deficient"]
     if not _all_null(deficient):
@@ -159,22 +160,37 @@ def _parameter_variances(
     pair have its distance, which is used once.
     """
     estimates = {}
+    first, second = statistics.partners(part["replicate"])
+    both = first[good[first] & good[second]]
     for moment in ("before", "after"):
-        distance = part[f"parameter_distance_{moment}"]
-        usable = np.isfinite(distance)
-        partner_good = good.copy()
-        order = part["replicate"]
-        row_of = {int(replicate): i for i, replicate in enumerate(order)}
-        for i, replicate in enumerate(order):
-            partner = row_of.get(int(replicate) ^ 1)
-            partner_good[i] &= partner is not None and bool(good[partner])
-        pairs = distance[usable & partner_good & (order % 2 == 0)]
+        pairs = part[f"parameter_distance_{moment}"][both]
+        pairs = pairs[np.isfinite(pairs)]
         if len(pairs):
             mean = statistics.mean(pairs, confidence)
             estimates[f"parameter_variance_{moment}"] = Estimate(
                 mean.value, mean.se, mean.low, mean.high, 2 * len(pairs)
             )
     return estimates
+
+
+def _given_initialisation(
+    part: dict[str, np.ndarray], good: np.ndarray, confidence: float
+) -> dict[str, Estimate]:
+    """Variance between students that start at the same parameters, where pairs do.
+
+    The mean over initial parameters of the variance given them: half the squared difference within
+    a pair is unbiased for it, and pairs are independent.
+    """
+    first, second = statistics.partners(part["replicate"])
+    both = good[first] & good[second]
+    distance = part["parameter_distance_before"][first[both]]
+    if not len(distance) or distance.any() or not np.isfinite(distance.astype(np.float64)).all():
+        return {}
+    draws = part["prediction"]
+    difference = draws[first[both]].astype(np.float64) - draws[second[both]]
+    mean = statistics.mean((difference**2).mean(axis=1) / 2, confidence)
+    limits = mean.value, mean.se, mean.low, mean.high
+    return {"variance_given_initialisation": Estimate(*limits, 2 * int(both.sum()))}
 
 
 def _all_null(values: np.ndarray) -> bool:

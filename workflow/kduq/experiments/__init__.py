@@ -3,6 +3,7 @@
 from kduq.experiments import (
     bootstrap,
     decomposition,
+    fixed_initialisation,
     predictive_distribution,
     replication,
     student_init,
@@ -23,6 +24,7 @@ EXPERIMENTS: Registry[Experiment] = Registry(
         student_output.EXPERIMENT,
         predictive_distribution.EXPERIMENT,
         variance_aware.EXPERIMENT,
+        fixed_initialisation.EXPERIMENT,
         decomposition.EXPERIMENT,
         study_variance.EXPERIMENT,
         replication.EXPERIMENT,

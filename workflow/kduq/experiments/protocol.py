@@ -166,6 +166,8 @@ class Experiment:
         Condition column on the horizontal axis of figures of runs on text.
     distribution : bool
         Whether its students must have a predictive distribution, and a family such students.
+    pairs_start_equal : bool
+        Whether its students must be pairs that start at the same parameters.
     classification : Experiment, optional
         The same experiment on data sets for classification, of the same name; its table of the
         configuration is the key classification of this one's.
@@ -200,6 +202,7 @@ class Experiment:
     title: str = ""
     text_axis: str = "k"
     distribution: bool = False
+    pairs_start_equal: bool = False
     classification: "Experiment | None" = None
 
     def takes(self, family: Family) -> bool:

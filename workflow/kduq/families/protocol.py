@@ -92,9 +92,9 @@ class Batch:
     pilot : int, optional
         Number of the response that a pilot student is trained on; None for students that are not
         pilots. Each pilot has its own initial parameters.
-    shared_seed : int, optional
-        Seed of the initial parameters that all students of a run share; None if each student has
-        its own.
+    initial_seeds : ndarray of shape (B,), optional
+        Seed of each student's initial parameters, which several share; None if each student's own
+        are those of its replicate.
     label_variance : ndarray of shape (B, n), optional
         Mean squared distance of the responses to a row from their mean, which is its label, where
         a student with a predictive distribution learns all of them; None for one label per row.
@@ -105,7 +105,7 @@ class Batch:
     counts: np.ndarray | None = None
     init_noise: float | None = None
     pilot: int | None = None
-    shared_seed: int | None = None
+    initial_seeds: np.ndarray | None = None
     label_variance: np.ndarray | None = None
 
 

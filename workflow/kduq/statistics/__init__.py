@@ -5,6 +5,7 @@ Calibration and components of variance are separate modules, which are imported 
 
 from kduq.statistics.bootstrap import (
     log_log_slope,
+    partners,
     replicate_weights,
     weighted_mean,
     weighted_variance,
@@ -51,6 +52,7 @@ __all__ = [
     "mean",
     "moments",
     "mutual_information",
+    "partners",
     "pooled_mean",
     "ratio_of_sums",
     "replicate_weights",

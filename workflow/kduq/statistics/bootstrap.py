@@ -28,6 +28,26 @@ def replicate_weights(n_replicates: int, draws: int, generator: np.random.Genera
     return generator.multinomial(n_replicates, share, size=draws).astype(np.float64)
 
 
+def partners(replicates: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Rows of the pairs of replicates 2i and 2i + 1.
+
+    Parameters
+    ----------
+    replicates : ndarray of int of shape (R,)
+        Numbers of the replicates, each once.
+
+    Returns
+    -------
+    first, second : ndarray of int of shape (P,)
+        Rows of the even and of the odd member of each pair, in ascending order. A replicate
+        without its partner is left out.
+    """
+    row_of = {int(replicate): row for row, replicate in enumerate(replicates)}
+    even = [r for r in sorted(row_of) if r % 2 == 0 and r + 1 in row_of]
+    rows = np.array([(row_of[r], row_of[r + 1]) for r in even], np.intp).reshape(-1, 2)
+    return rows[:, 0], rows[:, 1]
+
+
 def weighted_variance(values: np.ndarray, weights: np.ndarray) -> np.ndarray:
     """Variance across replicates in each bootstrap sample, averaged over inputs.
 

@@ -49,7 +49,7 @@ class Ensemble:
         Numbers and seeds of the replicates.
     noise : ndarray of float32 of shape (B, responses, n)
         Noise of the responses.
-    shared_seed : int, optional
+    initial_seeds : ndarray of int of shape (B,), optional
         See `kduq.families.protocol.Batch`.
     """
 
@@ -57,7 +57,7 @@ class Ensemble:
     replicates: np.ndarray
     seeds: np.ndarray
     noise: np.ndarray
-    shared_seed: int | None = None
+    initial_seeds: np.ndarray | None = None
 
 
 class _Responses:
@@ -182,7 +182,7 @@ def _pilot(
     model: Model, ensemble: Ensemble, response: Callable[[int], np.ndarray], j: int
 ) -> np.ndarray:
     """Predictions on training rows of students of response j, shape (B, n)."""
-    batch = Batch(response(j), ensemble.seeds, pilot=j, shared_seed=ensemble.shared_seed)
+    batch = Batch(response(j), ensemble.seeds, pilot=j, initial_seeds=ensemble.initial_seeds)
     return model.fit(batch).train_prediction
 
 

@@ -21,6 +21,8 @@ from kduq.students.labels import (
 from kduq.students.settings import TabularSettings as Settings
 from kduq.teacher import tabular as teacher
 
+#: Value of shared_init with which replicates 2i and 2i + 1 share their initial parameters.
+PAIRS = "pairs"
 #: Divergence factor of classification.
 _CLASS_DIVERGENCE = 1.5
 
@@ -93,12 +95,13 @@ def _drawn(seed: int, n: int, size: int) -> np.ndarray:
 
 
 def _ensembles(
-    settings: Settings, width: int, noise: np.ndarray, shared_seed: int | None
+    settings: Settings, width: int, noise: np.ndarray, shared: int | str | None
 ) -> Iterator[Ensemble]:
     """Divide a shard into ensembles that start at multiples of their width.
 
     A replicate then has the same position in an ensemble of the same shape whatever its shard, and
-    its bits do not depend on the shards.
+    its bits do not depend on the shards. Initial parameters are shared by none, by all, with a seed
+    of their own, or by pairs.
     """
     start, stop = settings.start, settings.stop
     for first in range(start // width * width, stop, width):
@@ -110,7 +113,13 @@ def _ensembles(
             filled = np.zeros((width, *noise.shape[1:]), np.float32)
             filled[present] = noise[replicates[present] - start]
         seed = [seeds.replicate_seed(settings.seed, settings.path, int(r)) for r in replicates]
-        yield Ensemble(present, replicates, np.array(seed, dtype=np.int64), filled, shared_seed)
+        own = np.array(seed, dtype=np.int64)
+        initial = None
+        if shared == PAIRS:
+            initial = np.repeat(own[::2], 2)  # an ensemble starts with the first of a pair
+        elif shared is not None:
+            initial = np.full(width, shared)
+        yield Ensemble(present, replicates, own, filled, initial)
 
 
 def train(
@@ -143,11 +152,11 @@ def train(
         probabilities to the one-hot truth (Brier 1950). Predictions are ordered by test row and, in
         classification, fastest by class.
     """
-    shared_seed = None
-    if getattr(settings.model, "shared_init", False):
+    shared = getattr(settings.model, "shared_init", False) or None
+    if shared is True:
         # One draw for the whole run, apart from every replicate's own.
         path = (*settings.path, "shared_init")
-        shared_seed = seeds.replicate_seed(settings.seed, path, 0)
+        shared = seeds.replicate_seed(settings.seed, path, 0)
     model = FAMILIES[settings.family].model(settings.task)(data.problem, settings.model)
     truth = data.problem.train_y
     regression = settings.task == "regression"
@@ -156,7 +165,7 @@ def train(
     limit *= settings.divergence_factor if regression else _CLASS_DIVERGENCE
     conditions = settings.conditions
     parts: list[list[dict[str, Any]]] = [[] for _ in conditions]
-    for ensemble in _ensembles(settings, model.ensemble, noise, shared_seed):
+    for ensemble in _ensembles(settings, model.ensemble, noise, shared):
         labels: dict[float | None, RegressionTargets | ClassificationTargets] = {}
         # Methods that agree at k = 1 share one training.
         trained: dict[Condition, dict[str, Any]] = {}
@@ -208,7 +217,7 @@ def _batch(
         ensemble.seeds,
         counts,
         condition.init_noise,
-        shared_seed=ensemble.shared_seed,
+        initial_seeds=ensemble.initial_seeds,
         label_variance=labels.variance(condition),
     )
 

@@ -50,7 +50,7 @@ class _Network(Model):
         seed: int,
         init_noise: float | None = None,
         pilot: int | None = None,
-        shared_seed: int | None = None,
+        initial_seed: int | None = None,
     ) -> list[np.ndarray]:
         """Initial parameters of one student.
 
@@ -58,8 +58,10 @@ class _Network(Model):
         ----------
         seed : int
             Seed of its replicate.
-        init_noise, pilot, shared_seed : optional
+        init_noise, pilot : optional
             As in `Batch`.
+        initial_seed : int, optional
+            Seed of the initial parameters, in place of that of the replicate.
 
         Returns
         -------
@@ -68,7 +70,7 @@ class _Network(Model):
         """
         stream = 0 if pilot is None else pilot + 1
         initial = layers.initial_layers(
-            seeds.generator(seed if shared_seed is None else shared_seed, "init", stream),
+            seeds.generator(seed if initial_seed is None else initial_seed, "init", stream),
             self._widths,
             self._settings.initialisation,
         )
@@ -78,8 +80,11 @@ class _Network(Model):
 
     def _initial_parameters(self, batch: Batch) -> np.ndarray:
         """Initial parameters of all students, shape (B, P)."""
-        shared = batch.init_noise, batch.pilot, batch.shared_seed
-        students = [self.initial_layers(int(seed), *shared) for seed in batch.seeds]
+        own = batch.seeds if batch.initial_seeds is None else batch.initial_seeds
+        students = [
+            self.initial_layers(int(seed), batch.init_noise, batch.pilot, int(initial))
+            for seed, initial in zip(batch.seeds, own, strict=True)
+        ]
         return np.stack([np.concatenate([layer.ravel() for layer in own]) for own in students])
 
 

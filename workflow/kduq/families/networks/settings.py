@@ -29,8 +29,8 @@ class NetworkSettings(ModelSettings):
     """Steps after which training ends, whatever the epochs; null for no limit."""
     initialisation: Literal["uniform", "he_normal"] = "uniform"
     """uniform: ±1/sqrt(fan-in), weights and biases; he_normal: N(0, 2/fan-in), zero biases."""
-    shared_init: StrictBool = False
-    """Whether every student starts at the same parameters."""
+    shared_init: StrictBool | Literal["pairs"] = False
+    """Whether every student starts at the same parameters. pairs: replicates 2i and 2i + 1 do."""
     record_every: Annotated[int, Field(ge=0, strict=True)] = 0
     """Epochs between two recorded values of one weight; 0 for no record."""
 
