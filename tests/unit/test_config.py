@@ -182,6 +182,14 @@ MISTAKES = [
         "students.mlp_64.shared_init: found true, but experiments.decomposition.families.mlp",
     ),
     (
+        {
+            "experiments": {
+                "variance_aware": {"families": {"lm": {"temperature_by_corpus": {"fact": [1]}}}}
+            }
+        },
+        "experiments.variance_aware.families.lm.temperature_by_corpus.fact: found 'fact'; allowed:",
+    ),
+    (
         {"experiments": {"fixed_initialisation": {"families": {"mlp": {"student": "mlp_16"}}}}},
         "students.mlp_16.shared_init: found false, but experiments.fixed_initialisation.families",
     ),
@@ -311,6 +319,24 @@ def test_a_style_files_content_is_part_of_what_is_drawn(tmp_path):
         file.write_text(f"lines.linewidth: {width}\n")
         texts.append(Study(config.check(chosen)).targets["figures/teacher_noise.png"].config)
     assert texts[0] != texts[1]
+
+
+@pytest.mark.parametrize(
+    ("own", "expected"),
+    [
+        ({"erring_facts": [1, 2]}, {"ambiguous_facts": {1.5}, "erring_facts": {1, 2}}),
+        (None, {"ambiguous_facts": {1.5}, "erring_facts": {1.5}}),
+    ],
+)
+def test_a_corpus_may_have_temperatures_of_its_own(own, expected):
+    base = default()
+    lm = base["experiments"]["variance_aware"]["families"]["lm"]
+    lm |= {"corpora": list(expected), "temperature": [1.5], "single_temperature": []}
+    # Tables are merged, so that of the default study is taken away first.
+    lm["temperature_by_corpus"] = own
+    runs = Study(config.check(base)).runs_of("variance_aware", lane="text")
+    found = {run.key.dataset: {c.temperature for c in run.conditions} for run in runs}
+    assert found == expected
 
 
 def test_without_noise_the_remedies_have_one_condition():
