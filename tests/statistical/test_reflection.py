@@ -4,6 +4,7 @@ import dataclasses
 import importlib
 import importlib.util
 import sys
+import tracemalloc
 from pathlib import Path
 
 import numpy as np
@@ -109,10 +110,11 @@ def test_semantic_entropy_is_nearly_unbiased_from_few_draws():
     assert exact - np.mean(plain) > 0.04
 
 
-def test_correlations_and_slope_are_those_of_scipy():
+@pytest.mark.parametrize("prompts", [15, 250])
+def test_correlations_and_slope_are_those_of_scipy(prompts):
     rng = np.random.default_rng(2)
     # Rounded, so that there are ties.
-    values, other = rng.normal(size=(3, 15)).round(1), rng.normal(size=15).round(1)
+    values, other = rng.normal(size=(3, prompts)).round(1), rng.normal(size=prompts).round(1)
     for relation, reference in (
         (reflection.correlation, lambda a, b: scipy.stats.spearmanr(a, b).statistic),
         (reflection.kendall, lambda a, b: scipy.stats.kendalltau(a, b).statistic),
@@ -120,8 +122,25 @@ def test_correlations_and_slope_are_those_of_scipy():
     ):
         expected = [reference(row, other) for row in values]
         np.testing.assert_allclose(relation(values, other), expected)
-    assert np.isnan(reflection.correlation(values, np.zeros(15))).all()
-    assert np.isnan(reflection.kendall(np.zeros((2, 15)), other)).all()
+    assert np.isnan(reflection.correlation(values, np.zeros(prompts))).all()
+    assert np.isnan(reflection.kendall(np.zeros((2, prompts)), other)).all()
+
+
+def test_kendalls_correlation_is_the_same_in_turn_and_at_once(monkeypatch):
+    rng = np.random.default_rng(3)
+    values, other = rng.normal(size=(4, 40)).round(1), rng.normal(size=40).round(1)
+    at_once = reflection.kendall(values, other)
+    monkeypatch.setattr(reflection, "_MOST_PAIRED", 1)
+    np.testing.assert_allclose(reflection.kendall(values, other), at_once)
+
+
+def test_kendalls_correlation_of_many_prompts_takes_no_memory_of_all_pairs():
+    rng = np.random.default_rng(4)
+    tracemalloc.start()
+    reflection.kendall(rng.normal(size=(2, 3000)), rng.normal(size=3000))
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 10 * 2**20  # all pairs are 144 MB
 
 
 def test_reflection_is_one_for_a_copy_and_none_for_noise():

@@ -17,6 +17,9 @@ from kduq.statistics import Estimate
 
 #: Fewest prompts over which a relation is estimated.
 _FEWEST_PROMPTS = 4
+#: Most prompts of which all pairs are compared at once: faster than in turn, but memory grows with
+#: their square.
+_MOST_PAIRED = 200
 #: Returns the relation of values of shape (S, n) with values of shape (n,), one per row.
 _Relation = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
@@ -28,6 +31,8 @@ def correlation(values: np.ndarray, other: np.ndarray) -> np.ndarray:
 
 def kendall(values: np.ndarray, other: np.ndarray) -> np.ndarray:
     """Kendall's tau-b of each row of values (S, n) with other (n,); NaN if one is constant."""
+    if len(other) > _MOST_PAIRED:
+        return np.array([scipy.stats.kendalltau(row, other).statistic for row in values])
     signs = np.sign(values[:, :, None] - values[:, None])
     own = np.sign(other[:, None] - other)
     with np.errstate(invalid="ignore"):
