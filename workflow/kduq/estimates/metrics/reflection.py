@@ -14,6 +14,7 @@ from kduq.estimates.metrics.sequence_entropy import (
     sequence_entropies,
 )
 from kduq.statistics import Estimate
+from kduq.statistics.clustering import clusters_of_texts
 
 #: Fewest prompts over which a relation is estimated.
 _FEWEST_PROMPTS = 4
@@ -87,7 +88,20 @@ def _ensemble(scores: ModelScores, prompts: np.ndarray, confidence: float) -> Es
     if pair is None or scores.n_models < 2:
         return None
     texts, embedded = scores.answers.texts, scores.answers.embeddings
-    by_text = scores.references.has_answer_distribution
+    n_models, n_prompts, draws = texts.shape
+    numbers: list[np.ndarray] = []
+    if scores.references.has_answer_distribution:
+        # Equal texts are equal whichever others are there: they are compared once.
+        every = (clusters_of_texts(list(texts[:, p].reshape(-1))) for p in range(n_prompts))
+        numbers = [own.reshape(n_models, draws) for own in every]
+
+    def sizes(models: np.ndarray, prompt: int) -> np.ndarray:
+        if numbers:
+            counts = np.bincount(numbers[prompt][models].reshape(-1))
+            return counts[counts > 0]
+        vectors = embedded[models, prompt].reshape(-1, embedded.shape[-1])
+        return meanings(texts[models, prompt].reshape(-1), vectors, by_text=False)
+
     # Unaffected by which prompts are left out, and costly.
     entropies: dict[tuple[int, ...], np.ndarray] = {}
 
@@ -95,16 +109,7 @@ def _ensemble(scores: ModelScores, prompts: np.ndarray, confidence: float) -> Es
         key = tuple(models.tolist())
         if key not in entropies:
             entropies[key] = np.array(
-                [
-                    semantic_entropy(
-                        meanings(
-                            texts[models, p].reshape(-1),
-                            embedded[models, p].reshape(-1, embedded.shape[-1]),
-                            by_text,
-                        )
-                    )
-                    for p in range(texts.shape[1])
-                ]
+                [semantic_entropy(sizes(models, p)) for p in range(n_prompts)]
             )
         return entropies[key]
 
