@@ -134,7 +134,7 @@ def test_the_smoke_study_has_every_artifact_metric_and_claim(checkout):
     enough = variances["n_students"] >= 5
     assert (variances["ci_low"] <= variances["estimate"])[enough].all()
     assert variances["ci_low"].notna().equals(enough)
-    assert set(pd.read_parquet(results / "claims.parquet")["claim"]) == set(range(1, 13))
+    assert set(pd.read_parquet(results / "claims.parquet")["claim"]) == set(range(1, 14))
     linear = variances[
         (variances["family"] == "linear") & (variances["experiment"] == "variance_aware")
     ]

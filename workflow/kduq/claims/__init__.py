@@ -2,6 +2,7 @@
 
 from kduq.claims import (
     averaging,
+    averaging_at_fixed_initialisation,
     averaging_of_classes,
     bootstrap_of_teacher_labels,
     conservation,
@@ -26,6 +27,7 @@ CLAIMS: Registry[Claim] = Registry(
         noise_is_proportional.CLAIM,
         networks_amplify.CLAIM,
         averaging.CLAIM,
+        averaging_at_fixed_initialisation.CLAIM,
         averaging_of_classes.CLAIM,
         variance_weighting.CLAIM,
         robust_to_initialisation.CLAIM,

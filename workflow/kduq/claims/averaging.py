@@ -9,37 +9,8 @@ from kduq.claims.evidence import Evidence
 from kduq.claims.hypothesis import HypothesisTest
 from kduq.claims.protocol import About, Claim, Margin
 
-_STATEMENT = "Averaging k responses divides the variance due to teacher noise by k"
-
 
 def _tests(evidence: Evidence) -> Iterator[HypothesisTest]:
-    yield from _over_all_students(evidence)
-    yield from _given_initialisation(evidence)
-
-
-def _given_initialisation(evidence: Evidence) -> Iterator[HypothesisTest]:
-    """What noise adds at fixed initial parameters, without which such students would be equal."""
-    margin = evidence.margins["ratio_margin"] - 1
-    for run in evidence.tabular("fixed_initialisation"):
-        ks = [k for k in run.grid("k") if k > 1]
-        for alpha in run.grid("alpha"):
-            name = "variance_given_initialisation"
-            single = run.values(name, method="single", alpha=alpha, k=1)
-            averaged = [run.values(name, method="averaging", alpha=alpha, k=k) for k in ks]
-            yield HypothesisTest.resampled(
-                (3, "7", _STATEMENT),
-                run.names,
-                "k times the variance given the initial parameters, over that of one response, "
-                f"alpha = {alpha:g}",
-                excess_by_k(ks, averaged, single, (0.0, np.zeros(1))),
-                "equal",
-                1.0,
-                margin,
-                run.take_used(),
-            )
-
-
-def _over_all_students(evidence: Evidence) -> Iterator[HypothesisTest]:
     margin = evidence.margins["ratio_margin"] - 1
     for run in evidence.tabular("variance_aware"):
         ks = [k for k in run.grid("k") if k > 1]
@@ -57,7 +28,7 @@ def _over_all_students(evidence: Evidence) -> Iterator[HypothesisTest]:
             averaged = [run.values("variance", method="averaging", alpha=alpha, k=k) for k in ks]
             less = "" if run.family.closed_form else ", both less the variance at alpha = 0"
             yield HypothesisTest.resampled(
-                (3, "7", _STATEMENT),
+                (3, "7", "Averaging k responses divides the variance due to teacher noise by k"),
                 run.names,
                 f"k times the variance over that of one response{less}, alpha = {alpha:g}",
                 excess_by_k(ks, averaged, single, without),
@@ -73,7 +44,7 @@ CLAIM = Claim(
     "averaging",
     3,
     "7",
-    ("variance_aware", "fixed_initialisation"),
+    ("variance_aware",),
     _tests,
     {"ratio_margin": Margin("A ratio between 1/margin and margin counts as 1.", above=1.0)},
     about=About(
