@@ -68,6 +68,12 @@ def of_remedies(
     return pd.DataFrame(rows)
 
 
+def at_temperatures(table: pd.DataFrame, corpus: str, temperatures) -> pd.DataFrame:
+    """The same with a corpus's students of temperature 1 at further temperatures too."""
+    own = table[(table["dataset"] == corpus) & (table["temperature"] == 1)]
+    return pd.concat([table, *(own.assign(temperature=t) for t in temperatures)])
+
+
 def of_variances(corpora=("ambiguous_facts",), has_intervals=True) -> pd.DataFrame:
     """Variances of students of language models over their teacher's, of several experiments.
 

@@ -6,7 +6,7 @@ import pytest
 from drawn_figures import drawn
 from kduq.figures import language_gallery, language_methods, language_uncertainty, remedies
 from kduq.figures.protocol import STYLE
-from made_estimates import METHODS, of_remedies
+from made_estimates import METHODS, at_temperatures, of_remedies
 from matplotlib import style
 
 MARGINS = {"answer_margin": 0.02, "ratio_margin": 1.1}
@@ -186,3 +186,23 @@ def test_the_trade_off_tells_low_temperature_from_one_answer():
     low = (table["temperature"] == 0.5) & (table["metric"] == "hallucination_rate")
     table.loc[low, ["estimate", "ci_low", "ci_high"]] = [0.1, 0.08, 0.12]
     assert "fewest wrong answers with one answer, temperature 0.5 (10 %" in remedies.finding(table)
+
+
+def test_remedies_at_further_temperatures_have_panels_of_their_own():
+    corpora = ("ambiguous_facts", "erring_facts", "mixed_facts")
+    table = at_temperatures(of_remedies(corpora), "ambiguous_facts", (1.5, 2.0))
+    panels = remedies._panels(table)
+    assert [p.name for p in panels[:5]] == [
+        *("Ambiguous facts", "Erring facts", "Mixed facts"),
+        *("Ambiguous facts, temperature 1.5", "Ambiguous facts, temperature 2"),
+    ]
+    assert {p.group for p in panels[:5]} == {"train"}
+    shown = [set(p.cells(table)["temperature"].dropna()) for p in panels[:5]]
+    assert shown == [{1.0, 0.5}, {1.0, 0.5}, {1.0, 0.5}, {1.5}, {2.0}]
+    assert len(remedies.draw(table).axes) == 10
+    # Of the other figure there is room for one temperature, which its note names.
+    labels = [label for *_, label in language_methods._conditions(table)]
+    assert labels[1] == "all k answers"
+    one = at_temperatures(of_remedies(("erring_facts",)), "erring_facts", (2.0,))
+    labels = [label for *_, label in language_methods._conditions(one)]
+    assert labels[1:3] == ["all k answers, temperature 1", "all k answers, temperature 2"]

@@ -8,7 +8,7 @@ import pytest
 from configurations import checked
 from drawn_figures import OneTable, settings_of
 from kduq.figures import FIGURES, claims, drawing
-from made_estimates import of_remedies, of_splits, of_variances
+from made_estimates import at_temperatures, of_remedies, of_splits, of_variances
 from matplotlib.figure import Figure
 from matplotlib.ticker import NullLocator
 
@@ -93,6 +93,14 @@ SPLITS = [
 @pytest.mark.parametrize("name", OF_TEXT)
 def test_figures_of_any_number_of_corpora_can_be_read(name, number):
     table = OF_TEXT[name](figure_tables.names(number))
+    assert layout.problems(drawn_from(name, table)) == []
+
+
+@pytest.mark.parametrize("number", [1, 3])
+@pytest.mark.parametrize("name", ["language_methods", "remedies"])
+def test_figures_of_several_temperatures_can_be_read(name, number):
+    corpora = ("ambiguous_facts", "erring_facts", "mixed_facts")[:number]
+    table = at_temperatures(of_remedies(corpora), "ambiguous_facts", (1.5, 2.0))
     assert layout.problems(drawn_from(name, table)) == []
 
 

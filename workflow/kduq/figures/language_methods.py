@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -69,21 +70,24 @@ def _conditions(part: pd.DataFrame) -> list[tuple[str, float, float, str]]:
     shown = nearest_to_five([k for k in ks if k > 2]) if ks else None
     every = len(methods) * len(ks) * len(remedied) * blocks <= _MOST_ROWS
     chosen = ks if every or shown is None else [shown]
-    conditions = [
+    alone = [
         ("single", 1.0, t, f"one answer, temperature {t:g}")
         for t in temperatures
         if t not in remedied
     ]
-    for method in methods:
-        for k in chosen:
-            for t in sorted(remedied):
-                words = METHODS[method][0]
-                words += f", k = {k:g}" if len(ks) > 1 else ""
-                words += f", temperature {t:g}" if len(remedied) > 1 else ""
-                conditions.append((method, k, t, words))
+
+    def at(shown_temperatures: Sequence[float]) -> list[tuple[str, float, float, str]]:
+        conditions = list(alone)
+        for method, k, t in product(methods, chosen, shown_temperatures):
+            words = METHODS[method][0]
+            words += f", k = {k:g}" if len(ks) > 1 else ""
+            words += f", temperature {t:g}" if len(shown_temperatures) > 1 else ""
+            conditions.append((method, k, t, words))
+        return conditions
+
     room = max(1, _MOST_ROWS // max(blocks, 1))
-    at_base = [c for c in conditions if c[2] == base or c[0] == "single"]
-    return conditions if len(conditions) <= room else at_base[:room]
+    whole = at(sorted(remedied))
+    return whole if len(whole) <= room else at([t for t in remedied if t == base])[:room]
 
 
 def _blocks(part: pd.DataFrame) -> list[tuple[str, str]]:
@@ -256,6 +260,11 @@ def _prepare(settings: FigureSettings, inputs: Inputs) -> Drawn:
         "and 100 the teacher's variance.\nShaded: smaller than the margin of the claims. Bars: "
         f"{level} % intervals over students and prompts; hollow: none."
     )
+    remedied = part.loc[part["method"].notna() & (part["method"] != "single"), "temperature"]
+    if len(set(remedied.dropna())) > 1 and not any(
+        "temperature" in c[3] for c in _conditions(part)[-1:]
+    ):
+        note += " Answers at the temperature nearest to 1."
     margins = settings.margins or {}
     return Drawn(lambda: draw(part, margins), note + more, finding(part))
 

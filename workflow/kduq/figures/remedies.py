@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 _WRONG, _LOST = "hallucination_rate", "total_variation_among_right"
-#: Most panels in a row.
-_COLUMNS = 3
+#: Most panels in a row: of corpora, or of these and further temperatures.
+_COLUMNS, _MOST_COLUMNS = 3, 5
 #: Most corpora that are shown.
 _MOST_CORPORA = 3
 #: A control whose answers are to other prompts: all wrong, so that it would hide the others.
@@ -28,15 +28,46 @@ _KEYS = ["role", "method", "k", "temperature"]
 _TEACHER = ("teacher", "#000000", "*")
 
 
-def _panels(part: pd.DataFrame) -> list[tuple[str, str]]:
-    """Corpora whose answer distribution is known, and groups of prompts; taught ones first."""
+class _Panel(NamedTuple):
+    """A corpus, a further temperature of the teacher's answers or none, and a group of prompts."""
+
+    dataset: str
+    temperature: float | None
+    group: str
+
+    @property
+    def name(self) -> str:
+        """Corpus and temperature in words."""
+        name = drawing.title(self.dataset)
+        return name if self.temperature is None else f"{name}, temperature {self.temperature:g}"
+
+    def cells(self, part: pd.DataFrame) -> pd.DataFrame:
+        """Its estimates: those at its temperature or, without one, at all that have no panel."""
+        own = part[(part["dataset"] == self.dataset) & (part["group"] == self.group)]
+        if self.temperature is not None:
+            return own[own["temperature"].isna() | (own["temperature"] == self.temperature)]
+        return own[~own["temperature"].isin(_further_temperatures(part, self.dataset))]
+
+
+def _further_temperatures(part: pd.DataFrame, dataset: str) -> list[float]:
+    """Temperatures, besides that nearest to 1, at which a corpus has remedies."""
+    own = part[(part["dataset"] == dataset) & (part["role"] == "student")]
+    remedied = own.loc[own["method"].notna() & (own["method"] != "single"), "temperature"]
+    return sorted(remedied.dropna().unique().tolist(), key=lambda value: abs(value - 1))[1:]
+
+
+def _panels(part: pd.DataFrame) -> list[_Panel]:
+    """Panels of corpora whose answer distribution is known; taught prompts first."""
     known = part[part["metric"] == _LOST]
-    pairs = [
-        (dataset, group)
-        for dataset in known["dataset"].unique()
+    datasets = known["dataset"].unique()
+    columns: list[tuple[str, float | None]] = [(dataset, None) for dataset in datasets]
+    columns += [(d, t) for d in datasets for t in _further_temperatures(part, d)]
+    panels = [
+        _Panel(dataset, temperature, group)
+        for dataset, temperature in columns[:_MOST_COLUMNS]
         for group in over(known[known["dataset"] == dataset])
     ]
-    return sorted(pairs, key=lambda pair: ("train", "all", "test").index(pair[1]))
+    return sorted(panels, key=lambda panel: ("train", "all", "test").index(panel.group))
 
 
 def draw(part: pd.DataFrame) -> Figure:
@@ -52,9 +83,10 @@ def draw(part: pd.DataFrame) -> Figure:
     matplotlib.figure.Figure
         A panel per corpus and group of prompts; the best place is the lower right corner.
     """
-    panels = _panels(part) or [("", "all")]
-    datasets = list(dict.fromkeys(dataset for dataset, _ in panels))
-    columns = min(len(datasets), _COLUMNS)
+    panels = _panels(part) or [_Panel("", None, "all")]
+    settings = dict.fromkeys((panel.dataset, panel.temperature) for panel in panels)
+    more = any(panel.temperature is not None for panel in panels)
+    columns = min(len(settings), _MOST_COLUMNS if more else _COLUMNS)
     rows = -(-len(panels) // columns)
     height = min(2.3, 5.9 / rows)
     figure, axes = drawing.grid(rows, columns, height, sharex=True, sharey=True)
@@ -62,14 +94,14 @@ def draw(part: pd.DataFrame) -> Figure:
         if number >= len(panels):
             ax.set_visible(False)
             continue
-        dataset, group = panels[number]
-        cells = part[(part["dataset"] == dataset) & (part["group"] == group)]
-        _panel(ax, cells)
-        ax.set_title(
-            f"{chr(ord('a') + number)}  {drawing.title(dataset)},\n{GROUPS[group]}", fontsize=7.5
-        )
+        panel = panels[number]
+        _panel(ax, panel.cells(part))
+        name = panel.name.replace(", ", ",\n") if more else panel.name
+        words = f"{chr(ord('a') + number)}  {name},\n{GROUPS[panel.group]}"
+        ax.set_title(words, fontsize=7.5)
         if number >= len(panels) - columns:
-            ax.set_xlabel("Kept of the distribution\nof right answers, %")
+            kept = "Kept of the\ndistribution of\nright answers, %"
+            ax.set_xlabel(kept if more else "Kept of the distribution\nof right answers, %")
         if number % columns == 0:
             ax.set_ylabel("Wrong answers, %")
     drawing.key(figure, axes)
@@ -152,10 +184,10 @@ def finding(part: pd.DataFrame) -> str:
         One sentence per corpus.
     """
     sentences = []
-    for dataset, group in _panels(part):
-        if group == "test":
+    for panel in _panels(part):
+        if panel.group == "test":
             continue
-        points = _points(part[(part["dataset"] == dataset) & (part["group"] == group)])
+        points = _points(panel.cells(part))
         students = points[points["role"] == "student"]
         if not len(students):
             continue
@@ -167,7 +199,7 @@ def finding(part: pd.DataFrame) -> str:
             _look("student", str(row["method"]), float(row["temperature"]), base)[0]
             for row in (right, kept)
         )
-        start = f"{drawing.title(dataset)}, {GROUPS[group]}: fewest wrong answers with {name} "
+        start = f"{panel.name}, {GROUPS[panel.group]}: fewest wrong answers with {name} "
         first = f"({right['y']:.0f} %, of the right answers’ distribution {right['x']:.0f} % kept)"
         if name == other:
             sentences.append(f"{start}{first}, which also keeps most.")
@@ -189,6 +221,8 @@ def _prepare(settings: FigureSettings, inputs: Inputs) -> Drawn:
         "should be. Where one answer is right, all is kept.\n"
         f"Bars: {level} % intervals over students and prompts (of the teacher, over prompts)."
     )
+    if any(panel.temperature is not None for panel in _panels(part)):
+        note += " Temperature: of the answers that students learn; the teacher is shown at 1."
     return Drawn(lambda: draw(part), note + more, finding(part))
 
 
