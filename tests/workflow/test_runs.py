@@ -285,6 +285,14 @@ def test_a_users_file_is_a_data_set(checkout):
     assert text.count("houses.csv: missing or infinite values in 'a' (1); fill them in") == 1
     assert "rule examples" not in text
     assert "Traceback (most recent call last)" not in text
+    # With results, a file that has gone is the same line.
+    (checkout.path / "houses.csv").unlink()
+    done = checkout.snakemake("reproduce-all", "--dry-run")
+    assert done.returncode != 0
+    assert (done.stdout + done.stderr).count(
+        "houses.path: found 'houses.csv'; there is no such"
+    ) == 1
+    assert "Traceback" not in done.stdout + done.stderr
     table.drop(index=3).to_csv(checkout.path / "houses.csv", index=False)
     absent = "experiments.variance_aware: no family takes part in the study 'tiny'"
     missing = "datasets.houses.path: found 'houses.csv'; there is no such file in"

@@ -98,6 +98,8 @@ def test_a_misspelt_target_is_one_line_with_the_nearest_right_one(smallest):
         line = refusal(smallest.snakemake("--dry-run", name), name)
         assert f"did you mean '{right}'?" in line
     assert "did you mean" not in refusal(smallest.snakemake("--dry-run", "zzz"), "zzz")
+    line = refusal(smallest.snakemake("--dry-run", "claims", "config.yaml"), "config.yaml")
+    assert line.endswith("found a file of settings among the targets; name it after --configfile")
     line = refusal(smallest.snakemake("--dry-run", "claims", "--until", "studnets"), "studnets")
     assert "neither a rule nor an artifact" in line
     # Outputs that are no artifacts of their own, and other ways to write a path, stay targets.
@@ -153,6 +155,10 @@ def test_a_missing_config_file_is_one_line_that_names_the_nearest(smallest, prof
         done = smallest.snakemake("--dry-run", "claims", *where, *arguments)
         return refusal(done, arguments[-1].rpartition("=")[2])
 
+    os.mkfifo(smallest.path / "pipe.yaml")
+    (smallest.path / "link.yaml").symlink_to("gone.yaml")
+    assert "found a pipe or a device" in line("--configfile", "pipe.yaml")
+    assert "found a link to nothing" in line("--configfile", "link.yaml")
     missing = "found no such file after --configfile, from the folder "
     assert missing + str(smallest.path) in line("--configfile", "mein.yaml")
     assert line("--configfile", "mine.yaml", "mein.yaml").endswith("did you mean 'mine.yaml'?")
@@ -180,6 +186,48 @@ def test_a_missing_config_file_is_one_line_from_another_folder(smallest, tmp_pat
         check=False,
     )
     assert f"from the folder {tmp_path}" in refusal(done, "mine.yaml")
+
+
+def test_a_run_without_any_config_is_one_line_that_names_the_way(smallest, tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "snakemake", "-n", f"-s{smallest.path}/Snakefile"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    line = refusal(done, "config.yaml")
+    assert f"found none in {tmp_path}" in line
+    assert "--directory CHECKOUT" in line
+
+
+def test_a_file_of_another_checkout_brings_none_of_its_code(smallest, tmp_path):
+    other = Checkout.make(tmp_path / "other")
+    other.configure(SMALLEST, {"seed": 8})
+    for name in ("__init__", "runtime/command_line", "seeds"):
+        (other.path / f"workflow/kduq/{name}.py").write_text("raise SystemExit('the other')\n")
+    # By both ways in which a profile's code could find a library: an argument, and the folder.
+    own = ["--directory", str(smallest.path), "--snakefile", str(smallest.path / "Snakefile")]
+    command = [sys.executable, "-m", "snakemake", "--cores=1", "--configfile=config.yaml", *own]
+    done = subprocess.run(
+        [*command, "--", TEACHER], cwd=other.path, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, text_of(done)
+    assert (smallest.path / TEACHER).is_file()
+
+
+@pytest.mark.parametrize("place", ["cache", "snakemake"])
+def test_a_cache_that_cannot_be_written_is_not_needed(smallest, tmp_path, monkeypatch, place):
+    cache = tmp_path / "cache"
+    if place == "snakemake":
+        cache.mkdir()
+    (cache / "snakemake" if place == "snakemake" else cache).write_text("")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(cache))
+    folder = tmp_path / "results of others"
+    folder.mkdir()
+    smallest.run("--directory", str(folder), "--configfile", "config.yaml", "--", TEACHER)
+    assert (folder / ".snakemake/cache/snakemake").is_dir()
+    assert not (smallest.path / ".snakemake/cache").exists()
 
 
 @pytest.mark.parametrize("variable", ["HOME", "XDG_CACHE_HOME"])

@@ -58,6 +58,11 @@ try:
             )
         config = files.overlaid(RULES.parents[1] / "config.yaml", config)
     else:
+        if not (Path("config.yaml").is_file() or workflow.config_settings.configfiles):
+            raise UserError(
+                f"config.yaml: found none in {Path.cwd()}, where snakemake runs; run it in the "
+                "folder of the checkout, or name that folder: --directory CHECKOUT"
+            )
         for path in patches.config_files(workflow):
             files.read(path)
 except UserError as error:
@@ -88,7 +93,7 @@ except UserError as error:
 
 if not IS_JOB:
     try:
-        user_data.check(STUDY, Path(f"results/{STUDY.config.study}"))
+        user_data.check(STUDY)
     except UserError as error:
         raise WorkflowError(f"The data have errors:\n{error}") from None
 

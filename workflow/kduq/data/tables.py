@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from kduq.config.data import DatasetSettings
-from kduq.config.messages import listed
+from kduq.config.messages import listed, suggestion
 from kduq.data import downloads, numbers, user_files
 from kduq.data.datasets import DATASETS
 from kduq.data.datasets.protocol import TARGET
@@ -80,9 +80,11 @@ def load(name: str, settings: DatasetSettings) -> Loaded:
     faults = []
     missing = [c for c in [*features, target] if c not in table.columns]
     if missing:
+        key = "target" if settings.features is None else "target or datasets.{name}.features"
+        similar = suggestion(str(missing[0]), table.columns) if len(missing) == 1 else ""
         faults.append(
             f"{source}: no column {listed(missing)}; the file has {_shortened(table.columns)}; "
-            f"correct datasets.{name}.target or datasets.{name}.features"
+            f"correct datasets.{name}.{key.format(name=name)}{similar}"
         )
     if not features or target in features:
         problem = "no column beside the target" if not features else f"the target '{target}'"
@@ -409,9 +411,14 @@ def _faults_of(table: pd.DataFrame, settings: DatasetSettings, source: str, name
     text = [c for c in table if not _is_number(table[c])]
     if text:
         example = _example(table[text[0]], settings, name)
+        one = len(text) == 1
+        is_not = f"column {listed(text)} is" if one else f"columns {listed(text)} are"
+        way = "leave it out of" if settings.features is not None else "name the others in"
+        if not one:
+            way = way.replace(" it ", " them ")
         faults.append(
-            f"{source}: column {listed(text)} is not numeric{example}; "
-            f"encode it as numbers or leave it out of datasets.{name}.features"
+            f"{source}: {is_not} not numeric{example}; encode {'it' if one else 'them'} as "
+            f"numbers or {way} datasets.{name}.features"
         )
     counts = {c: int((~np.isfinite(_as_floats(table[c]))).sum()) for c in table if c not in text}
     bad = ", ".join(f"{listed([c])} ({n})" for c, n in counts.items() if n)

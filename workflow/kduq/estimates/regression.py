@@ -35,7 +35,8 @@ def estimate(settings: Settings, run: TabularRun) -> dict[str, list[Any]]:
     errors are also estimated from those of full rank alone, in the group ``full_rank``: the few
     others, whose solutions of minimum norm are arbitrary where labels are exact, can make nearly
     all of the variance. ``full_rank_share`` is their share. Conditions that share their replicates
-    are compared in `kduq.estimates.paired`.
+    are compared in `kduq.estimates.paired`. Where pairs start at the same parameters, all estimates
+    but ``variance_given_initialisation`` are from one student of each pair.
 
     Parameters
     ----------
@@ -62,8 +63,13 @@ def estimate(settings: Settings, run: TabularRun) -> dict[str, list[Any]]:
     cells: dict[Condition, paired.Cell] = {}
     for i, condition in enumerate(settings.conditions):
         part = run.of_condition(i)
+        given = {}
+        if settings.pairs_start_equal:
+            given = _given_initialisation(part, settings.confidence)
+            # Students that share their initial parameters are not independent: one of each pair.
+            part = {name: values[part["replicate"] % 2 == 0] for name, values in part.items()}
         cells[condition] = paired.Cell.of_students(condition, part)
-        estimates = _estimates(part, settings.confidence)
+        estimates = _estimates(part, settings.confidence) | given
         theory = _theory(model, condition, run.problem, part)
         if theory is not None:
             n_students = len(part["diverged"])
@@ -115,7 +121,6 @@ def _estimates(part: dict[str, np.ndarray], confidence: float) -> dict[str, Esti
         draws[:, None], confidence
     )
     estimates |= _parameter_variances(part, good, confidence)
-    estimates |= _given_initialisation(part, good, confidence)
     counts = {"diverged_count": ~good}
     deficient = part["rank_deficient"]
     if not _all_null(deficient):
@@ -173,19 +178,15 @@ def _parameter_variances(
     return estimates
 
 
-def _given_initialisation(
-    part: dict[str, np.ndarray], good: np.ndarray, confidence: float
-) -> dict[str, Estimate]:
-    """Variance between students that start at the same parameters, where pairs do.
+def _given_initialisation(part: dict[str, np.ndarray], confidence: float) -> dict[str, Estimate]:
+    """Variance between students that start at the same parameters.
 
     The mean over initial parameters of the variance given them: half the squared difference within
     a pair is unbiased for it, and pairs are independent.
     """
+    good = ~part["diverged"].astype(bool)
     first, second = statistics.partners(part["replicate"])
     both = good[first] & good[second]
-    distance = part["parameter_distance_before"][first[both]]
-    if not len(distance) or distance.any() or not np.isfinite(distance.astype(np.float64)).all():
-        return {}
     draws = part["prediction"]
     difference = draws[first[both]].astype(np.float64) - draws[second[both]]
     mean = statistics.mean((difference**2).mean(axis=1) / 2, confidence)

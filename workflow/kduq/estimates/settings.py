@@ -27,6 +27,8 @@ class TabularSettings(EstimatesSettings):
     """regression or classification."""
     metrics: list[str] = Field(default=[])
     """Names of the registered metrics of the task."""
+    pairs_start_equal: bool = False
+    """Whether replicates 2i and 2i + 1 start at the same parameters."""
 
 
 class TabularFactorialSettings(TabularSettings):

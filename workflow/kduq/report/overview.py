@@ -296,7 +296,7 @@ def scope(claims: pd.DataFrame) -> str:
         if name in numbers:
             unit = "corpus" if family.lane == "text" else "data set"
             parts.append(f"{family.label} ({_counted(numbers[name], unit)})")
-    return f"Students: {', '.join(parts)}."
+    return f"Students: {', '.join(parts)}." if parts else "No claim is tested by this study."
 
 
 def certainty(claims: list[Told], estimates: pd.DataFrame) -> str:

@@ -44,6 +44,10 @@ def check_targets(names: Iterable[str], rules: Any, study: Study, root: str) -> 
         else:
             # As they are written on the command line: rules with wildcards are no targets.
             right = suggestion(name, [r.name for r in all_rules if not r.has_wildcards()])
+        if Path(name).suffix in (".yaml", ".yml") and Path(name).is_file():
+            raise UserError(
+                f"{name}: found a file of settings among the targets; name it after --configfile"
+            )
         raise UserError(
             f"{name}: found a target that is neither a rule nor an artifact of the study "
             f"'{study.config.study}'{right} ('snakemake --list-target-rules' lists targets, "

@@ -17,7 +17,7 @@ _LARGEST = 100_000_000
 FOLDER = Path(".snakemake/kduq/checked")
 
 
-def check(study: Study, root: Path) -> None:
+def check(study: Study) -> None:
     """Check the user's files and models that a study reads, unless checked as they are.
 
     What their owner may not expect is written to the terminal.
@@ -26,8 +26,6 @@ def check(study: Study, root: Path) -> None:
     ----------
     study : Study
         The study.
-    root : Path
-        Its folder. A file that does not exist is no fault if it has been read before.
 
     Raises
     ------
@@ -41,8 +39,7 @@ def check(study: Study, root: Path) -> None:
             continue
         target = study.examples_of(dataset)
         if not Path(path).exists():
-            if not (root / target.path).exists():
-                faults.append(missing(study, dataset, path))
+            faults.append(missing(study, dataset, path))
             continue
         files = [Path(file) for file in study.data_file(dataset)]
         if sum(file.stat().st_size for file in files) > _LARGEST:

@@ -155,7 +155,9 @@ def estimates(config: Config, run: Run) -> list[Target]:
         own = (f"kduq.estimates.{run.task}", *run.family.modules(run.task))
         modules = (*own, *sorted(further))
         settings = estimates_settings.TabularSettings(
-            **common, metrics=[metric.name for metric in metrics]
+            **common,
+            metrics=[metric.name for metric in metrics],
+            pairs_start_equal=run.experiment.pairs_start_equal,
         )
     inputs = {**_taught(run), "students": run.files("students")}
     return [Target(run.estimates, "estimates", settings, modules, inputs)]

@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from kduq.config.data import CorpusSettings
-from kduq.config.messages import listed
+from kduq.config.messages import listed, suggestion
 from kduq.data import user_files
 from kduq.data.corpora.protocol import CorpusKind, Entry
 from kduq.data.corpora.reading import parse_json, prompt_text, strings, with_answers
@@ -43,8 +43,10 @@ def _read(name: str, settings: CorpusSettings) -> list[Entry]:
     }
     files = user_files.require(path, tuple(readers), "a corpus", key)
     pairs, faults = [], []
+    example: dict[str, Any] = {}
     for file in files:
         for where, row in readers[user_files.ending(file)](file, settings, key):
+            example = example or row
             try:
                 pairs.append(_pair(row, where, settings, key))
             except _NoColumnError as error:
@@ -58,13 +60,24 @@ def _read(name: str, settings: CorpusSettings) -> list[Entry]:
     if faults:
         raise UserError("\n".join(faults))
     if pairs and not any(answers for _, answers in pairs):
+        name = settings.references or "references"
         raise UserError(
-            f"{path}: no row has an answer in '{settings.references or 'references'}'; correct "
-            f"{key}.references"
+            f"{path}: no row has an answer in '{name}'; correct {key}.references"
+            f"{_paths_beside(example, name)}"
         )
     # In CSV a row has one answer, so a question with several answers is repeated.
     separate = user_files.ending(path) in (".csv", ".tsv")
     return with_answers(str(path), pairs, "rows", repeats=not separate, shares=True)
+
+
+def _paths_beside(row: dict[str, Any], path: str) -> str:
+    """Keys that a row has where a path of keys leads to nothing, and the most similar path."""
+    first, *_ = path.split(".")
+    own = row.get(first)
+    if path in row or not isinstance(own, dict):
+        return ""
+    paths = [f"{first}.{name}" for name in own]
+    return f" ('{first}' has the keys {listed(own)}){suggestion(path, paths)}"
 
 
 class _NoColumnError(UserError):
