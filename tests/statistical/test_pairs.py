@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 from kduq import statistics
+from kduq.conditions import Condition
 from kduq.estimates import regression
+from kduq.estimates.tabular import TabularRun
 
 STUDIES = 500
 
@@ -57,3 +59,44 @@ def test_partners_are_found_in_any_order():
     first, second = statistics.partners(np.array([3, 0, 7, 2, 1, 5, 4]))
     np.testing.assert_array_equal(first, [1, 3, 6])
     np.testing.assert_array_equal(second, [4, 0, 5])
+
+
+def test_all_other_estimates_are_from_one_student_of_each_pair(problem):
+    """Students with the same initial parameters are alike, and no independent replicates."""
+    rng = np.random.default_rng(5)
+    n, m = 60, len(problem.test_x)
+    starts = np.repeat(rng.normal(size=(n // 2, m)), 2, axis=0)
+    order = rng.permutation(n)
+    part = {
+        "diverged": np.zeros(n, bool),
+        "train_mse": rng.random(n),
+        "test_mse": rng.random(n),
+        "replicate": np.arange(n),
+        "rank_deficient": np.full(n, None),
+        "parameter_distance_before": np.zeros(n),
+        "parameter_distance_after": rng.random(n),
+        "prediction": starts + 0.1 * rng.normal(size=(n, m)),
+        "predictive_variance": np.full((n, 1), np.nan),
+    }
+    part = {name: values[order] for name, values in part.items()}
+    run = TabularRun(problem, np.zeros(m), (problem.train_y, np.zeros(m)), part, [np.arange(n)])
+    settings = regression.Settings(
+        experiment="fixed_initialisation",
+        family="mlp",
+        dataset="made_up",
+        seed=0,
+        confidence=0.95,
+        conditions=[Condition(method="single", alpha=0.5, k=1)],
+        task="regression",
+        pairs_start_equal=True,
+    )
+    table = regression.estimate(settings, run)
+    value = dict(zip(table["metric"], table["estimate"], strict=True))
+    size = dict(zip(table["metric"], table["n_students"], strict=True))
+    even = part["replicate"] % 2 == 0
+    expected = part["prediction"][even].var(axis=0, ddof=1).mean()
+    assert value["inter_student_variance"] == pytest.approx(expected)
+    assert value["test_mse_mean"] == pytest.approx(part["test_mse"][even].mean())
+    assert size["inter_student_variance"] == size["test_mse_mean"] == 30
+    assert value["variance_given_initialisation"] == pytest.approx(0.01, rel=0.2)
+    assert size["variance_given_initialisation"] == 60

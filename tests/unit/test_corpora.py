@@ -610,7 +610,10 @@ def test_lists_in_a_cell_are_answers(tmp_path):
 def test_a_path_of_keys_that_no_row_has_is_named(tmp_path):
     path = tmp_path / "x.jsonl"
     path.write_text(lines({"prompt": f"{n}?", "a": {"text": "x"}} for n in range(6)))
-    message = r"x.jsonl: no row has an answer in 'a\.txt'; correct corpora\.mine\.references"
+    message = (
+        r"x.jsonl: no row has an answer in 'a\.txt'; correct corpora\.mine\.references "
+        r"\('a' has the keys 'text'\); did you mean 'a\.text'\?"
+    )
     refused(message, "file", path=str(path), references="a.txt")
 
 

@@ -95,7 +95,22 @@ RARE_IN_TEST = 6
         (table().assign(price=1.0), {}, "the target is constant on the training rows"),
         (table(4), {}, "more training rows than features"),
         (table(), {"target": "cost"}, "no column 'cost'; the file has 'a', 'b', 'price'"),
+        (
+            table(),
+            {"target": "prize"},
+            r"correct datasets\.mine\.target; did you mean 'price'\?$",
+        ),
         (table(), {"features": ["c"]}, "no column 'c'"),
+        (
+            table().assign(b="x", c="y"),
+            {},
+            r"columns 'b', 'c' are not numeric.*; encode them as numbers or name the others in d",
+        ),
+        (
+            table().assign(b="x"),
+            {"features": ["a", "b"]},
+            r"column 'b' is not numeric.*; encode it as numbers or leave it out of datasets\.mine",
+        ),
         (table(), {"features": ["a", "price"]}, "found the target 'price' to predict from"),
         (table()[["price"]], CLASSES, "found no column beside the target"),
         (table().assign(a=1e300 * table()["a"]), {}, "column 'a' is too large or too small"),

@@ -112,6 +112,13 @@ def test_advice_is_given_only_where_its_claim_holds():
     assert overview.advice([claim(row(), other | {"verdict": "supported"})]) != []
 
 
+def test_a_study_without_claims_says_so():
+    nothing = pd.DataFrame({"family": [], "dataset": []})
+    assert overview.scope(nothing) == "No claim is tested by this study."
+    some = pd.DataFrame({"family": ["linear"] * 2, "dataset": ["a", "b"]})
+    assert overview.scope(some) == "Students: linear (2 data sets)."
+
+
 def test_counts_are_one_sentence():
     several = [claim(row()), claim(row()), claim(row("inconclusive"))]
     assert overview.counted(several) == "Of 3 claims 2 hold and 1 is undecided."
