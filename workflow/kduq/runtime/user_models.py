@@ -69,10 +69,11 @@ def _name(settings: str, source: str) -> str:
     folder = Path(source).expanduser()
     if not folder.is_dir():
         # Half a second, which studies of models in folders do not pay.
-        import huggingface_hub  # noqa: PLC0415
+        from huggingface_hub import try_to_load_from_cache  # noqa: PLC0415
+        from huggingface_hub.errors import HFValidationError  # noqa: PLC0415
 
-        with contextlib.suppress(huggingface_hub.errors.HFValidationError):
-            file = huggingface_hub.try_to_load_from_cache(source, "config.json")
+        with contextlib.suppress(HFValidationError):
+            file = try_to_load_from_cache(source, "config.json")
             folder = Path(file).parent if isinstance(file, str) else folder
     files = sorted(folder.iterdir()) if folder.is_dir() else []
     states = [(file.name, file.stat().st_size, file.stat().st_mtime_ns) for file in files]

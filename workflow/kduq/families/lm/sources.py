@@ -10,6 +10,7 @@ from typing import Any
 import huggingface_hub
 import torch
 import transformers
+from huggingface_hub import constants
 from transformers.utils import logging as _logging
 
 from kduq.errors import UserError
@@ -147,7 +148,7 @@ def _cached(name: str, file: str = "config.json") -> bool:
 
 def _is_reachable(name: str) -> bool:
     """Query the hub once, since a download retries for minutes without a network."""
-    if huggingface_hub.constants.HF_HUB_OFFLINE:
+    if constants.HF_HUB_OFFLINE:
         return False
     try:
         huggingface_hub.model_info(name, timeout=_TIMEOUT)
@@ -157,7 +158,7 @@ def _is_reachable(name: str) -> bool:
 
 
 def _not_found(name: str) -> str:
-    cache = huggingface_hub.constants.HF_HUB_CACHE
+    cache = constants.HF_HUB_CACHE
     return (
         f"{name}: no such folder in {Path.cwd()}, not in the Hugging Face cache {cache}, and not "
         f"available from the hub; run 'hf download {name}' where there is a network, copy that "
