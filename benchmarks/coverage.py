@@ -31,7 +31,7 @@ _OVER_SPLITS = "random effects, Student's t"
 _AT_ZERO = "splits do not differ, and a standard deviation is at least 0"
 _PER_FACTOR = "the error of an interaction is counted once per factor"
 _EIGHT = (8, 8, 8)
-_STUDIES = (12, 8, 5, 8)
+_STUDIES = (12, 8, 8, 8)
 _TOGETHER = "all inputs move together"
 
 
@@ -98,8 +98,8 @@ def _cases() -> list[Case]:
         (_EIGHT, simulated.THREE, 1, 0, _TOGETHER, sizes),
         (_EIGHT, simulated.DOMINATED, 1, 0, f"{_TOGETHER}, one factor dominates", sizes),
         ((5, 4, 4, 10), simulated.FOUR, 4, 0, "4 directions", "5 × 4 × 4 × 10"),
-        (_STUDIES, simulated.STUDIES, 4, 2, f"{studies}, 4 directions", "12 × 8 × 5 × 8"),
-        (_STUDIES, simulated.STUDIES, 1, 2, f"{studies}, {_TOGETHER}", "12 × 8 × 5 × 8"),
+        (_STUDIES, simulated.STUDIES, 4, 2, f"{studies}, 4 directions", "12 × 8 × 8 × 8"),
+        (_STUDIES, simulated.STUDIES, 1, 2, f"{studies}, {_TOGETHER}", "12 × 8 × 8 × 8"),
         ((12, 12), simulated.LEAST_SQUARES, 4, 1, "split and noise, 4 directions", "12 × 12"),
     ):
         simulate = simulated.factorial(levels, variances, directions, nested)

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 import torch
-from kduq import families, seeds
+from kduq import families
 from kduq.examples import tabular as examples
 from kduq.families.linear import LinearSettings
 from kduq.families.mlp import MlpSettings
 from kduq.families.networks import layers
-from kduq.families.networks.models import Classifier, Regression
+from kduq.families.networks.models import Classifier, Regression, mini_batches
 from kduq.students import tabular as students
 from kduq.teacher import tabular as teacher
 from sklearn.linear_model import LinearRegression
@@ -126,9 +126,7 @@ def _tensors(*arrays: np.ndarray) -> list[torch.Tensor]:
 
 def _batches(student: int, n: int, size: int) -> Iterator[torch.Tensor]:
     """Rows of each step, each row once per epoch, in our student's order."""
-    stream = seeds.generator(student, "batches")
-    while True:
-        yield from torch.from_numpy(stream.permutation(n)).split(size)[: n // size]
+    return map(torch.from_numpy, mini_batches(student, n, size))
 
 
 def _fit(

@@ -130,6 +130,7 @@ def test_the_smoke_study_has_every_artifact_metric_and_claim(checkout):
         "student_output",
         "predictive_distribution",
         "variance_aware",
+        "fixed_initialisation",
     }
     enough = variances["n_students"] >= 5
     assert (variances["ci_low"] <= variances["estimate"])[enough].all()

@@ -25,4 +25,6 @@ EXPERIMENT = Experiment(
     factors=("split", "noise"),
     optional_factors=("teacher", "initialisation"),
     design="studies",
+    # There are few levels, each with many students.
+    largest_shard=4,
 )
