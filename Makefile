@@ -46,7 +46,7 @@ study: $(STAMP)
 	@test "$(STUDY)" = default -o -f "workflow/presets/$(STUDY).yaml" || { echo "STUDY=$(STUDY): no such preset; allowed: default $(basename $(notdir $(wildcard workflow/presets/*.yaml)))" >&2; exit 1; }
 	@test -f "profiles/$(PROFILE)/config.yaml" || { echo "PROFILE=$(PROFILE): no such profile; allowed: $(notdir $(wildcard profiles/*))" >&2; exit 1; }
 
-reproduce: study ## run the whole study (STUDY=first-look, smoke, default, pretrained, paper or paper-lm; PROFILE=slurm: on a cluster)
+reproduce: study ## run the whole study (STUDY=first-look, smoke, default, thorough, pretrained, paper or paper-lm; PROFILE=slurm: on a cluster)
 	snakemake reproduce-all $(OVERLAY) $(WHERE)
 	snakemake timings $(OVERLAY)
 	@if [ "$(STUDY)" = default ]; then for name in teacher_noise language_gallery remedies; do \
