@@ -162,6 +162,11 @@ def test_a_statistic_is_told_by_the_axis_and_the_name_of_the_row():
     )
 
 
+def test_a_symbol_at_the_start_of_a_label_stays_as_it_is():
+    assert claims._wrapped("k times the variance", 40) == "k times the variance"
+    assert claims._wrapped("slope of x", 40) == "Slope of x"
+
+
 def test_rows_of_a_claim_are_told_apart_by_what_differs():
     told_apart = claims._told_apart
     assert told_apart(["ratio of a", "ratio of a"]) == ("ratio of a", ["", ""])

@@ -227,7 +227,9 @@ def _draw(table: pd.DataFrame) -> Figure:
 
 def _wrapped(text: str, letters: int) -> str:
     """A sentence in at most five lines."""
-    return textwrap.fill(drawing.shortened(f"{text[:1].upper()}{text[1:]}", 4 * letters), letters)
+    # A symbol, such as k, stays as it is.
+    start = text[:1] if text[1:2] == " " else text[:1].upper()
+    return textwrap.fill(drawing.shortened(f"{start}{text[1:]}", 4 * letters), letters)
 
 
 def _numbered(band: _Band) -> list[str]:
