@@ -49,6 +49,16 @@ def _cases() -> list[Case]:
     ]
     cases += [
         Case(
+            "variance_given_initialisation",
+            f"pairs, {directions} direction{'s' if directions > 1 else ''}",
+            "400",
+            _T,
+            simulated.within_pairs(200, directions),
+        )
+        for directions in (1, 4)
+    ]
+    cases += [
+        Case(
             "inter_student_variance",
             f"normal, {directions} direction{'s' if directions > 1 else ''}",
             str(n),

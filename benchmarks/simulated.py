@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 import scipy
 from kduq import statistics
+from kduq.estimates import regression
 from kduq.statistics import Estimate, components
 
 CONFIDENCE = 0.95
@@ -202,6 +203,22 @@ def group_mean(students: int, share: float) -> Simulate:
         values = 1 + rng.normal(size=(students, 1)) + rng.normal(size=(students, 25))
         members = rng.random(values.shape) < share
         return _result(statistics.pooled_mean(values, members, CONFIDENCE), 1.0)
+
+    return simulate
+
+
+def within_pairs(pairs: int, directions: int) -> Simulate:
+    """Variance between students that start at the same parameters, which vary much more."""
+
+    def simulate(rng: np.random.Generator) -> Result:
+        starts = np.repeat(5 * rng.normal(size=(pairs, directions)), 2, axis=0)
+        part = {
+            "replicate": np.arange(2 * pairs),
+            "diverged": np.zeros(2 * pairs, bool),
+            "prediction": starts + rng.normal(size=(2 * pairs, directions)),
+        }
+        found = regression.given_initialisation(part, CONFIDENCE)
+        return _result(found["variance_given_initialisation"], 1.0)
 
     return simulate
 

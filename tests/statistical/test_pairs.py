@@ -20,7 +20,7 @@ def estimated(rng, pairs, rows, noise, starts, *, diverged=()):
     }
     part["prediction"] = part["prediction"][part["replicate"]]
     part["diverged"] = np.isin(part["replicate"], diverged)
-    return regression._given_initialisation(part, 0.95), part
+    return regression.given_initialisation(part, 0.95), part
 
 
 def test_it_is_the_variance_of_the_noise_whatever_the_starts():

@@ -65,7 +65,7 @@ def estimate(settings: Settings, run: TabularRun) -> dict[str, list[Any]]:
         part = run.of_condition(i)
         given = {}
         if settings.pairs_start_equal:
-            given = _given_initialisation(part, settings.confidence)
+            given = given_initialisation(part, settings.confidence)
             # Students that share their initial parameters are not independent: one of each pair.
             part = {name: values[part["replicate"] % 2 == 0] for name, values in part.items()}
         cells[condition] = paired.Cell.of_students(condition, part)
@@ -178,8 +178,21 @@ def _parameter_variances(
     return estimates
 
 
-def _given_initialisation(part: dict[str, np.ndarray], confidence: float) -> dict[str, Estimate]:
+def given_initialisation(part: dict[str, np.ndarray], confidence: float) -> dict[str, Estimate]:
     """Variance between students that start at the same parameters.
+
+    Parameters
+    ----------
+    part : dict of str to ndarray
+        replicate, diverged and prediction of the students of a condition, whose replicates 2i and
+        2i + 1 start equal.
+    confidence : float
+        Coverage of the interval.
+
+    Returns
+    -------
+    dict of str to Estimate
+        By metric.
 
     The mean over initial parameters of the variance given them: half the squared difference within
     a pair is unbiased for it, and pairs are independent.
